@@ -1,0 +1,1 @@
+"""Muster: workforce scaling for BPO providers."""

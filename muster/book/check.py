@@ -1,0 +1,144 @@
+"""Whether a whole book holds together: names that refer, days that don't overlap, what isn't served yet.
+
+Each violation names a field by its path, like `queues[3].required_skills`, and says what is allowed.
+"""
+
+import collections
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from muster.book.types import KINDS, Book, Channel, DatedRow, TargetMetric
+from muster.kit.errors import Refusal, Violation
+
+
+def path_text(location: Sequence[int | str]) -> str:
+    """Return ('queues', 3, 'zone') as queues[3].zone."""
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def parse_book(data: Mapping[str, Any]) -> Book:
+    """Build the book from plain data. Raise Refusal with a violation per faulty field."""
+    try:
+        return Book.model_validate(data)
+    except ValidationError as error:
+        violations = tuple(Violation(path_text(e["loc"]), _describe(e)) for e in error.errors(include_url=False))
+        raise Refusal("INVALID_BOOK", f"{len(violations)} faults in the book", violations) from error
+
+
+def _describe(error: Any) -> str:
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        return f"is {error['input']!r}; no such field"
+    if kind == "missing":
+        return "is missing"
+    text = str(error["msg"]).removeprefix("Value error, ")
+    if kind == "string_pattern_mismatch":
+        text = f"allowed: {error['ctx']['pattern']}"
+    shown = error["input"] if not isinstance(error["input"], dict) else "this row"
+    return f"is {shown!r}; {text}" if str(shown) not in text else text
+
+
+def check_book(book: Book) -> None:
+    """Raise Refusal with every violation that a row alone can't see."""
+    found = [*_doubles(book), *_references(book), *_not_served(book), *_contracts(book)]
+    if found:
+        raise Refusal("INVALID_BOOK", f"{len(found)} faults in the book", tuple(found))
+
+
+def _rows(book: Book) -> Iterable[tuple[str, int, DatedRow]]:
+    for kind in KINDS:
+        for place, row in enumerate(getattr(book, kind)):
+            yield kind, place, row
+
+
+def _doubles(book: Book) -> Iterable[Violation]:
+    """Rows of one name must differ in valid_from, and must not be true on the same day."""
+    by_name: dict[tuple[str, str], list[tuple[str, str, int]]] = collections.defaultdict(list)
+    for kind, place, row in _rows(book):
+        by_name[kind, row.name].append((row.valid_from, row.valid_until or "9999-12-31", place))
+    for (kind, name), spans in by_name.items():
+        spans.sort()
+        for (_, until, _), (begins, _, place) in zip(spans, spans[1:], strict=False):
+            if begins < until:
+                yield Violation(f"{kind}[{place}].name", f"{name!r} is already declared for that day; give both rows dates")
+
+
+def _known(allowed: Iterable[str]) -> str:
+    names = sorted(allowed)
+    return f"declared: {', '.join(names[:20])}{' …' if len(names) > 20 else ''}" if names else "none is declared"
+
+
+def _references(book: Book) -> Iterable[Violation]:
+    names = {kind: {row.name for row in getattr(book, kind)} for kind in KINDS}
+
+    def refer(path: str, value: str, kind: str) -> Iterable[Violation]:
+        if value and value not in names[kind]:
+            yield Violation(path, f"is {value!r}, not among {kind}; {_known(names[kind])}")
+
+    for i, queue in enumerate(book.queues):
+        yield from refer(f"queues[{i}].name", queue.client, "clients")
+        if queue.cold_start:
+            yield from refer(f"queues[{i}].cold_start.shape", queue.cold_start.shape, "queues")
+    for i, contract in enumerate(book.contracts):
+        for j, name in enumerate(contract.queues):
+            yield from refer(f"contracts[{i}].queues[{j}]", name, "queues")
+        for j, target in enumerate(contract.targets):
+            for k, name in enumerate(target.queues):
+                if name not in contract.queues:
+                    yield Violation(
+                        f"contracts[{i}].targets[{j}].queues[{k}]", f"is {name!r}, not a queue of the contract {contract.name}"
+                    )
+        for j, minimum in enumerate(contract.minimum_staff):
+            yield from refer(f"contracts[{i}].minimum_staff[{j}].queue", minimum.queue, "queues")
+    for i, shrinkage in enumerate(book.shrinkage):
+        yield from refer(f"shrinkage[{i}].site", shrinkage.site, "sites")
+        yield from refer(f"shrinkage[{i}].queue", shrinkage.queue, "queues")
+    for i, site in enumerate(book.sites):
+        for j, name in enumerate(site.clients):
+            yield from refer(f"sites[{i}].clients[{j}]", name, "clients")
+    for i, pattern in enumerate(book.work_patterns):
+        for j, pause in enumerate(pattern.breaks):
+            yield from refer(f"work_patterns[{i}].breaks[{j}].activity", pause.activity, "activities")
+    for i, agent in enumerate(book.agents):
+        yield from refer(f"agents[{i}].site", agent.site, "sites")
+        yield from refer(f"agents[{i}].work_pattern", agent.work_pattern, "work_patterns")
+        for j, name in enumerate(agent.eligible_clients):
+            yield from refer(f"agents[{i}].eligible_clients[{j}]", name, "clients")
+
+
+def _not_served(book: Book) -> Iterable[Violation]:
+    for i, queue in enumerate(book.queues):
+        if queue.channel != Channel.VOICE:
+            yield Violation(
+                f"queues[{i}].channel", f"is {queue.channel}; allowed: VOICE (the requirement engine serves no other channel yet)"
+            )
+    for i, contract in enumerate(book.contracts):
+        for j, target in enumerate(contract.targets):
+            if target.metric == TargetMetric.DEADLINE_MET:
+                yield Violation(
+                    f"contracts[{i}].targets[{j}].metric",
+                    "is DEADLINE_MET; allowed: SERVICE_LEVEL, ASA, ABANDONMENT, OCCUPANCY_CAP (deferred work comes later)",
+                )
+
+
+def _contracts(book: Book) -> Iterable[Violation]:
+    """A queue belongs to one contract of its own client at a time."""
+    owner: dict[tuple[str, str], str] = {}
+    for i, contract in enumerate(book.contracts):
+        client = contract.name.partition("/")[0]
+        for j, queue in enumerate(contract.queues):
+            where = f"contracts[{i}].queues[{j}]"
+            if queue.partition("/")[0] != client:
+                yield Violation(where, f"is {queue!r}; allowed: queues of the contract's client {client}/…")
+            other = owner.setdefault((queue, contract.valid_from), contract.name)
+            if other != contract.name:
+                yield Violation(where, f"is {queue!r}, already in contract {other}")
+    covered = {queue for contract in book.contracts for queue in contract.queues}
+    for i, row in enumerate(book.queues):
+        if row.name not in covered:
+            yield Violation(f"queues[{i}].name", f"{row.name!r} is in no contract, so nothing says what it must reach")

@@ -1,0 +1,1 @@
+"""One machine: the broker, the supervisor of the services, the demo."""

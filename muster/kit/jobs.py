@@ -1,0 +1,175 @@
+"""Long work (fits, solves): claimed by one process, computed in a spawned child, saved only by who still holds the claim."""
+
+import asyncio
+import concurrent.futures
+import ctypes
+import dataclasses
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import mode
+import sqlalchemy as sa
+
+from muster.kit.clock import Clock, Runtime
+from muster.kit.errors import MusterError, NotFound
+from muster.kit.logs import get_log
+from muster.kit.sql import Database
+
+Report = Callable[[dict[str, Any]], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class JobKind:
+    """What a kind of job does.
+
+    load(connection, request) → payload; compute(payload, report) → result, pure and importable, in a child process;
+    save(connection, request, result) → what callers see, JSON.
+    """
+
+    load: Callable[[sa.Connection, dict[str, Any]], Any]
+    compute: Callable[[Any, Report], Any]
+    save: Callable[[sa.Connection, dict[str, Any], Any], dict[str, Any]]
+
+
+_reports: Any = None
+
+
+def _start_child(reports: Any) -> None:
+    """Set a child up: progress goes to `reports`; it dies with its parent and leaves Ctrl-C to it."""
+    global _reports
+    _reports = reports
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def _compute(job: str, compute: Callable[[Any, Report], Any], payload: Any) -> Any:
+    return compute(payload, lambda progress: _reports.put((job, progress)))
+
+
+class Jobs(mode.Service):
+    """The `job` table of a service, and the child that works it off."""
+
+    def __init__(self, database: Database, metadata: sa.MetaData, clock: Clock, owner: str, lease: float) -> None:
+        super().__init__()
+        self._database, self._table, self._clock = database, metadata.tables["job"], clock
+        self._owner, self._lease, self._runtime = owner, lease, Runtime()
+        self._kinds: dict[str, JobKind] = {}
+        self._wake = asyncio.Event()
+        self._pool: concurrent.futures.ProcessPoolExecutor | None = None
+        self._reports: Any = None
+        self.after_work: Callable[[], None] = lambda: None
+
+    def declare(self, kind: str, job: JobKind) -> None:
+        self._kinds[kind] = job
+
+    def ask(self, connection: sa.Connection, name: str, kind: str, request: dict[str, Any]) -> None:
+        """Queue a job; asking again under the same name changes nothing."""
+        t = self._table
+        if connection.execute(sa.select(t.c.name).where(t.c.name == name)).first() is None:
+            row = {"name": name, "kind": kind, "request": request, "state": "WAITING", "asked_at": self._clock.now()}
+            connection.execute(sa.insert(t).values(row))
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def look(self, connection: sa.Connection, name: str) -> sa.Row[Any]:
+        """Return a job's row. Raise NotFound."""
+        row = connection.execute(sa.select(self._table).where(self._table.c.name == name)).first()
+        if row is None:
+            raise NotFound("NO_SUCH_OPERATION", f"no operation {name}")
+        return row
+
+    def open_count(self, connection: sa.Connection) -> int:
+        """Return how many jobs wait or run."""
+        query = sa.select(sa.func.count()).where(self._table.c.state.in_(("WAITING", "RUNNING")))
+        return int(connection.execute(query).scalar_one())
+
+    def _claim(self, connection: sa.Connection) -> sa.Row[Any] | None:
+        t, now = self._table, self._runtime.wall()
+        free = (t.c.state == "WAITING") | ((t.c.state == "RUNNING") & ((t.c.lease_until < now) | (t.c.owner == self._owner)))
+        first = sa.select(t.c.name).where(free).order_by(t.c.asked_at, t.c.name).limit(1).scalar_subquery()
+        claim = {"state": "RUNNING", "owner": self._owner, "token": t.c.token + 1, "lease_until": now + self._lease}
+        return connection.execute(sa.update(t).where(t.c.name == first).values(claim).returning(t)).first()
+
+    def _save(self, connection: sa.Connection, row: sa.Row[Any], result: Any) -> bool:
+        """Save under the fencing token; False if another owner has claimed the job since."""
+        t = self._table
+        mine = (t.c.name == row.name) & (t.c.token == row.token) & (t.c.state == "RUNNING")
+        if connection.execute(sa.update(t).where(mine).values(state="DONE")).rowcount != 1:
+            return False
+        seen = self._kinds[row.kind].save(connection, row.request, result)
+        connection.execute(sa.update(t).where(t.c.name == row.name).values(result=seen))
+        return True
+
+    def _fail(self, connection: sa.Connection, row: sa.Row[Any], error: MusterError) -> None:
+        failed = {"state": "FAILED", "result": {"reason": error.reason, "message": error.message}}
+        t = self._table
+        connection.execute(sa.update(t).where((t.c.name == row.name) & (t.c.token == row.token)).values(failed))
+
+    async def on_start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._reports = context.SimpleQueue()
+        self._pool = concurrent.futures.ProcessPoolExecutor(1, context, initializer=_start_child, initargs=(self._reports,))
+
+    async def on_stop(self) -> None:
+        if self._pool:
+            for child in list((self._pool._processes or {}).values()):
+                child.kill()
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    @mode.Service.task
+    async def _run(self) -> None:
+        while not self.should_stop:
+            row = await self._database.run(self._claim)
+            if row is not None:
+                await self._work(row)
+                continue
+            try:
+                await asyncio.wait_for(self._wake.wait(), 0.5)
+            except TimeoutError:
+                pass
+            self._wake.clear()
+
+    async def _work(self, row: sa.Row[Any]) -> None:
+        kind, began = self._kinds[row.kind], self._runtime.monotonic()
+        try:
+            payload = await self._database.run(lambda c: kind.load(c, row.request))
+            result = await self._in_child(row, kind, payload)
+            saved = await self._database.run(lambda c: self._save(c, row, result))
+        except MusterError as error:
+            await self._database.run(lambda c, error=error: self._fail(c, row, error))  # type: ignore[misc]
+            get_log().warning("job_failed", job=row.name, reason=error.reason, why=error.message)
+            return
+        seconds = round(self._runtime.monotonic() - began, 2)
+        get_log().info("job_done" if saved else "job_fenced", job=row.name, kind=row.kind, seconds=seconds)
+        self.after_work()
+
+    async def _in_child(self, row: sa.Row[Any], kind: JobKind, payload: Any) -> Any:
+        assert self._pool
+        future = asyncio.get_running_loop().run_in_executor(self._pool, _compute, row.name, kind.compute, payload)
+        while not future.done():
+            await asyncio.wait([future], timeout=0.2)
+            newest = None
+            while not self._reports.empty():
+                newest = self._reports.get()[1]
+            await self._database.run(lambda c, newest=newest: self._renew(c, row, newest))  # type: ignore[misc]
+        return await future
+
+    def _renew(self, connection: sa.Connection, row: sa.Row[Any], progress: dict[str, Any] | None) -> None:
+        t = self._table
+        values: dict[str, Any] = {"lease_until": self._runtime.wall() + self._lease}
+        if progress is not None:
+            values["progress"] = progress
+        connection.execute(sa.update(t).where((t.c.name == row.name) & (t.c.token == row.token)).values(values))
+
+    async def settle(self) -> None:
+        """Return when no job waits or runs."""
+        while await self._database.run(self.open_count):
+            self.wake()
+            await asyncio.sleep(0.01)

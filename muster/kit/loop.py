@@ -1,0 +1,216 @@
+"""The one batch loop: decode → handle → commit state, outgoing messages and position in one SQL transaction.
+
+A crash, a rebalance, a zombie or a redelivery changes nothing: on assignment the consumer seeks to SQL's position, and
+the commit is fenced by compare-and-set on it. Kafka's own commits only feed lag displays.
+"""
+
+import asyncio
+import collections
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import mode
+import sqlalchemy as sa
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+
+from muster.kit.clock import Clock
+from muster.kit.errors import Refusal, SourceOutOfRange
+from muster.kit.logs import get_log
+from muster.kit.outbox import Outbox, Outgoing
+from muster.kit.positions import Fenced, Partition, Positions
+from muster.kit.sql import Database
+from muster.kit.topics import dead_letter_topic
+
+
+@dataclasses.dataclass(frozen=True)
+class Fact:
+    """One decoded message, when it became known (seconds since 1970), and its original bytes."""
+
+    message: Any
+    known_at: int
+    key: str
+    value: bytes
+    origin: str
+
+
+@dataclasses.dataclass
+class Handled:
+    """What a handler answers: messages to publish, and facts it refuses after all."""
+
+    messages: list[Outgoing] = dataclasses.field(default_factory=list)
+    refused: list[tuple[Fact, Refusal]] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True)
+class Inlet:
+    """A topic that a service reads: decode(value, headers) → message, or raise Refusal; handle(connection, facts)."""
+
+    topic: str
+    decode: Callable[[bytes | None, Mapping[str, bytes]], Any]
+    handle: Callable[[sa.Connection, Sequence[Fact]], Handled]
+
+
+def dead_letter(topic: str, origin: str, value: bytes, refusal: Refusal) -> Outgoing:
+    """Return the dead-letter message: original bytes; reason, detail and origin in headers."""
+    headers = {"reason": refusal.reason, "detail": refusal.message[:2000], "origin": origin}
+    return Outgoing(dead_letter_topic(topic), origin, value, headers)
+
+
+class _SeekOnAssignment(ConsumerRebalanceListener):  # type: ignore[misc]
+    def __init__(self, loop: "BatchLoop") -> None:
+        self._loop = loop
+
+    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        pass
+
+    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        # Nothing is awaited before seek: the fetcher would meanwhile resolve positions by the reset policy.
+        self._loop.seek_to_sql(assigned)
+
+
+class BatchLoop(mode.Service):
+    """Reads inlets and commits them batch by batch. `expected` is where we stand, for the conductor and metrics."""
+
+    def __init__(
+        self,
+        database: Database,
+        positions: Positions,
+        outbox: Outbox,
+        clock: Clock,
+        inlets: Sequence[Inlet],
+        consumer: Callable[[], AIOKafkaConsumer],
+        world: str,
+        batch_records: int,
+        refused_window: int,
+    ) -> None:
+        super().__init__()
+        self._database, self._positions, self._outbox, self._clock = database, positions, outbox, clock
+        self._inlets = {world + inlet.topic: inlet for inlet in inlets}
+        self._new_consumer, self._world, self._batch_records = consumer, world, batch_records
+        self._refused_window = refused_window
+        self._consumer: AIOKafkaConsumer | None = None
+        self._window: dict[str, list[int]] = collections.defaultdict(lambda: [0, 0])
+        self._gaps: dict[Partition, int] = {}
+        self.expected: dict[Partition, int] = {}
+        self.consumed: collections.Counter[str] = collections.Counter()
+        self.refused: collections.Counter[tuple[str, str]] = collections.Counter()
+        self.stopped: dict[str, str] = {}
+        self.after_commit: Callable[[], None] = lambda: None
+        self.conducted = False
+
+    def seek_to_sql(self, assigned: Sequence[TopicPartition]) -> None:
+        """Seek partitions to SQL's positions, at once."""
+        assert self._consumer
+        known = self._database.read_here(self._positions.read)
+        for tp in assigned:
+            self.expected[tp.topic, tp.partition] = known[tp.topic, tp.partition]
+            self._consumer.seek(tp, known[tp.topic, tp.partition])
+
+    @mode.Service.task
+    async def _run(self) -> None:
+        if not self._inlets:
+            return
+        self._consumer = self._new_consumer()
+        self._consumer.subscribe(list(self._inlets), listener=_SeekOnAssignment(self))
+        await self._consumer.start()
+        try:
+            while not self.should_stop:
+                await self._round()
+        finally:
+            await self._consumer.stop()
+
+    async def _round(self) -> None:
+        assert self._consumer
+        try:
+            fetched = await self._consumer.getmany(timeout_ms=100, max_records=self._batch_records)
+        except OffsetOutOfRangeError as error:
+            raise SourceOutOfRange(
+                "SOURCE_OUT_OF_RANGE", f"positions {error.args[0]} are no longer kept by the broker; restore, or adopt the topic"
+            ) from error
+        except KafkaError as error:
+            get_log().warning("inlet_held", reason="BROKER_UNAVAILABLE", error=str(error), then="retrying in 1 s")
+            await asyncio.sleep(1)
+            return
+        batches = {tp: kept for tp, records in fetched.items() if (kept := self._in_order(tp, records))}
+        if not batches:
+            return
+        try:
+            await self._database.run(lambda c: self._commit(c, batches))
+        except Fenced as fenced:
+            get_log().warning("batch_fenced", why=str(fenced), then="reading positions again")
+            self.seek_to_sql(list(batches))
+            return
+        except sa.exc.OperationalError as error:
+            get_log().warning("inlet_held", reason="DATABASE_UNAVAILABLE", error=str(error.orig), then="retrying in 1 s")
+            await asyncio.sleep(1)
+            self.seek_to_sql(list(batches))
+            return
+        for tp, records in batches.items():
+            self.expected[tp.topic, tp.partition] = records[-1].offset + 1
+            self.consumed[self._inlets[tp.topic].topic] += len(records)
+        self._stop_bad_inlets()
+        self.after_commit()
+
+    def _in_order(self, tp: TopicPartition, records: list[ConsumerRecord]) -> list[ConsumerRecord]:
+        """Drop records below the expected offset; a stale fetch is dropped whole and sought again."""
+        assert self._consumer
+        if tp not in self._consumer.assignment():
+            return []
+        at = (tp.topic, tp.partition)
+        kept = [record for record in records if record.offset >= self.expected[at]]
+        if kept and kept[0].offset > self.expected[at] and self._gaps.get(at) != kept[0].offset:
+            self._gaps[at] = kept[0].offset  # the same answer twice is a gap in the log, not a stale fetch
+            self._consumer.seek(tp, self.expected[at])
+            return []
+        return kept
+
+    def _decode(self, topic: str, records: list[ConsumerRecord]) -> tuple[list[Fact], list[Outgoing]]:
+        inlet, facts, dead = self._inlets[topic], [], []
+        for record in records:
+            origin = f"{inlet.topic}/{record.partition}/{record.offset}"
+            value = record.value or b""
+            try:
+                message = inlet.decode(record.value, dict(record.headers))
+            except Refusal as refusal:
+                self.refused[inlet.topic, refusal.reason] += 1
+                self._window[topic][1] += 1
+                dead.append(dead_letter(inlet.topic, origin, value, refusal))
+                continue
+            known_at = self._clock.now() if self.conducted else record.timestamp // 1000
+            facts.append(Fact(message, known_at, (record.key or b"").decode(errors="replace"), value, origin))
+        self._window[topic][0] += len(records)
+        return facts, dead
+
+    def _commit(self, connection: sa.Connection, batches: dict[TopicPartition, list[ConsumerRecord]]) -> None:
+        by_topic: dict[str, list[Fact]] = collections.defaultdict(list)
+        outgoing: list[Outgoing] = []
+        for tp, records in sorted(batches.items()):
+            at = (tp.topic, tp.partition)
+            self._positions.advance(connection, at, self.expected[at], records[-1].offset + 1)
+            facts, dead = self._decode(tp.topic, records)
+            by_topic[tp.topic] += facts
+            outgoing += dead
+        for topic, facts in by_topic.items():
+            inlet = self._inlets[topic]
+            handled = inlet.handle(connection, facts) if facts else Handled()
+            outgoing += handled.messages
+            for fact, refusal in handled.refused:
+                self.refused[inlet.topic, refusal.reason] += 1
+                self._window[topic][1] += 1
+                outgoing.append(dead_letter(inlet.topic, fact.origin, fact.value, refusal))
+        self._outbox.write(connection, outgoing)
+
+    def _stop_bad_inlets(self) -> None:
+        """Stop reading a topic of whose last window more than half was refused."""
+        assert self._consumer
+        for topic, (seen, refused) in list(self._window.items()):
+            if seen < self._refused_window:
+                continue
+            self._window[topic] = [0, 0]
+            if refused * 2 > seen:
+                why = f"{refused} of the last {seen} messages were refused; see muster dlq list, then restart the service"
+                self.stopped[self._inlets[topic].topic] = why
+                self._consumer.pause(*[tp for tp in self._consumer.assignment() if tp.topic == topic])
+                get_log().error("inlet_stopped", topic=topic, reason="INLET_STOPPED", why=why)

@@ -1,0 +1,158 @@
+"""Outgoing messages: written with the state that caused them, published by one relay, numbered densely for watchers."""
+
+import asyncio
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+import mode
+import sqlalchemy as sa
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from muster.kit.clock import Clock, Runtime
+from muster.kit.logs import get_log
+from muster.kit.sql import Database
+
+
+@dataclasses.dataclass(frozen=True)
+class Outgoing:
+    """A message to publish: topic without prefix, key, serialised bytes, headers."""
+
+    topic: str
+    key: str
+    value: bytes
+    headers: dict[str, str] | None = None
+
+
+def _row(message: Outgoing, now: int) -> dict[str, Any]:
+    return {**dataclasses.asdict(message), "written_at": now}
+
+
+class Outbox:
+    """The `outbox` table of a service."""
+
+    def __init__(self, metadata: sa.MetaData, clock: Clock) -> None:
+        self._table = metadata.tables["outbox"]
+        self._clock = clock
+
+    def write(self, connection: sa.Connection, messages: Iterable[Outgoing]) -> None:
+        """Add messages, in order, to the transaction."""
+        now = self._clock.now()
+        rows = [_row(m, now) for m in messages]
+        if rows:
+            connection.execute(sa.insert(self._table), rows)
+
+    def waiting(self, connection: sa.Connection, limit: int) -> list[sa.Row[Any]]:
+        """Return messages not yet published, oldest first."""
+        t = self._table
+        query = sa.select(t.c.id, t.c.topic, t.c.key, t.c.value, t.c.headers).where(t.c.position.is_(None)).order_by(t.c.id)
+        return list(connection.execute(query.limit(limit)))
+
+    def depth(self, connection: sa.Connection) -> int:
+        """Return how many messages wait."""
+        query = sa.select(sa.func.count()).select_from(self._table).where(self._table.c.position.is_(None))
+        return int(connection.execute(query).scalar_one())
+
+    def published(self, connection: sa.Connection, ids: list[int]) -> None:
+        """Give published messages their dense positions, in order."""
+        t = self._table
+        last = connection.execute(sa.select(sa.func.coalesce(sa.func.max(t.c.position), 0))).scalar_one()
+        rows = [{"row_id": row, "place": last + n} for n, row in enumerate(ids, start=1)]
+        update = sa.update(t).where(t.c.id == sa.bindparam("row_id")).values(position=sa.bindparam("place"))
+        connection.execute(update, rows)
+
+    def since(self, connection: sa.Connection, topic: str, position: int, limit: int = 500) -> list[tuple[int, bytes]]:
+        """Return (position, bytes) of a topic's messages published after a position."""
+        t = self._table
+        query = sa.select(t.c.position, t.c.value).where((t.c.topic == topic) & (t.c.position > position))
+        return [(int(r[0]), bytes(r[1])) for r in connection.execute(query.order_by(t.c.position).limit(limit))]
+
+    def last_position(self, connection: sa.Connection) -> int:
+        """Return the newest position given, 0 if none."""
+        return int(connection.execute(sa.select(sa.func.coalesce(sa.func.max(self._table.c.position), 0))).scalar_one())
+
+    def prune(self, connection: sa.Connection, before: int) -> int:
+        """Delete published messages written before an instant; return how many."""
+        t = self._table
+        gone = sa.delete(t).where(t.c.position.is_not(None) & (t.c.written_at < before))
+        return connection.execute(gone).rowcount
+
+
+class Relay(mode.Service):
+    """Publishes the outbox, under a lease, so that one relay a service does it."""
+
+    def __init__(
+        self, database: Database, outbox: Outbox, metadata: sa.MetaData, bootstrap: str, world: str, owner: str, lease: float
+    ) -> None:
+        super().__init__()
+        self._database, self._outbox, self._lease_table = database, outbox, metadata.tables["lease"]
+        self._bootstrap, self._world, self._owner, self._lease = bootstrap, world, owner, lease
+        self._runtime = Runtime()
+        self._wake = asyncio.Event()
+        self._producer: AIOKafkaProducer | None = None
+        self.positions_changed = asyncio.Condition()
+
+    def wake(self) -> None:
+        """Say that something was written."""
+        self._wake.set()
+
+    async def on_start(self) -> None:
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap, enable_idempotence=True, acks="all", linger_ms=0, max_request_size=2_097_152
+        )
+        await self._producer.start()
+
+    async def on_stop(self) -> None:
+        await self.drain()
+        if self._producer:
+            await self._producer.stop()
+
+    @mode.Service.task
+    async def _run(self) -> None:
+        while not self.should_stop:
+            try:
+                published = await self.publish_some()
+            except KafkaError as error:
+                get_log().warning("outbox_held", reason="BROKER_UNAVAILABLE", error=str(error), then="retrying in 1 s")
+                await asyncio.sleep(1)
+                continue
+            if not published:
+                try:
+                    await asyncio.wait_for(self._wake.wait(), 0.2)
+                except TimeoutError:
+                    pass
+                self._wake.clear()
+
+    def _claim(self, connection: sa.Connection) -> bool:
+        now, t = self._runtime.wall(), self._lease_table
+        row = connection.execute(sa.select(t).where(t.c.name == "relay")).first()
+        if row and row.owner != self._owner and row.until > now:
+            return False
+        connection.execute(sa.delete(t).where(t.c.name == "relay"))
+        connection.execute(sa.insert(t).values(name="relay", owner=self._owner, until=now + self._lease))
+        return True
+
+    async def publish_some(self, limit: int = 1000) -> int:
+        """Publish up to `limit` waiting messages in order; return how many. 0 if another relay holds the lease."""
+        rows = await self._database.run(lambda c: self._outbox.waiting(c, limit) if self._outbox.depth(c) else [])
+        if not rows or not await self._database.run(self._claim):
+            return 0
+        assert self._producer
+        sent = []
+        for r in rows:
+            headers = [(name, text.encode()) for name, text in (r.headers or {}).items()]
+            sent.append(
+                await self._producer.send(self._world + r.topic, key=r.key.encode(), value=bytes(r.value), headers=headers)
+            )
+        await asyncio.gather(*sent)
+        await self._database.run(lambda c: self._outbox.published(c, [r.id for r in rows]))
+        async with self.positions_changed:
+            self.positions_changed.notify_all()
+        return len(rows)
+
+    async def drain(self) -> None:
+        """Return when nothing waits."""
+        while await self._database.run(self._outbox.depth):
+            self.wake()
+            await asyncio.sleep(0.005)

@@ -1,0 +1,168 @@
+"""SQL: one engine a service, one thread that talks to it, one `begin` that may write from its first statement."""
+
+import asyncio
+import concurrent.futures
+import pathlib
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from muster.kit.errors import NotReady
+
+T = TypeVar("T")
+
+
+def add_kit_tables(metadata: sa.MetaData) -> None:
+    """Declare the tables that every service has: positions, outbox, due work, jobs, leases, facts about itself."""
+    sa.Table(
+        "source",
+        metadata,
+        sa.Column("topic", sa.Text, primary_key=True),
+        sa.Column("partition", sa.Integer, primary_key=True),
+        sa.Column("cluster_id", sa.Text, nullable=False),
+        sa.Column("topic_id", sa.Text, nullable=False),
+        sa.Column("next", sa.BigInteger, nullable=False),
+    )
+    sa.Table(
+        "outbox",
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("topic", sa.Text, nullable=False),
+        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("value", sa.LargeBinary, nullable=False),
+        sa.Column("headers", sa.JSON),
+        sa.Column("written_at", sa.BigInteger, nullable=False),
+        sa.Column("position", sa.BigInteger, unique=True),
+        sqlite_autoincrement=True,
+    )
+    sa.Table(
+        "due",
+        metadata,
+        sa.Column("due_at", sa.BigInteger, primary_key=True),
+        sa.Column("kind", sa.Text, primary_key=True),
+        sa.Column("key", sa.Text, primary_key=True),
+    )
+    sa.Table(
+        "job",
+        metadata,
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("request", sa.JSON, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("owner", sa.Text),
+        sa.Column("lease_until", sa.Float, nullable=False, server_default="0"),
+        sa.Column("token", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("progress", sa.JSON),
+        sa.Column("result", sa.JSON),
+        sa.Column("asked_at", sa.BigInteger, nullable=False),
+    )
+    sa.Table(
+        "lease",
+        metadata,
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("owner", sa.Text, nullable=False),
+        sa.Column("until", sa.Float, nullable=False),
+    )
+    sa.Table(
+        "about",
+        metadata,
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("value", sa.Text, nullable=False),
+    )
+
+
+def sqlite_engine(path: pathlib.Path, synchronous: str) -> sa.Engine:
+    """Open (or create) a SQLite file in WAL mode whose transactions take the write lock when they begin.
+
+    A transaction that reads first and writes later would meet "database is locked" without waiting.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30, "check_same_thread": False})
+
+    @sa.event.listens_for(engine, "connect")
+    def _set_up(connection: Any, _: object) -> None:
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON", "busy_timeout=30000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        reading = connection.get_execution_options().get("reading", False)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+class Database:
+    """The service's SQL. Work is a function of a connection; it runs in one transaction, in the database's thread."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.engine = engine
+        self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="sql")
+
+    async def run(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run work in one transaction; roll back if it raises."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self.run_here, work)
+
+    def run_here(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run work in one transaction in the calling thread."""
+        with self.engine.begin() as connection:
+            return work(connection)
+
+    async def read(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run work that only reads, beside the writer."""
+        return await asyncio.to_thread(self.read_here, work)
+
+    def read_here(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run work that only reads in the calling thread."""
+        with self.engine.connect() as connection, connection.execution_options(reading=True).begin():
+            return work(connection)
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=True)
+        self.engine.dispose()
+
+
+def migrate(engine: sa.Engine, migrations: pathlib.Path) -> None:
+    """Bring the schema to the newest version this code knows. Raise NotReady if the schema is newer than the code."""
+    config = Config()
+    config.set_main_option("script_location", str(migrations))
+    config.set_main_option("path_separator", "os")
+    known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
+    with engine.begin() as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+        if found is not None and found not in known:
+            raise NotReady("SCHEMA_NEWER", f"the database is at version {found}, newer than this code; start the newer code")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def remember(connection: sa.Connection, metadata: sa.MetaData, name: str, value: str) -> None:
+    """Keep a fact about the service itself."""
+    about = metadata.tables["about"]
+    connection.execute(sa.delete(about).where(about.c.name == name))
+    connection.execute(sa.insert(about).values(name=name, value=value))
+
+
+def recall(connection: sa.Connection, metadata: sa.MetaData, name: str) -> str | None:
+    """Return a fact about the service itself, None if never kept."""
+    about = metadata.tables["about"]
+    return connection.execute(sa.select(about.c.value).where(about.c.name == name)).scalar_one_or_none()
+
+
+def upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+    """Insert rows, replacing those with the same primary key."""
+    if not rows:
+        return
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+    keys = [column.name for column in table.primary_key.columns]
+    others = {c.name: insert.excluded[c.name] for c in table.columns if c.name not in keys and c.name in rows[0]}
+    statement = insert.on_conflict_do_update(index_elements=keys, set_=others) if others else insert.on_conflict_do_nothing()
+    connection.execute(statement, rows)

@@ -1,0 +1,1 @@
+"""The forecaster: volume in; forecast out."""

@@ -1,0 +1,40 @@
+"""Composition root of the forecaster: the only place that constructs things."""
+
+import pathlib
+from typing import cast
+
+from muster.book.copy import BookCopy
+from muster.book.types import ALL_TOPICS
+from muster.kit.service import Edges, Parts, run_service
+from muster.v1 import forecaster_service_pb2_grpc as stubs
+from services.forecaster.metrics import ForecasterMetrics
+from services.forecaster.rpc import ForecasterRpc
+from services.forecaster.settings import ForecasterSettings
+from services.forecaster.store.tables import metadata
+from services.forecaster.streams import Streams
+from services.forecaster.work import Work
+
+
+def plug(parts: Parts) -> Edges:
+    """Plug the forecaster into the parts of a service."""
+    book = BookCopy(metadata)
+    streams = Streams(book, parts.due, parts.clock)
+    settings = cast(ForecasterSettings, parts.settings)
+    work = Work(settings, book, streams, parts.due, parts.jobs, parts.outbox, parts.clock)
+    work.declare()
+    book.on_change = work.on_book
+    rpc = ForecasterRpc(parts, work)
+    return Edges(
+        inlets=streams.inlets(),
+        state_topics=ALL_TOPICS,
+        keep_state=book.keep,
+        add_rpcs=lambda server: stubs.add_ForecasterServiceServicer_to_server(rpc, server),
+        rpc_names=("muster.v1.ForecasterService",),
+        collect=ForecasterMetrics(parts, work).collect,
+        begin=work.begin,
+    )
+
+
+def main() -> None:
+    migrations = pathlib.Path(__file__).with_name("store") / "migrations"
+    run_service("forecaster", ForecasterSettings, metadata, migrations, plug)

@@ -1,0 +1,1 @@
+"""What a volume cell, a forecast and an intraday update are. Pure."""

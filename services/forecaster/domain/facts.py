@@ -1,0 +1,84 @@
+"""What arrives about volume, read and checked."""
+
+import dataclasses
+
+from services.forecaster.domain.volume import ContactState, Tally
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportFact:
+    """One interval report: absolute sums; the highest revision of a span wins."""
+
+    starts_at: int
+    seconds: int
+    revision: int
+    tally: Tally
+    known_at: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Observed:
+    """One message of volume."""
+
+    queue: str
+    feed: str
+    official: bool
+    contacts: tuple[ContactState, ...]
+    reports: tuple[ReportFact, ...]
+
+    @property
+    def client(self) -> str:
+        return self.queue.partition("/")[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """Everything that arrived at the queues before `complete_through` has been told by the feed."""
+
+    client: str
+    feed: str
+    queues: tuple[str, ...]
+    complete_through: int
+
+
+@dataclasses.dataclass(frozen=True)
+class PublishedDay:
+    """One local day of a queue's forecast as published, or merged with what was published before.
+
+    Lists have one value an interval; quantiles are lists of seven. `versions` says which version each interval is of.
+    """
+
+    queue: str
+    local_date: str
+    seconds: int
+    starts: list[int]
+    versions: list[int]
+    offered: list[float]
+    aht: list[float]
+    offered_quantiles: list[list[float]]
+    aht_quantiles: list[list[float]]
+    trigger: str
+    rests_on: str
+    history_days: int
+    dispersion: float
+    data_watermark: int
+    made_at: int
+    day_factor: float | None = None
+
+    @property
+    def version(self) -> int:
+        return max(self.versions, default=0)
+
+
+def merge_days(old: PublishedDay | None, new: PublishedDay) -> PublishedDay:
+    """Return the day with the intervals that `new` carries replaced. Versions are per interval; a lower one never wins."""
+    if old is None or new.trigger != "INTRADAY":
+        return new
+    columns = ("versions", "offered", "aht", "offered_quantiles", "aht_quantiles")
+    rows = {s: [getattr(old, c)[i] for c in columns] for i, s in enumerate(old.starts)}
+    for i, start in enumerate(new.starts):
+        if start not in rows or rows[start][0] < new.versions[i]:
+            rows[start] = [getattr(new, c)[i] for c in columns]
+    starts = sorted(rows)
+    merged = {c: [rows[s][n] for s in starts] for n, c in enumerate(columns)}
+    return dataclasses.replace(new, starts=starts, **merged)

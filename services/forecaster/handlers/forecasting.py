@@ -1,0 +1,66 @@
+"""Forecasts as they are published: from a fit, and from closed intervals during the day."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from services.forecaster.domain.facts import PublishedDay
+from services.forecaster.domain.forecast import DayForecast, QueueForecast, update_day
+from muster.domain.calendar import parse_date
+
+
+def published_days(
+    forecast: QueueForecast, seconds: int, version: int, trigger: str, watermark: int, now: int
+) -> list[PublishedDay]:
+    """Return a fit's days, ready to publish."""
+    return [
+        _published(forecast.queue, seconds, day, version, trigger, forecast.rests_on, forecast.history_days,
+                   forecast.dispersion, watermark, now)
+        for day in forecast.days
+    ]
+
+
+def _published(
+    queue: str, seconds: int, day: DayForecast, version: int, trigger: str, rests_on: str, history_days: int,
+    dispersion: float, watermark: int, now: int,
+) -> PublishedDay:
+    return PublishedDay(
+        queue=queue,
+        local_date=day.day.isoformat(),
+        seconds=seconds,
+        starts=list(day.starts),
+        versions=[version] * len(day.starts),
+        offered=_rounded(day.offered),
+        aht=_rounded(day.aht),
+        offered_quantiles=[_rounded(row) for row in day.offered_quantiles],
+        aht_quantiles=[_rounded(row) for row in day.aht_quantiles],
+        trigger=trigger,
+        rests_on=rests_on,
+        history_days=history_days,
+        dispersion=dispersion,
+        data_watermark=watermark,
+        made_at=now,
+    )
+
+
+def _rounded(values: np.ndarray) -> list[float]:  # type: ignore[type-arg]
+    """Keep six decimals: what the last bits hold is arithmetic."""
+    return [round(float(v), 6) for v in values]
+
+
+def updated_day(morning: PublishedDay, actual: Mapping[int, int], version: int, through: int, now: int) -> PublishedDay | None:
+    """Return the rest of a day after `through`, given what was offered so far; None when nothing of it is left."""
+    day = DayForecast(
+        parse_date(morning.local_date),
+        tuple(morning.starts),
+        np.array(morning.offered),
+        np.array(morning.aht),
+        np.array(morning.offered_quantiles).reshape(-1, 7),
+        np.array(morning.aht_quantiles).reshape(-1, 7),
+    )
+    rest, factor = update_day(day, actual, morning.dispersion, through, morning.seconds)
+    if not rest.starts:
+        return None
+    new = _published(morning.queue, morning.seconds, rest, version, "INTRADAY", morning.rests_on, morning.history_days,
+                     morning.dispersion, through, now)
+    return PublishedDay(**{**new.__dict__, "day_factor": round(factor, 6)})

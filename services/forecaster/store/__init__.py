@@ -1,0 +1,1 @@
+"""The forecaster's own SQL: nobody else reads it."""

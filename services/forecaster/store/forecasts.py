@@ -1,0 +1,52 @@
+"""SQL of forecasts: the newest of each day, and every one ever published."""
+
+import dataclasses
+
+import sqlalchemy as sa
+
+from muster.kit.sql import upsert
+from services.forecaster.domain.facts import PublishedDay, merge_days
+from services.forecaster.store import tables as t
+
+
+def load_day(connection: sa.Connection, queue: str, local_date: str) -> PublishedDay | None:
+    """Return a day's newest forecast, None if there is none."""
+    d = t.forecast_day
+    where = (d.c.queue == queue) & (d.c.local_date == local_date)
+    body = connection.execute(sa.select(d.c.body).where(where)).scalar()
+    return PublishedDay(**body) if body else None
+
+
+def load_morning(connection: sa.Connection, queue: str, local_date: str) -> PublishedDay | None:
+    """Return the newest forecast of a day that was not an intraday update."""
+    d = t.forecast_day
+    where = (d.c.queue == queue) & (d.c.local_date == local_date)
+    body = connection.execute(sa.select(d.c.morning).where(where)).scalar()
+    return PublishedDay(**body) if body else None
+
+
+def list_days(
+    connection: sa.Connection, queue: str, first: str, last: str, limit: int, offset: int
+) -> list[PublishedDay]:
+    """Return days in order."""
+    d = t.forecast_day
+    where = (d.c.queue == queue) & (d.c.local_date >= first) & (d.c.local_date <= last)
+    query = sa.select(d.c.body).where(where).order_by(d.c.local_date).limit(limit).offset(offset)
+    return [PublishedDay(**body) for body in connection.execute(query).scalars()]
+
+
+def next_version(connection: sa.Connection, queue: str) -> int:
+    """Return the version that the queue's next publication gets."""
+    v = t.forecast_version
+    return int(connection.execute(sa.select(sa.func.max(v.c.version)).where(v.c.queue == queue)).scalar() or 0) + 1
+
+
+def save_day(connection: sa.Connection, day: PublishedDay, message: bytes) -> None:
+    """Keep a published day as published, and merged with what stood before."""
+    merged = merge_days(load_day(connection, day.queue, day.local_date), day)
+    key = {"queue": day.queue, "local_date": day.local_date}
+    body = dataclasses.asdict(merged)
+    morning = dataclasses.asdict(load_morning(connection, *key.values()) or merged) if day.trigger == "INTRADAY" else body
+    upsert(connection, t.forecast_day, [{**key, "body": body, "morning": morning}])
+    version = {"version": day.version, "made_at": day.made_at, "data_watermark": day.data_watermark, "message": message}
+    upsert(connection, t.forecast_version, [{**key, **version}])

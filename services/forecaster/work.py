@@ -1,0 +1,285 @@
+"""The forecaster's time-driven work: closing intervals, updating today, fitting each night."""
+
+import dataclasses
+import datetime as dt
+from typing import Any
+
+import sqlalchemy as sa
+
+from muster.book.copy import BookCopy, Key
+from muster.book.types import Basis, Client, Queue
+from muster.book.view import BookDay, opening_hours
+from muster.domain.calendar import DAY, dates, local_date, resolve
+from muster.kit.clock import Clock
+from muster.kit.due import DueWork
+from muster.kit.jobs import JobKind, Jobs, Report
+from muster.kit.logs import get_log
+from muster.kit.outbox import Outbox
+from services.forecaster import wire
+from services.forecaster.domain.facts import PublishedDay
+from services.forecaster.domain.forecast import QueueFacts, QueueForecast, forecast_queue
+from services.forecaster.domain.volume import closed_through, merge_range
+from services.forecaster.handlers.closing import close_cells
+from services.forecaster.handlers.forecasting import published_days, updated_day
+from services.forecaster.settings import ForecasterSettings
+from services.forecaster.store import forecasts, volume
+from services.forecaster.streams import EVERY_QUEUE, Streams
+
+
+def fit_queues(payload: dict[str, Any], report: Report) -> list[QueueForecast]:
+    """Fit every queue of a client; runs in a child process."""
+    done = []
+    for n, (facts, first) in enumerate(payload["queues"]):
+        report({"doing": f"fitting {facts.queue}", "done_count": n, "total_count": len(payload["queues"])})
+        forecast = forecast_queue(facts, first, payload["days"])
+        if forecast is not None:
+            done.append(forecast)
+    return done
+
+
+@dataclasses.dataclass
+class Work:
+    """Due work and jobs of the forecaster."""
+
+    settings: ForecasterSettings
+    book: BookCopy
+    streams: Streams
+    due: DueWork
+    jobs: Jobs
+    outbox: Outbox
+    clock: Clock
+
+    def declare(self) -> None:
+        """Say what is done for each kind, in the order in which they run."""
+        self.due.declare("unpark", self.unpark)
+        self.due.declare("close", self.close)
+        self.due.declare("reclose", self.reclose)
+        self.due.declare("fit", self.fit)
+        self.due.declare("nights", self.nights)
+        self.due.declare("nightly", self.nightly)
+        self.due.declare("prune", self.prune)
+        self.jobs.declare("fit", JobKind(self.load_fit, fit_queues, self.save_fit))
+
+    def begin(self, connection: sa.Connection) -> None:
+        """Plan what recurs. In a conducted world whose clock has not moved, the first tick plans it through the book."""
+        if self.clock.now():
+            for client in self.streams.book_today(connection).clients.values():
+                self._plan_nightly(connection, client)
+            self.due.plan(connection, "prune", "", self.clock.now())
+
+    def on_book(self, connection: sa.Connection, changed: set[Key]) -> None:
+        """Have a client's queues fitted when its book changes, and parked facts of new queues used."""
+        names = {name.partition("/")[0] for kind, name, _ in changed if kind in ("clients", "queues")}
+        for client in sorted(names):
+            self.due.plan(connection, "fit", client, self.clock.now())
+        for kind, name, valid_from in sorted(changed):
+            if kind in ("clients", "queues") and valid_from:
+                starts = resolve(dt.datetime.fromisoformat(valid_from), "UTC")
+                self.due.plan(connection, "fit", name.partition("/")[0], max(starts, self.clock.now()))
+            if kind == "queues":
+                self.due.plan(connection, "unpark", name, self.clock.now())
+            if kind == "clients":
+                self.due.plan(connection, "nights", name, self.clock.now())
+
+    def unpark(self, connection: sa.Connection, queue: str, due_at: int) -> None:
+        """Use facts that came before their queue was declared."""
+        facts = self.streams.take_parked(connection, queue)
+        if facts:
+            self.streams.on_volume(connection, facts)
+            get_log().info("volume_unparked", queue=queue, messages=len(facts))
+        self.due.plan(connection, "close", queue, self.clock.now())
+
+    def _counting_feeds(self, book: BookDay, queue: Queue, told: dict[str, Any]) -> dict[str, int | None]:
+        """Return the feeds whose word closes the queue, with their grace.
+
+        The client's REALTIME feeds that have spoken of the queue (OFFICIAL ones, if it has no other); any that has, if
+        none of the declared has yet.
+        """
+        client = book.clients.get(queue.client)
+        declared = {f.name: f for f in client.feeds} if client else {}
+        live = {n: f for n, f in declared.items() if f.basis == Basis.REALTIME} or declared
+        spoken = {n: f.grace_seconds for n, f in live.items() if n in told}
+        return spoken or dict.fromkeys(told)
+
+    def _progress(self, connection: sa.Connection, queue: Queue) -> dict[str, tuple[int | None, int | None]]:
+        told = volume.progress_of(connection, queue.name)
+        for feed, (complete, _) in volume.progress_of(connection, f"{queue.client}/{EVERY_QUEUE}").items():
+            mine = told.get(feed, (None, None))
+            told[feed] = (max(mine[0] or 0, complete or 0) or None, mine[1])
+        return told
+
+    def close(self, connection: sa.Connection, name: str, due_at: int) -> None:
+        """Close the intervals that feeds have completed, tell staffing, and update the rest of today."""
+        book = self.streams.book_today(connection)
+        queue = book.queues.get(name)
+        if queue is None:
+            return
+        told, now = self._progress(connection, queue), self.clock.now()
+        feeds = self._counting_feeds(book, queue, told)
+        through = closed_through([(told[f][0], grace) for f, grace in feeds.items()], now)
+        through -= through % queue.interval_seconds
+        before = volume.closed_through(connection, name)
+        if graces := [g for g in feeds.values() if g is not None]:
+            step = queue.interval_seconds
+            self.due.plan(connection, "close", name, now - now % step + step + max(graces))
+        if through <= before:
+            return
+        self._publish_closed(connection, book, queue, before, through)
+        volume.save_closed_through(connection, name, through)
+        self._update_today(connection, book, queue, through)
+
+    def reclose(self, connection: sa.Connection, key: str, due_at: int) -> None:
+        """Look again at closed intervals that a late fact changed."""
+        name, first, last = key.split("|")
+        book = self.streams.book_today(connection)
+        queue = book.queues.get(name)
+        if queue is not None:
+            end = min(int(last) + DAY, volume.closed_through(connection, name))
+            self._publish_closed(connection, book, queue, int(first) - int(first) % queue.interval_seconds, end)
+            self._update_today(connection, book, queue, volume.closed_through(connection, name))
+
+    def _publish_closed(self, connection: sa.Connection, book: BookDay, queue: Queue, begin: int, end: int) -> None:
+        reports = volume.reports_between(connection, queue.name, begin, end)
+        if begin == 0:
+            if not reports:
+                return
+            begin = min(r.starts_at for r in reports)
+        zone, seconds = book.zone_of(queue), queue.interval_seconds
+        hours = opening_hours(queue)
+        opened = {
+            s
+            for day in dates(local_date(begin, zone), local_date(end - 1, zone))
+            for s in hours.open_starts(day, zone, seconds)
+        }
+        told = {s for r in reports for s in range(r.starts_at - r.starts_at % seconds, r.starts_at + r.seconds, seconds)}
+        starts = sorted(s for s in opened | told if begin <= s and s + seconds <= end)
+        said = volume.closed_cells(connection, queue.name, starts)
+        cells = close_cells(reports, starts, seconds, said, volume.tally_body)
+        self.outbox.write(connection, [wire.closed_message(queue.name, seconds, c.cell, c.revision, end) for c in cells])
+        rows = [(c.cell.starts_at, c.revision, volume.tally_body(c.cell.tally)) for c in cells]
+        volume.save_closed_cells(connection, queue.name, rows)
+        if cells:
+            get_log().info("volume_closed", queue=queue.name, intervals=len(cells), through=end)
+
+    def _update_today(self, connection: sa.Connection, book: BookDay, queue: Queue, through: int) -> None:
+        """Publish the rest of the day in which `through` lies, given its closed intervals."""
+        now, zone = self.clock.now(), book.zone_of(queue)
+        day = local_date(now, zone)
+        morning = forecasts.load_morning(connection, queue.name, day.isoformat())
+        if morning is None or not morning.starts or through <= morning.starts[0]:
+            return
+        reports = volume.reports_between(connection, queue.name, morning.starts[0], through)
+        cells = merge_range(reports, morning.starts, queue.interval_seconds)
+        closed = [s for s in morning.starts if s + queue.interval_seconds <= through]
+        actual = {s: (cells[s].tally.offered or 0) if s in cells else 0 for s in closed}
+        version = forecasts.next_version(connection, queue.name)
+        updated = updated_day(morning, actual, version, through, now)
+        if updated is not None:
+            self._publish(connection, [updated])
+
+    def _publish(self, connection: sa.Connection, days: list[PublishedDay]) -> None:
+        messages = [wire.published_message(day) for day in days]
+        for day, message in zip(days, messages, strict=True):
+            forecasts.save_day(connection, day, message.value)
+        self.outbox.write(connection, messages)
+
+    def _plan_nightly(self, connection: sa.Connection, client: Client) -> None:
+        now = self.clock.now()
+        today = dt.datetime.combine(local_date(now, client.zone), dt.time())
+        times = [
+            resolve(today + dt.timedelta(days=d, seconds=self.settings.nightly_seconds), client.zone) for d in (0, 1)
+        ]
+        self.due.plan(connection, "nightly", client.name, next(t for t in times if t > now))
+
+    def nightly(self, connection: sa.Connection, client: str, due_at: int) -> None:
+        """Fit a client's queues for the night, and plan the next night."""
+        row = self.streams.book_today(connection).clients.get(client)
+        if row is not None:
+            self._ask_fit(connection, client, "NIGHTLY")
+            self._plan_nightly(connection, row)
+
+    def nights(self, connection: sa.Connection, client: str, due_at: int) -> None:
+        """Plan a new client's next night."""
+        row = self.streams.book_today(connection).clients.get(client)
+        if row is not None:
+            self._plan_nightly(connection, row)
+
+    def fit(self, connection: sa.Connection, client: str, due_at: int) -> None:
+        """Fit a client's queues because its book changed."""
+        self._ask_fit(connection, client, "BOOK")
+
+    def _ask_fit(self, connection: sa.Connection, client: str, trigger: str) -> str:
+        name = f"fits/{client}-{self.clock.now()}-{trigger.lower()}"
+        self.jobs.ask(connection, name, "fit", {"client": client, "trigger": trigger})
+        return name
+
+    def ask_fit(self, connection: sa.Connection, client: str, request_id: str) -> str:
+        """Queue a fit that someone asked for; the same request id is the same job."""
+        name = f"fits/{client}-{request_id or self.clock.now()}-requested"
+        self.jobs.ask(connection, name, "fit", {"client": client, "trigger": "REQUESTED"})
+        return name
+
+    def load_fit(self, connection: sa.Connection, request: dict[str, Any]) -> dict[str, Any]:
+        """Gather twelve weeks of each queue of a client."""
+        book = self.streams.book_today(connection)
+        queues = [q for _, q in sorted(book.queues.items()) if q.client == request["client"]]
+        return {"queues": [self._facts(connection, book, q) for q in queues], "days": self.settings.forecast_days}
+
+    def _facts(self, connection: sa.Connection, book: BookDay, queue: Queue) -> tuple[QueueFacts, dt.date]:
+        zone, now = book.zone_of(queue), self.clock.now()
+        through = volume.closed_through(connection, queue.name)
+        begin = now - 13 * 7 * DAY
+        reports = volume.reports_between(connection, queue.name, begin, through)
+        first = min((r.starts_at for r in reports), default=through)
+        seconds, hours = queue.interval_seconds, opening_hours(queue)
+        starts = [
+            s
+            for day in dates(local_date(max(first, begin), zone), local_date(now, zone))
+            for s in hours.open_starts(day, zone, seconds)
+            if first <= s and s + seconds <= through
+        ]
+        told = merge_range(reports, starts, seconds)
+        cells: dict[int, tuple[int | None, int | None, int | None]] = {}
+        for s in starts:
+            tally = told[s].tally if s in told else None
+            cells[s] = (tally.offered, tally.handled, tally.handle_ms) if tally else (0, 0, 0)
+        cold = queue.cold_start
+        facts = QueueFacts(
+            queue.name,
+            zone,
+            seconds,
+            hours,
+            cells,
+            cold.weekly_offered_count if cold else None,
+            cold.aht_seconds if cold else None,
+        )
+        return facts, local_date(now, zone)
+
+    def save_fit(self, connection: sa.Connection, request: dict[str, Any], result: list[QueueForecast]) -> dict[str, Any]:
+        """Publish what was fitted."""
+        book, now = self.streams.book_today(connection), self.clock.now()
+        for forecast in result:
+            seconds = book.queues[forecast.queue].interval_seconds
+            version = forecasts.next_version(connection, forecast.queue)
+            watermark = volume.closed_through(connection, forecast.queue)
+            days = published_days(forecast, seconds, version, request["trigger"], watermark, now)
+            self._publish(connection, days)
+            get_log().info("forecast_published", queue=forecast.queue, days=len(days), rests_on=forecast.rests_on)
+            self._update_today(connection, book, book.queues[forecast.queue], watermark)
+        fitted = {f.queue for f in result}
+        for name, queue in sorted(book.queues.items()):
+            if queue.client == request["client"] and name not in fitted:
+                then = "declare cold_start (weekly_offered_count, aht_seconds), or import history"
+                get_log().warning("forecast_not_possible", queue=name, reason="NO_HISTORY", then=then)
+        return {"queues": sorted(fitted)}
+
+    def prune(self, connection: sa.Connection, key: str, due_at: int) -> None:
+        """Delete what is older than its retention says, and plan the next round."""
+        now = self.clock.now()
+        horizon = sa.text("DELETE FROM contact WHERE arrived_at < :before")
+        connection.execute(horizon, {"before": now - 4 * DAY})
+        oldest = now - self.settings.keep_days * DAY
+        for table in ("volume_report", "closed_cell"):
+            connection.execute(sa.text(f"DELETE FROM {table} WHERE starts_at < :before"), {"before": oldest})  # noqa: S608
+        self.outbox.prune(connection, now - 14 * DAY)
+        self.due.plan(connection, "prune", "", now + DAY)
