@@ -72,6 +72,10 @@ class Outbox:
         """Return the newest position given, 0 if none."""
         return int(connection.execute(sa.select(sa.func.coalesce(sa.func.max(self._table.c.position), 0))).scalar_one())
 
+    def first_position(self, connection: sa.Connection) -> int:
+        """Return the oldest position kept, 0 if none."""
+        return int(connection.execute(sa.select(sa.func.coalesce(sa.func.min(self._table.c.position), 0))).scalar_one())
+
     def prune(self, connection: sa.Connection, before: int) -> int:
         """Delete published messages written before an instant; return how many."""
         t = self._table

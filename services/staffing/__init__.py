@@ -1,0 +1,1 @@
+"""Staffing: forecast in, requirement out; schedule and floor in, decision out."""

@@ -1,0 +1,39 @@
+"""Composition root of staffing: the only place that constructs things."""
+
+import pathlib
+from typing import cast
+
+from muster.book.copy import BookCopy
+from muster.book.types import ALL_TOPICS
+from muster.kit.service import Edges, Parts, run_service
+from muster.v1 import staffing_service_pb2_grpc as stubs
+from services.staffing.metrics import StaffingMetrics
+from services.staffing.rpc import StaffingRpc
+from services.staffing.settings import StaffingSettings
+from services.staffing.store.tables import metadata
+from services.staffing.streams import Streams
+from services.staffing.work import Work
+
+
+def plug(parts: Parts) -> Edges:
+    """Plug staffing into the parts of a service."""
+    book = BookCopy(metadata)
+    streams = Streams(book, parts.due, parts.clock, parts.outbox)
+    work = Work(cast(StaffingSettings, parts.settings), book, streams, parts.due, parts.outbox, parts.clock)
+    work.declare()
+    book.on_change = work.on_book
+    rpc = StaffingRpc(parts, work)
+    return Edges(
+        inlets=streams.inlets(),
+        state_topics=ALL_TOPICS,
+        keep_state=book.keep,
+        add_rpcs=lambda server: stubs.add_StaffingServiceServicer_to_server(rpc, server),
+        rpc_names=("muster.v1.StaffingService",),
+        collect=StaffingMetrics(parts, work).collect,
+        begin=work.begin,
+    )
+
+
+def main() -> None:
+    migrations = pathlib.Path(__file__).with_name("store") / "migrations"
+    run_service("staffing", StaffingSettings, metadata, migrations, plug)

@@ -1,0 +1,1 @@
+"""Erlang formulas, requirement, attainment and decision. Pure."""

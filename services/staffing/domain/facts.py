@@ -1,0 +1,134 @@
+"""What arrives at staffing, read and checked."""
+
+import dataclasses
+
+from services.staffing.domain.attainment import CellFacts
+from services.staffing.domain.presence import PlannedShift
+
+
+@dataclasses.dataclass(frozen=True)
+class ForecastDay:
+    """A queue's local day of forecast. Lists have one value an interval; `high` is the 90 % quantile of offered."""
+
+    queue: str
+    local_date: str
+    seconds: int
+    starts: list[int]
+    versions: list[int]
+    offered: list[float]
+    high: list[float]
+    aht: list[float]
+    watermark: int
+
+    @property
+    def version(self) -> int:
+        return max(self.versions, default=0)
+
+
+def merge_forecast(old: ForecastDay | None, new: ForecastDay) -> ForecastDay:
+    """Return the day with what `new` carries replaced, interval by interval, where its version is higher."""
+    if old is None:
+        return new
+    columns = ("versions", "offered", "high", "aht")
+    rows = {s: [getattr(old, c)[i] for c in columns] for i, s in enumerate(old.starts)}
+    for i, start in enumerate(new.starts):
+        if start not in rows or rows[start][0] < new.versions[i]:
+            rows[start] = [getattr(new, c)[i] for c in columns]
+    starts = sorted(rows)
+    merged = {c: [rows[s][n] for s in starts] for n, c in enumerate(columns)}
+    return dataclasses.replace(new, starts=starts, watermark=max(old.watermark, new.watermark), **merged)
+
+
+@dataclasses.dataclass(frozen=True)
+class RequirementDay:
+    """A queue's local day of requirement. Lists have one value an interval."""
+
+    queue: str
+    local_date: str
+    seconds: int
+    starts: list[int]
+    version: int
+    forecast_version: int
+    load: list[float]
+    on_queue: list[float]
+    on_queue_safe: list[float]
+    scheduled: list[float]
+    paid: list[float]
+    service_level: list[float | None]
+    asa: list[float]
+    abandonment: list[float]
+    occupancy: list[float]
+    drivers: list[str]
+    formula: str
+    unplaced_shrinkage: float
+    made_at: int
+    watermark: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ClosedCell:
+    """An interval as closed."""
+
+    queue: str
+    starts_at: int
+    seconds: int
+    revision: int
+    complete_through: int
+    facts: CellFacts
+    abandoned_wait_ms: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class SchedulePart:
+    """Shifts of an agent's week in a version."""
+
+    group: str
+    version: int
+    agent: str
+    week: str
+    shifts: tuple[PlannedShift, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """What a version consists of, and the decisions it carries out."""
+
+    group: str
+    version: int
+    parts: int
+    decision_ids: tuple[str, ...]
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class AgentState:
+    """What the floor shows of an agent."""
+
+    agent: str
+    site: str
+    state: str
+    queues: tuple[str, ...]
+    since: int
+
+
+@dataclasses.dataclass(frozen=True)
+class FloorPicture:
+    """A message from the floor. `snapshot_sites`: sites whose agents not in it are logged out."""
+
+    agents: tuple[AgentState, ...]
+    counts: tuple[tuple[str, int | None, int | None], ...]
+    snapshot_sites: tuple[str, ...]
+    observed_at: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Attendance:
+    """An absence as reported; the highest revision wins."""
+
+    attendance_id: str
+    revision: int
+    agent: str
+    kind: str
+    starts_at: int
+    ends_at: int | None
+    retracted: bool

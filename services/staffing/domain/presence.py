@@ -1,0 +1,76 @@
+"""Who will be on which queue: from the published schedule, less known absences, times how many usually turn up."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from services.staffing.domain.erlang import Floats
+
+# Scheduled agents that the usual share counts as, against what the floor shows now.
+PRIOR_AGENTS = 10.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Segment:
+    """Part of a shift; queue is empty off queue; decision_id is empty for the plan."""
+
+    activity: str
+    queue: str
+    starts_at: int
+    ends_at: int
+    decision_id: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedShift:
+    """One agent's published shift."""
+
+    agent: str
+    site: str
+    starts_at: int
+    ends_at: int
+    segments: tuple[Segment, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Absence:
+    """An agent who will not be there as scheduled."""
+
+    agent: str
+    starts_at: int
+    ends_at: int
+
+
+def is_absent(absences: Mapping[str, Sequence[Absence]], agent: str, begin: int, end: int) -> bool:
+    """Return whether an agent is away during any of [begin, end)."""
+    return any(a.starts_at < end and begin < a.ends_at for a in absences.get(agent, ()))
+
+
+def on_queue(
+    shifts: Iterable[PlannedShift], absences: Mapping[str, Sequence[Absence]], queues: Sequence[str], begin: int,
+    count: int, seconds: int,
+) -> dict[str, Floats]:
+    """Return scheduled agents on each queue, per slot (count,), absent ones left out; parts of slots count in part."""
+    agents = {queue: np.zeros(count) for queue in queues}
+    for shift in shifts:
+        away = absences.get(shift.agent, ())
+        for segment in shift.segments:
+            if segment.queue not in agents:
+                continue
+            first = max((segment.starts_at - begin) // seconds, 0)
+            last = min(-((begin - segment.ends_at) // seconds), count)
+            for slot in range(first, last):
+                low, high = begin + slot * seconds, begin + (slot + 1) * seconds
+                share = min(segment.ends_at, high) - max(segment.starts_at, low)
+                share -= sum(max(0, min(a.ends_at, high, segment.ends_at) - max(a.starts_at, low, segment.starts_at)) for a in away)
+                agents[segment.queue][slot] += max(share, 0) / seconds
+    return agents
+
+
+def turnout(observed: float | None, scheduled: float, usual: float) -> float:
+    """Return the share of scheduled agents that will be on queue: the usual share (1 − shrinkage), moved by what the
+    floor shows now. Without a floor it is the usual share."""
+    if observed is None:
+        return usual
+    return min((PRIOR_AGENTS * usual + observed) / (PRIOR_AGENTS + scheduled), 1.0)

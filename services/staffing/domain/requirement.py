@@ -1,0 +1,150 @@
+"""The requirement: the fewest agents on queue that keep every target, then who must be scheduled and paid to have them.
+
+scheduled = on queue / (1 − shrinkage that the schedule does not place); paid = scheduled / (1 − shrinkage that it does).
+Numbers stay real and are rounded once, at the end.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from muster.domain.quantities import whole_agents
+from services.staffing.domain.erlang import Floats, Ints, Load, Service, erlang_b_inverse, service
+
+Meets = Callable[[Load, Ints, Floats], Service]
+
+
+@dataclasses.dataclass(frozen=True)
+class Goal:
+    """One target: metric as the contract names it, what it divides by what, T and the short threshold in seconds."""
+
+    metric: str
+    target: float
+    definition: str = "ANSWERED_OVER_OFFERED"
+    threshold: float = 0.0
+    short: float = 0.0
+
+    def value(self, s: Service) -> Floats:
+        """Return what is compared with the target: a share, or seconds for ASA."""
+        if self.metric == "ASA":
+            return s.asa
+        if self.metric == "ABANDONMENT":
+            return s.abandoned
+        if self.metric == "OCCUPANCY_CAP":
+            return s.occupancy
+        if self.definition == "ANSWERED_OVER_ANSWERED":
+            ratio: Floats = s.within / np.maximum(s.answered, 1e-12)
+            return ratio
+        if self.definition == "LESS_SHORT_ABANDONS":
+            less: Floats = np.minimum(s.within / np.maximum(1.0 - s.left_short, 1e-12), 1.0)
+            return less
+        if self.definition == "ABANDONED_IN_TIME_COUNT":
+            both: Floats = s.within + s.left_within
+            return both
+        return s.within
+
+    def met(self, value: Floats) -> np.ndarray:  # type: ignore[type-arg]
+        """Return whether each value keeps the target (I,)."""
+        return value >= self.target if self.metric == "SERVICE_LEVEL" else value <= self.target
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """What a queue's requirement must keep: targets, minimum agents, shrinkage outside and inside the schedule."""
+
+    goals: tuple[Goal, ...]
+    minimum: int
+    unplaced_shrinkage: float
+    placed_shrinkage: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Requirement:
+    """Arrays (I,). `driver` says what decided; `service_level` NaN where nothing is offered."""
+
+    load: Floats
+    on_queue: Floats
+    scheduled: Floats
+    paid: Floats
+    driver: tuple[str, ...]
+    service_level: Floats
+    asa: Floats
+    abandonment: Floats
+    occupancy: Floats
+
+
+def predict(load: Load, agents: Ints, goal: Goal) -> Service:
+    """Return the service that agents (I,) give, for a goal's thresholds."""
+    largest = int(max(agents.max(initial=1) - 1, 0))
+    table = erlang_b_inverse(load.erlangs, largest)
+    inverse_b = table[np.maximum(agents - 1, 0), np.arange(agents.size)]
+    return service(load, agents, inverse_b, goal.threshold, goal.short)
+
+
+def predicted_service_level(load: Load, agents: Floats, goal: Goal) -> Floats:
+    """Return the service level at real numbers of agents (I,), linear between whole ones; NaN where nothing is offered."""
+    low = np.floor(np.maximum(agents, 0)).astype(np.int64)
+    part = np.maximum(agents, 0) - low
+    at_low, at_high = goal.value(predict(load, low, goal)), goal.value(predict(load, low + 1, goal))
+    value: Floats = np.where(load.arrivals > 0, at_low * (1 - part) + at_high * part, np.nan)
+    return value
+
+
+def fewest_agents(load: Load, goal: Goal) -> Ints:
+    """Return the fewest agents (I,) that keep a goal, by bisection: every metric is monotone in agents."""
+    erlangs = load.erlangs
+    if goal.metric == "OCCUPANCY_CAP":
+        # All offered contacts taken as answered: with patience a shade too many, never too few.
+        return np.ceil(erlangs / goal.target - 1e-9).astype(np.int64)
+    largest = int(erlangs.max(initial=0.0) + 12 * math.sqrt(erlangs.max(initial=0.0)) + 40)
+    table = erlang_b_inverse(erlangs, largest)
+    low, high = np.zeros(erlangs.size, dtype=np.int64), np.full(erlangs.size, largest, dtype=np.int64)
+    low[load.arrivals <= 0], high[load.arrivals <= 0] = -1, 0
+    columns = np.arange(erlangs.size)
+    while (high - low > 1).any():
+        middle = (low + high) // 2
+        found = service(load, middle, table[np.maximum(middle - 1, 0), columns], goal.threshold, goal.short)
+        good = goal.met(goal.value(found)) & (middle > 0)
+        low, high = np.where(good, low, middle), np.where(good, middle, high)
+    return high
+
+
+def require(load: Load, rules: Rules) -> Requirement:
+    """Return the requirement of a queue's open intervals."""
+    size = load.arrivals.size
+    on_queue = np.full(size, rules.minimum, dtype=np.int64)
+    driver = np.where(load.arrivals > 0, "MINIMUM_STAFF", "CLOSED" if not rules.minimum else "MINIMUM_STAFF").astype(object)
+    for goal in rules.goals:
+        needed = fewest_agents(load, goal)
+        driver[needed > on_queue] = goal.metric
+        on_queue = np.maximum(on_queue, needed)
+    shown = next((g for g in rules.goals if g.metric == "SERVICE_LEVEL"), Goal("SERVICE_LEVEL", 0.8, threshold=20))
+    at = predict(load, on_queue, shown)
+    agents = on_queue.astype(float)
+    scheduled = agents / (1.0 - rules.unplaced_shrinkage)
+    return Requirement(
+        load=load.erlangs,
+        on_queue=agents,
+        scheduled=scheduled,
+        paid=scheduled / (1.0 - rules.placed_shrinkage),
+        driver=tuple(str(d) for d in driver),
+        service_level=np.where(load.arrivals > 0, shown.value(at), np.nan),
+        asa=at.asa,
+        abandonment=at.abandoned,
+        occupancy=at.occupancy,
+    )
+
+
+def rounded(agents: Floats) -> list[int]:
+    """Return heads, rounded up once."""
+    return [whole_agents(float(a)) for a in agents]
+
+
+def combined_shrinkage(shares: Sequence[float]) -> float:
+    """Return 1 − Π(1 − s): kinds of shrinkage combine, they don't add."""
+    kept = 1.0
+    for share in shares:
+        kept *= 1.0 - share
+    return 1.0 - kept

@@ -1,0 +1,1 @@
+"""One module a noun: (slice, batch) → (slice, messages). Pure."""

@@ -1,0 +1,73 @@
+"""From a day of forecast to a day of requirement."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from services.staffing.domain.erlang import Floats, Load
+from services.staffing.domain.facts import ForecastDay, RequirementDay
+from services.staffing.domain.requirement import Rules, require
+
+
+@dataclasses.dataclass(frozen=True)
+class QueueRules:
+    """What a queue's requirement rests on: rules, patience in seconds (inf: unknown), and the formula's name."""
+
+    rules: Rules
+    patience: float
+    formula: str
+
+
+def load_of(offered: Floats, aht: Floats, seconds: int, patience: float) -> Load:
+    """Return the load of intervals with `offered` contacts."""
+    return Load(offered / seconds, np.maximum(aht, 1.0), np.full(offered.size, patience))
+
+
+def on_forecast(
+    days: Sequence[ForecastDay], rules: QueueRules, version: int, now: int
+) -> list[RequirementDay]:
+    """Return the requirement of a queue's days, computed together; the same day always gives the same."""
+    starts = np.concatenate([np.array(d.starts, dtype=np.int64) for d in days])
+    if not starts.size:
+        return []
+    seconds = days[0].seconds
+    aht = np.concatenate([np.array(d.aht) for d in days])
+    mean = load_of(np.concatenate([np.array(d.offered) for d in days]), aht, seconds, rules.patience)
+    high = load_of(np.concatenate([np.array(d.high) for d in days]), aht, seconds, rules.patience)
+    at_mean, at_high = require(mean, rules.rules), require(high, rules.rules)
+    answers, place = [], 0
+    for day in days:
+        rows = slice(place, place + len(day.starts))
+        place += len(day.starts)
+        levels = at_mean.service_level[rows]
+        answers.append(
+            RequirementDay(
+                queue=day.queue,
+                local_date=day.local_date,
+                seconds=seconds,
+                starts=day.starts,
+                version=version,
+                forecast_version=day.version,
+                load=_plain(at_mean.load[rows]),
+                on_queue=_plain(at_mean.on_queue[rows]),
+                on_queue_safe=_plain(at_high.on_queue[rows]),
+                scheduled=_plain(at_mean.scheduled[rows]),
+                paid=_plain(at_mean.paid[rows]),
+                service_level=[None if np.isnan(v) else round(float(v), 9) for v in levels],
+                asa=_plain(np.nan_to_num(at_mean.asa[rows], posinf=86_400.0)),
+                abandonment=_plain(at_mean.abandonment[rows]),
+                occupancy=_plain(at_mean.occupancy[rows]),
+                drivers=list(at_mean.driver[rows]),
+                formula=rules.formula,
+                unplaced_shrinkage=round(rules.rules.unplaced_shrinkage, 9),
+                made_at=now,
+                watermark=day.watermark,
+            )
+        )
+    return answers
+
+
+def _plain(values: Floats) -> list[float]:
+    """Keep nine decimals: what the last bits hold is arithmetic."""
+    return [round(float(v), 9) for v in values]

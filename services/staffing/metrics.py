@@ -1,0 +1,37 @@
+"""The series of staffing: required, scheduled, on queue, attainment, decisions."""
+
+from collections.abc import Iterable
+
+from prometheus_client.core import Metric
+
+from muster.kit.metrics import gauge
+from muster.kit.service import Parts
+from services.staffing.states import queue_states
+from services.staffing.store import decisions
+from services.staffing.work import Work
+
+SERIES = (
+    ("muster_requirement_on_queue_agents", "Agents required on queue in the current interval", "required"),
+    ("muster_schedule_on_queue_agents", "Agents scheduled on queue now", "scheduled"),
+    ("muster_floor_on_queue_agents", "Agents on queue by the floor", "on_queue"),
+    ("muster_floor_logged_in_agents", "Agents logged in by the floor", "logged_in"),
+    ("muster_predicted_service_level", "Service level predicted for the agents on queue, 0 to 1", "predicted"),
+    ("muster_contract_attainment", "Service level of the contract's window to date, 0 to 1", "attainment"),
+    ("muster_contract_target", "The promise, 0 to 1", "target"),
+)
+
+
+class StaffingMetrics:
+    """Collects at each scrape."""
+
+    def __init__(self, parts: Parts, work: Work) -> None:
+        self._parts, self._work = parts, work
+
+    def collect(self) -> Iterable[Metric]:
+        states = self._parts.database.read_here(lambda c: queue_states(c, self._work))
+        for name, says, field in SERIES:
+            rows = [([s.queue.partition("/")[0], s.queue], getattr(s, field)) for s in states]
+            yield gauge(name, says, ["client", "queue"], rows)
+        counts = self._parts.database.read_here(decisions.counts)
+        issued = [([group, kind, state], float(n)) for group, kind, state, n in counts]
+        yield gauge("muster_decisions", "Decisions kept, by what became of them", ["staffing_group", "kind", "state"], issued)

@@ -1,0 +1,164 @@
+"""gRPC edge of staffing."""
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import sqlalchemy as sa
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from muster.book.copy import BookOwner
+from muster.book.rpc import apply_book, list_rows
+from muster.book.types import STAFFING_KINDS
+from muster.domain.calendar import local_date
+from muster.kit.errors import NotFound
+from muster.kit.rpc import next_token, page
+from muster.kit.service import Parts
+from muster.v1 import book_pb2, decision_pb2, requirement_pb2
+from muster.v1 import staffing_service_pb2 as pb
+from muster.v1 import staffing_service_pb2_grpc as stubs
+from services.staffing import wire
+from services.staffing.domain.attainment import window_start
+from services.staffing.store import decisions, plans
+from services.staffing.states import queue_states
+from services.staffing.work import Work
+
+
+class StaffingRpc(stubs.StaffingServiceServicer):
+    """The book's demand side, requirement and decision."""
+
+    def __init__(self, parts: Parts, work: Work) -> None:
+        self._parts, self._work = parts, work
+        self._owner = BookOwner(work.book, STAFFING_KINDS)
+
+    async def ApplyBook(self, request: book_pb2.ApplyBookRequest, context: Any) -> book_pb2.ApplyBookResponse:
+        return await apply_book(self._parts, self._owner, request)
+
+    async def ListBookRows(self, request: book_pb2.ListBookRowsRequest, context: Any) -> book_pb2.ListBookRowsResponse:
+        return await list_rows(self._parts, self._work.book, STAFFING_KINDS, request)
+
+    async def ListRequirementDays(self, request: pb.ListRequirementDaysRequest, context: Any) -> pb.ListRequirementDaysResponse:
+        limit, offset = page(request.page_size, request.page_token, 14, 100)
+
+        def work(connection: sa.Connection) -> pb.ListRequirementDaysResponse:
+            book = self._work.streams.book_today(connection)
+            queue = book.queues.get(request.queue)
+            if queue is None:
+                raise NotFound("NO_SUCH_QUEUE", f"no queue {request.queue!r} in the book; declare it with muster apply")
+            today = local_date(self._parts.clock.now(), book.zone_of(queue)).isoformat()
+            last = request.last_date or dt.date.max.isoformat()
+            days = plans.list_requirements(connection, request.queue, request.first_date or today, last, limit + 1, offset)
+            messages = [wire.requirement_message(day) for day in days[:limit]]
+            return pb.ListRequirementDaysResponse(days=messages, next_page_token=next_token(limit, offset, days))
+
+        return await self._parts.database.read(work)
+
+    async def ListAttainments(self, request: pb.ListAttainmentsRequest, context: Any) -> pb.ListAttainmentsResponse:
+        limit, offset = page(request.page_size, request.page_token, 500, 1000)
+
+        def work(connection: sa.Connection) -> list[requirement_pb2.Attainment]:
+            book, now = self._work.streams.book_today(connection), self._parts.clock.now()
+            rows = []
+            for name, contract in sorted(book.contracts.items()):
+                client = name.partition("/")[0]
+                if request.client and client != request.client:
+                    continue
+                for index, t in enumerate(contract.targets):
+                    zone = t.window.zone or (book.clients[client].zone if client in book.clients else "UTC")
+                    since = window_start(t.window.kind, t.window.week_start, zone, now)
+                    sums = plans.target_sums(connection, name, index, since)
+                    scale = 1000 if t.metric == "ASA" else 1
+                    rows.append(
+                        requirement_pb2.Attainment(
+                            contract=name,
+                            target_index=index,
+                            window_starts_at=Timestamp(seconds=since),
+                            window=t.window.kind,
+                            value=sums.good / sums.base / scale if sums.base else None,
+                            target=t.target,
+                            good_count=sums.good,
+                            base_count=sums.base,
+                            interval_count=sums.intervals,
+                            unobserved_interval_count=sums.unobserved,
+                        )
+                    )
+            return rows
+
+        rows = (await self._parts.database.read(work))[offset:]
+        return pb.ListAttainmentsResponse(attainments=rows[:limit], next_page_token=next_token(limit, offset, rows))
+
+    async def ListQueueStates(self, request: pb.ListQueueStatesRequest, context: Any) -> pb.ListQueueStatesResponse:
+        limit, offset = page(request.page_size, request.page_token, 500, 1000)
+        states = await self._parts.database.read(lambda c: queue_states(c, self._work))
+        kept = [s for s in states if not request.client or s.queue.startswith(request.client + "/")][offset:]
+        answer = pb.ListQueueStatesResponse(next_page_token=next_token(limit, offset, kept))
+        answer.now.seconds = self._parts.clock.now()
+        for s in kept[:limit]:
+            answer.states.append(
+                pb.QueueState(
+                    queue=s.queue,
+                    starts_at=Timestamp(seconds=s.starts_at),
+                    forecast_offered_count=s.forecast,
+                    actual_offered_count=s.actual,
+                    required_agents=s.required,
+                    scheduled_agents=s.scheduled,
+                    on_queue_agents=s.on_queue,
+                    predicted_service_level=s.predicted,
+                    attainment=s.attainment,
+                    target=s.target,
+                    presence=s.presence,
+                    logged_in_agents=s.logged_in,
+                )
+            )
+        return answer
+
+    async def ListDecisions(self, request: pb.ListDecisionsRequest, context: Any) -> pb.ListDecisionsResponse:
+        limit, offset = page(request.page_size, request.page_token, 100, 1000)
+        state = decision_pb2.DecisionState.Name(request.state).removeprefix("DECISION_STATE_") if request.state else ""
+        kind = decision_pb2.DecisionKind.Name(request.kind).removeprefix("DECISION_KIND_") if request.kind else ""
+        found = await self._parts.database.read(
+            lambda c: decisions.find(c, request.staffing_group, state, kind, limit + 1, offset)
+        )
+        messages = [wire.decision_message(r) for r in found[:limit]]
+        return pb.ListDecisionsResponse(decisions=messages, next_page_token=next_token(limit, offset, found))
+
+    async def WatchDecisions(
+        self, request: pb.WatchDecisionsRequest, context: Any
+    ) -> AsyncIterator[pb.WatchDecisionsResponse]:
+        outbox, database, relay = self._parts.outbox, self._parts.database, self._parts.relay
+        group = request.staffing_group
+        if request.HasField("after_position"):
+            position = request.after_position
+            kept = await database.read(lambda c: outbox.first_position(c))
+            if position and position + 1 < kept:
+                why = f"position {position} lies before {kept}, the oldest kept; watch without it for a snapshot"
+                await context.abort(grpc.StatusCode.OUT_OF_RANGE, why)
+        else:
+            position, records = await database.read(lambda c: (outbox.last_position(c), decisions.under_way(c, group)))
+            for record in records:
+                yield pb.WatchDecisionsResponse(decision=wire.decision_message(record, position), snapshot=True)
+        while True:
+            rows = await database.read(lambda c: outbox.since(c, wire.DECISION, position))
+            for position, value in rows:  # noqa: B007 - the cursor outlives the loop
+                decision = wire.read_issued(value, position)
+                if not group or decision.staffing_group == group:
+                    yield pb.WatchDecisionsResponse(decision=decision)
+            if not rows:
+                async with relay.positions_changed:
+                    try:
+                        await asyncio.wait_for(relay.positions_changed.wait(), 1.0)
+                    except TimeoutError:
+                        pass
+
+    async def RespondToDecision(
+        self, request: pb.RespondToDecisionRequest, context: Any
+    ) -> pb.RespondToDecisionResponse:
+        record = await self._parts.database.run(
+            lambda c: self._work.respond(
+                c, request.decision_id, request.accept, list(request.accepted_agents), request.reason, request.request_id
+            )
+        )
+        self._parts.relay.wake()
+        return pb.RespondToDecisionResponse(decision=wire.decision_message(record))

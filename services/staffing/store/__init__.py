@@ -1,0 +1,1 @@
+"""Staffing's own SQL: nobody else reads it."""

@@ -1,0 +1,151 @@
+"""SQL of what staffing knows: forecast and requirement days, closed cells, targets."""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from muster.kit.sql import upsert
+from services.staffing.domain.attainment import CellFacts, TargetRule, contribution
+from services.staffing.domain.facts import ClosedCell, ForecastDay, RequirementDay
+from services.staffing.store import tables as t
+
+
+def load_forecast(connection: sa.Connection, queue: str, local_date: str) -> ForecastDay | None:
+    f = t.forecast_day
+    where = (f.c.queue == queue) & (f.c.local_date == local_date)
+    body = connection.execute(sa.select(f.c.body).where(where)).scalar()
+    return ForecastDay(**body) if body else None
+
+
+def save_forecast(connection: sa.Connection, day: ForecastDay) -> None:
+    row = {"queue": day.queue, "local_date": day.local_date, "version": day.version, "body": dataclasses.asdict(day)}
+    upsert(connection, t.forecast_day, [row])
+
+
+def unanswered_forecasts(connection: sa.Connection, queue: str, from_date: str, all_of_them: bool) -> list[ForecastDay]:
+    """Return days whose forecast is newer than their requirement; or all days from a date on."""
+    f, r = t.forecast_day, t.requirement_day
+    joined = f.outerjoin(r, (r.c.queue == f.c.queue) & (r.c.local_date == f.c.local_date))
+    newer = sa.true() if all_of_them else r.c.forecast_version.is_(None) | (r.c.forecast_version < f.c.version)
+    where = (f.c.queue == queue) & (f.c.local_date >= from_date) & newer
+    query = sa.select(f.c.body).select_from(joined).where(where).order_by(f.c.local_date)
+    return [ForecastDay(**body) for body in connection.execute(query).scalars()]
+
+
+def save_requirement(connection: sa.Connection, day: RequirementDay) -> None:
+    row = {"queue": day.queue, "local_date": day.local_date, "version": day.version, "body": dataclasses.asdict(day)}
+    upsert(connection, t.requirement_day, [{**row, "forecast_version": day.forecast_version}])
+
+
+def last_requirement_version(connection: sa.Connection, queue: str) -> int:
+    r = t.requirement_day
+    return int(connection.execute(sa.select(sa.func.max(r.c.version)).where(r.c.queue == queue)).scalar() or 0)
+
+
+def list_requirements(
+    connection: sa.Connection, queue: str, first: str, last: str, limit: int = 100, offset: int = 0
+) -> list[RequirementDay]:
+    """Return days in order."""
+    r = t.requirement_day
+    where = (r.c.queue == queue) & (r.c.local_date >= first) & (r.c.local_date <= last)
+    query = sa.select(r.c.body).where(where).order_by(r.c.local_date).limit(limit).offset(offset)
+    return [RequirementDay(**body) for body in connection.execute(query).scalars()]
+
+
+def list_forecasts(connection: sa.Connection, queue: str, first: str, last: str) -> list[ForecastDay]:
+    f = t.forecast_day
+    where = (f.c.queue == queue) & (f.c.local_date >= first) & (f.c.local_date <= last)
+    return [ForecastDay(**b) for b in connection.execute(sa.select(f.c.body).where(where).order_by(f.c.local_date)).scalars()]
+
+
+def cell_revisions(connection: sa.Connection, queue: str, starts: Sequence[int]) -> dict[int, int]:
+    v, found = t.volume_cell, {}
+    for i in range(0, len(starts), 500):
+        where = (v.c.queue == queue) & v.c.starts_at.in_(starts[i : i + 500])
+        found.update({r.starts_at: r.revision for r in connection.execute(sa.select(v.c.starts_at, v.c.revision).where(where))})
+    return found
+
+
+def save_cells(connection: sa.Connection, cells: Iterable[ClosedCell]) -> None:
+    rows = []
+    for c in cells:
+        waits = (c.facts.answered_wait_ms, c.abandoned_wait_ms)
+        rows.append(
+            {
+                "queue": c.queue,
+                "starts_at": c.starts_at,
+                "revision": c.revision,
+                "seconds": c.seconds,
+                "offered": c.facts.offered,
+                "abandoned": c.facts.abandoned,
+                "wait_ms": None if None in waits else sum(w for w in waits if w is not None),
+                "complete_through": c.complete_through,
+                "body": dataclasses.asdict(c.facts),
+            }
+        )
+    upsert(connection, t.volume_cell, rows)
+
+
+def save_contributions(
+    connection: sa.Connection, contract: str, index: int, rule: TargetRule, cells: Iterable[tuple[str, int, CellFacts]]
+) -> None:
+    """Keep what cells (queue, start, facts) add to a target."""
+    rows = []
+    for queue, start, facts in cells:
+        added = contribution(rule, facts)
+        good, base = added if added is not None else (None, None)
+        key = {"contract": contract, "target_index": index, "queue": queue, "starts_at": start}
+        rows.append({**key, "good": good, "base": base})
+    upsert(connection, t.target_cell, rows)
+
+
+def cells_since(connection: sa.Connection, queue: str, since: int) -> list[tuple[str, int, CellFacts]]:
+    """Return closed cells of a queue from an instant on."""
+    v = t.volume_cell
+    where = (v.c.queue == queue) & (v.c.starts_at >= since)
+    query = sa.select(v.c.queue, v.c.starts_at, v.c.body).where(where).order_by(v.c.starts_at)
+    return [(r.queue, r.starts_at, CellFacts(**r.body)) for r in connection.execute(query)]
+
+
+def forget_contributions(connection: sa.Connection, contract: str) -> None:
+    connection.execute(sa.delete(t.target_cell).where(t.target_cell.c.contract == contract))
+
+
+@dataclasses.dataclass(frozen=True)
+class Sums:
+    """A target's window so far."""
+
+    good: int
+    base: int
+    intervals: int
+    unobserved: int
+
+
+def target_sums(connection: sa.Connection, contract: str, index: int, since: int) -> Sums:
+    """Add a target's window up."""
+    c = t.target_cell
+    where = (c.c.contract == contract) & (c.c.target_index == index) & (c.c.starts_at >= since)
+    missing = sa.func.sum(sa.case((c.c.base.is_(None), 1), else_=0))
+    row = connection.execute(sa.select(sa.func.sum(c.c.good), sa.func.sum(c.c.base), sa.func.count(), missing).where(where)).one()
+    return Sums(int(row[0] or 0), int(row[1] or 0), int(row[2] or 0), int(row[3] or 0))
+
+
+def complete_through(connection: sa.Connection, queue: str) -> int:
+    """Return up to when the queue's feeds had told everything, 0 if never."""
+    v = t.volume_cell
+    return int(connection.execute(sa.select(sa.func.max(v.c.complete_through)).where(v.c.queue == queue)).scalar() or 0)
+
+
+def last_cell(connection: sa.Connection, queue: str) -> sa.Row[Any] | None:
+    v = t.volume_cell
+    return connection.execute(sa.select(v).where(v.c.queue == queue).order_by(v.c.starts_at.desc()).limit(1)).first()
+
+
+def patience_sums(connection: sa.Connection, queue: str, since: int) -> tuple[int, int]:
+    """Return (milliseconds waited by all, abandons) of closed cells from an instant on."""
+    v = t.volume_cell
+    where = (v.c.queue == queue) & (v.c.starts_at >= since) & v.c.wait_ms.is_not(None)
+    row = connection.execute(sa.select(sa.func.sum(v.c.wait_ms), sa.func.sum(v.c.abandoned)).where(where)).one()
+    return int(row[0] or 0), int(row[1] or 0)
