@@ -64,6 +64,7 @@ class Jobs(mode.Service):
         self._pool: concurrent.futures.ProcessPoolExecutor | None = None
         self._reports: Any = None
         self.after_work: Callable[[], None] = lambda: None
+        self.last_seconds: float | None = None
 
     def declare(self, kind: str, job: JobKind) -> None:
         self._kinds[kind] = job
@@ -147,6 +148,7 @@ class Jobs(mode.Service):
             get_log().warning("job_failed", job=row.name, reason=error.reason, why=error.message)
             return
         seconds = round(self._runtime.monotonic() - began, 2)
+        self.last_seconds = seconds
         get_log().info("job_done" if saved else "job_fenced", job=row.name, kind=row.kind, seconds=seconds)
         self.after_work()
 

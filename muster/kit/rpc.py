@@ -60,6 +60,8 @@ def from_rpc_error(error: grpc.RpcError) -> MusterError:
 def permission_of(method: str) -> int:
     """Return the permission that an RPC (/package.Service/Method) declares, 0 for none."""
     service, _, name = method.lstrip("/").rpartition("/")
+    if service == "google.longrunning.Operations":
+        return options_pb2.PERMISSION_SCHEDULE_READ
     try:
         found = descriptor_pool.Default().FindMethodByName(f"{service}.{name}")
     except KeyError:

@@ -1,0 +1,1 @@
+"""The scheduler: requirement in, schedule out; amendments for decisions."""

@@ -1,0 +1,1 @@
+"""Shifts, work rules, audit, amendments. Pure."""

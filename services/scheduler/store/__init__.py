@@ -1,0 +1,1 @@
+"""The scheduler's own SQL: nobody else reads it."""
