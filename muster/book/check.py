@@ -45,7 +45,7 @@ def _describe(error: Any) -> str:
 
 def check_book(book: Book) -> None:
     """Raise Refusal with every violation that a row alone can't see."""
-    found = [*_doubles(book), *_references(book), *_not_served(book), *_contracts(book)]
+    found = [*_doubles(book), *_references(book), *_not_served(book), *_contracts(book), *_patterns(book)]
     if found:
         raise Refusal("INVALID_BOOK", f"{len(found)} faults in the book", tuple(found))
 
@@ -142,3 +142,20 @@ def _contracts(book: Book) -> Iterable[Violation]:
     for i, row in enumerate(book.queues):
         if row.name not in covered:
             yield Violation(f"queues[{i}].name", f"{row.name!r} is in no contract, so nothing says what it must reach")
+
+
+def _patterns(book: Book) -> Iterable[Violation]:
+    """A work pattern's days and hours can both be kept, and there is an activity to serve contacts with."""
+    paid = {a.name: a.paid for a in book.activities}
+    for i, pattern in enumerate(book.work_patterns):
+        unpaid = sum(b.seconds for b in pattern.breaks if not paid.get(b.activity, True))
+        shortest = (min(pattern.shift_seconds) - unpaid) / 3600
+        longest = (max(pattern.shift_seconds) - unpaid) / 3600
+        if pattern.minimum_days * shortest > pattern.maximum_weekly_hours + 1e-9:
+            why = f"{pattern.minimum_days} days of {shortest:g} paid hours exceed maximum_weekly_hours {pattern.maximum_weekly_hours:g}"
+            yield Violation(f"work_patterns[{i}].minimum_days", why)
+        if pattern.maximum_days * longest < pattern.minimum_weekly_hours - 1e-9:
+            why = f"{pattern.maximum_days} days of {longest:g} paid hours don't reach {pattern.minimum_weekly_hours:g}"
+            yield Violation(f"work_patterns[{i}].minimum_weekly_hours", why)
+    if book.agents and not any(a.on_queue for a in book.activities):
+        yield Violation("activities", "none has on_queue: true, so agents have nothing to serve contacts with")

@@ -453,8 +453,6 @@ class WorkPattern(DatedRow):
             raise ValueError(f"shift_seconds {list(self.shift_seconds)}: allowed are multiples of 900")
         if self.minimum_weekly_hours > self.maximum_weekly_hours:
             raise ValueError(f"minimum_weekly_hours {self.minimum_weekly_hours} exceeds {self.maximum_weekly_hours}")
-        if self.minimum_days * min(self.shift_seconds) > self.maximum_weekly_hours * 3600:
-            raise ValueError(f"{self.minimum_days} days of the shortest shift exceed {self.maximum_weekly_hours} hours a week")
         if self.anchor_zone == "CLIENT" and not self.zone:
             raise ValueError("anchor_zone is CLIENT, so zone must be given")
         return self

@@ -1,0 +1,91 @@
+"""What happens on the demo's day: a shock, a sick-leave wave, a feed that dies, an official correction, offers answered."""
+
+import dataclasses
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from muster.dev.floor_feed import Roster
+from muster.dev.world import DEMO_DAY, QUEUES, book_data, demand, demo_bounds
+from muster.simulator.arrivals import Caller, draw_callers, merge
+from muster.simulator.floor import Habits, chance
+from muster.v1 import decision_pb2, volume_pb2
+
+HOUR = 3600
+ACCEPTANCE = {"LEVER_KIND_OVERTIME": 0.5, "LEVER_KIND_VOLUNTARY_TIME_OFF": 0.6}
+
+
+@dataclasses.dataclass(frozen=True)
+class Scenario:
+    """The demo's day for a seed. Instants are seconds since 1970."""
+
+    seed: int
+    begin: int
+    end: int
+    shock_queue: str
+    shock: tuple[int, int, float]
+    sick_client: str
+    sick_reported_at: int
+    sick_share: float
+    dead_client: str
+    dead: tuple[int, int]
+    corrected_queue: str
+    corrected_start: int
+    correction_at: int
+    habits: Habits = Habits()
+
+    def callers(self) -> list[Caller]:
+        """Return the day's callers."""
+        days = []
+        for queue in QUEUES:
+            shock = self.shock if queue.name == self.shock_queue else None
+            rng = chance(self.seed, queue.name, self.begin, "callers")
+            days.append(draw_callers(demand(queue, self.begin, self.end, shock), rng))
+        return merge(days)
+
+    def sick(self, roster: Roster) -> dict[str, tuple[int, int]]:
+        """Return who calls in sick, and for which shift: a share of those whose shift starts soon after the call."""
+        found = {}
+        for agent in book_data()["agents"]:
+            if agent["eligible_clients"] != [self.sick_client]:
+                continue
+            for shift in roster.shifts(agent["name"], self.sick_reported_at, self.end):
+                soon = self.sick_reported_at + HOUR <= shift.starts_at.seconds <= self.sick_reported_at + 8 * HOUR
+                if soon and chance(self.seed, agent["name"], "sick").random() < self.sick_share:
+                    found[agent["name"]] = (shift.starts_at.seconds, shift.ends_at.seconds)
+        return found
+
+    def correction(self, offered: int, answered: int) -> volume_pb2.VolumeObserved:
+        """Return the official report of a morning interval: a few contacts that the live feed had missed."""
+        report = volume_pb2.IntervalReport(
+            starts_at=Timestamp(seconds=self.corrected_start),
+            interval_seconds=1800,
+            revision=1,
+            offered_count=offered + 9,
+            answered_count=answered + 7,
+            abandoned_count=offered + 9 - answered - 7,
+        )
+        return volume_pb2.VolumeObserved(queue=self.corrected_queue, feed="billing-report", basis=2, reports=[report])  # type: ignore[arg-type]
+
+    def accepts(self, decision: decision_pb2.Decision, lever: str, agent: str) -> bool:
+        """Return whether an agent takes an offer."""
+        return bool(chance(self.seed, agent, decision.decision_id, "accept").random() < ACCEPTANCE.get(lever, 1.0))
+
+
+def make_scenario(seed: int) -> Scenario:
+    """Return the demo's day."""
+    begin, end = demo_bounds(DEMO_DAY)
+    return Scenario(
+        seed=seed,
+        begin=begin,
+        end=end,
+        shock_queue="northwind/support",
+        shock=(begin + 10 * HOUR, begin + 13 * HOUR, 1.55),
+        sick_client="harbor",
+        sick_reported_at=begin + 9 * HOUR,
+        sick_share=0.14,
+        dead_client="lumen",
+        dead=(begin + 6 * HOUR, begin + 7 * HOUR),
+        corrected_queue="lumen/care",
+        corrected_start=begin + 2 * HOUR,
+        correction_at=begin + 8 * HOUR,
+    )

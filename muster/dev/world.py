@@ -1,0 +1,277 @@
+"""The demo's BPO: three clients in three zones, six voice queues, three sites, 300 agents, and what their callers are like."""
+
+import dataclasses
+import datetime as dt
+from typing import Any
+
+import numpy as np
+
+from muster.domain.calendar import day_bounds, to_local
+from muster.simulator.arrivals import Demand
+
+DEMO_DAY = dt.date(2026, 3, 25)
+HISTORY_DAYS = 56
+INTERVAL = 1800
+ALL_DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAY_FACTOR = (1.12, 1.06, 1.0, 0.98, 1.02, 0.84, 0.72)
+
+
+@dataclasses.dataclass(frozen=True)
+class QueueWorld:
+    """A queue as the world has it: hours, the peak of contacts per half-hour, and its callers."""
+
+    name: str
+    zone: str
+    opens: int
+    closes: int
+    peak: float
+    night: float
+    handle_median: float
+    threshold: int
+    target: float
+    patience: float
+
+    @property
+    def client(self) -> str:
+        return self.name.partition("/")[0]
+
+    def shape(self, hour: float) -> float:
+        """Return contacts per half-hour as a share of the peak, by local hour: two humps and a quiet night."""
+        if not self.opens <= hour < self.closes:
+            return 0.0
+        humps = np.exp(-(((hour - 10.5) / 2.6) ** 2)) + 0.85 * np.exp(-(((hour - 15.5) / 3.0) ** 2))
+        return float(max(self.night, min(1.0, humps + 0.12)))
+
+    def rate(self, instant: int) -> float:
+        """Return expected contacts of the half-hour that starts at an instant."""
+        local = to_local(instant, self.zone)
+        return self.peak * self.shape(local.hour + local.minute / 60) * WEEKDAY_FACTOR[local.weekday()]
+
+
+QUEUES = (
+    QueueWorld("northwind/billing", "Europe/London", 0, 24, 44, 0.16, 270, 20, 0.80, 170),
+    QueueWorld("northwind/support", "Europe/London", 0, 24, 66, 0.18, 290, 20, 0.80, 190),
+    QueueWorld("harbor/orders", "America/New_York", 8, 20, 96, 0.30, 245, 30, 0.80, 160),
+    QueueWorld("harbor/service", "America/New_York", 8, 20, 72, 0.30, 330, 30, 0.80, 180),
+    QueueWorld("lumen/care", "Asia/Manila", 7, 22, 84, 0.28, 280, 30, 0.75, 200),
+    QueueWorld("lumen/tech", "Asia/Manila", 7, 22, 50, 0.28, 390, 30, 0.75, 220),
+)
+CLIENTS = {"northwind": ("Europe/London", "GBP"), "harbor": ("America/New_York", "USD"), "lumen": ("Asia/Manila", "PHP")}
+SITES = {
+    "leeds": ("Europe/London", "GB", "GBP", "12.80 GBP"),
+    "albany": ("America/New_York", "US", "USD", "18.50 USD"),
+    "cebu": ("Asia/Manila", "PH", "PHP", "210 PHP"),
+}
+# site, work pattern, client, how many
+TEAMS = (
+    ("leeds", "round-the-clock", "northwind", 66),
+    ("leeds", "part-time", "northwind", 14),
+    ("cebu", "manila-nights", "northwind", 22),
+    ("albany", "new-york-days", "harbor", 60),
+    ("cebu", "manila-on-new-york", "harbor", 38),
+    ("cebu", "manila-days", "lumen", 84),
+    ("cebu", "manila-part-time", "lumen", 16),
+)
+
+
+def demand(queue: QueueWorld, begin: int, end: int, shock: tuple[int, int, float] | None = None) -> Demand:
+    """Return a queue's callers between two instants; shock: (from, until, factor)."""
+    starts = np.arange(begin, end, INTERVAL)
+    rates = np.array([queue.rate(int(s)) for s in starts])
+    if shock:
+        rates = np.where((starts >= shock[0]) & (starts < shock[1]), rates * shock[2], rates)
+    return Demand(queue.name, begin, INTERVAL, rates, 0.05, 0.12, queue.handle_median, 0.55, 0.12, queue.patience, 0.04)
+
+
+def demo_bounds(day: dt.date = DEMO_DAY) -> tuple[int, int]:
+    """Return the instants between which the demo's day is played: a day of UTC."""
+    return day_bounds(day, "UTC")
+
+
+def _hours(opens: int, closes: int) -> Any:
+    return "24/7" if closes - opens == 24 else [{"days": ALL_DAYS, "opens": f"{opens:02d}:00", "closes": f"{closes:02d}:00"}]
+
+
+def _clients() -> list[dict[str, Any]]:
+    levels = [("MOVE", "LIVE"), ("OVERTIME", "PILOT"), ("VOLUNTARY_TIME_OFF", "PILOT")]
+    return [
+        {
+            "name": name,
+            "display_name": name.title(),
+            "zone": zone,
+            "currency": currency,
+            "autonomy": [{"lever": lever, "level": level} for lever, level in levels],
+            "feeds": [
+                {"name": "telephony", "basis": "REALTIME", "reports": "LIVE"},
+                {"name": "billing-report", "basis": "OFFICIAL", "reports": "END"},
+            ],
+        }
+        for name, (zone, currency) in CLIENTS.items()
+    ]
+
+
+def _queues() -> list[dict[str, Any]]:
+    return [
+        {
+            "name": q.name,
+            "channel": "VOICE",
+            "interval_seconds": INTERVAL,
+            "service_hours": _hours(q.opens, q.closes),
+            "required_skills": [q.name.replace("/", "-")],
+            "patience": {"source": "ESTIMATED"},
+            "cold_start": {"weekly_offered_count": round(q.peak * (q.closes - q.opens) * 2 * 5), "aht_seconds": q.handle_median},
+        }
+        for q in QUEUES
+    ]
+
+
+def _contracts() -> list[dict[str, Any]]:
+    contracts = []
+    for client in CLIENTS:
+        mine = [q for q in QUEUES if q.client == client]
+        definition = "LESS_SHORT_ABANDONS" if client == "lumen" else "ANSWERED_OVER_OFFERED"
+        level: dict[str, Any] = {
+            "metric": "SERVICE_LEVEL",
+            "definition": definition,
+            "threshold_seconds": mine[0].threshold,
+            "target": mine[0].target,
+            "aggregation": "CONTACT_WEIGHTED",
+            "window": {"kind": "MONTH"},
+        }
+        if definition == "LESS_SHORT_ABANDONS":
+            level["short_abandon_seconds"] = 5
+        targets = [level, {"metric": "OCCUPANCY_CAP", "target": 0.9, "window": {"kind": "DAY"}}]
+        contract: dict[str, Any] = {"name": f"{client}/voice", "queues": [q.name for q in mine], "targets": targets}
+        if client == "northwind":
+            contract["minimum_staff"] = [{"queue": q.name, "agents": 2} for q in mine]
+        contracts.append(contract)
+    return contracts
+
+
+def _patterns() -> list[dict[str, Any]]:
+    lunch = {"activity": "lunch", "seconds": 1800, "earliest_seconds": 10800, "latest_seconds": 19800}
+    first = {"activity": "break", "seconds": 900, "earliest_seconds": 4500, "latest_seconds": 9900}
+    second = {"activity": "break", "seconds": 900, "earliest_seconds": 21600, "latest_seconds": 27900}
+    full = {
+        "shift_seconds": [30600],
+        "start_swing_seconds": 7200,
+        "minimum_weekly_hours": 40,
+        "maximum_weekly_hours": 40,
+        "minimum_days": 5,
+        "maximum_days": 5,
+        "rest_hours": 11,
+        "weekly_rest_hours": 35,
+        "maximum_consecutive_days": 6,
+        "breaks": [first, lunch, second],
+    }
+    part = {
+        **full,
+        "shift_seconds": [18000],
+        "minimum_weekly_hours": 20,
+        "maximum_weekly_hours": 25,
+        "minimum_days": 4,
+        "breaks": [{"activity": "break", "seconds": 900, "earliest_seconds": 5400, "latest_seconds": 12600}],
+    }
+    days = [{"starts": "06:00", "ends": "14:00"}]
+    return [
+        {"name": "round-the-clock", **full, "maximum_consecutive_nights": 5},
+        {"name": "part-time", **part},
+        {"name": "manila-nights", **full, "start_windows": [{"starts": "14:00", "ends": "23:30"}]},
+        {"name": "new-york-days", **full, "start_windows": [{"starts": "07:00", "ends": "11:30"}]},
+        {
+            "name": "manila-on-new-york",
+            **full,
+            "anchor_zone": "CLIENT",
+            "zone": "America/New_York",
+            "start_windows": [{"starts": "07:30", "ends": "11:30"}],
+        },
+        {"name": "manila-days", **full, "start_windows": days},
+        {"name": "manila-part-time", **part, "start_windows": [{"starts": "07:00", "ends": "17:00"}]},
+    ]
+
+
+def _agents() -> list[dict[str, Any]]:
+    agents, number = [], 0
+    for site, pattern, client, count in TEAMS:
+        skills = [q.name.replace("/", "-") for q in QUEUES if q.client == client]
+        for n in range(count):
+            number += 1
+            # Of ten agents six can serve both queues, three of them the second one first; four serve one only.
+            first, both = skills[n % 2], n % 10 < 6
+            known = [{"skill": first, "priority": 1}]
+            if both:
+                known.append({"skill": skills[1 - n % 2], "priority": 2})
+            agents.append(
+                {
+                    "name": f"a{number:03d}",
+                    "site": site,
+                    "team": f"{client}-{site}",
+                    "work_pattern": pattern,
+                    "skills": known,
+                    "eligible_clients": [client],
+                }
+            )
+    return agents
+
+
+def book_data() -> dict[str, Any]:
+    """Return the demo's book as the data of its YAML."""
+    sites = [
+        {
+            "name": name,
+            "zone": zone,
+            "country": country,
+            "currency": currency,
+            "hourly_pay": pay,
+            "pay_rules": [{"kind": "OVERTIME_DAILY", "after_hours": 8, "multiplier": 1.5}],
+        }
+        for name, (zone, country, currency, pay) in SITES.items()
+    ]
+    return {
+        "clients": _clients(),
+        "queues": _queues(),
+        "contracts": _contracts(),
+        "shrinkage": [
+            {"name": "sick", "kind": "sick", "share": 0.02, "planned": False, "placed_by_scheduler": False},
+            {"name": "late", "kind": "late", "share": 0.02, "planned": False, "placed_by_scheduler": False},
+            {"name": "breaks", "kind": "break", "share": 0.0625, "planned": True, "placed_by_scheduler": True},
+        ],
+        "levers": [
+            {"name": "move", "kind": "MOVE", "lead_seconds": 300, "minimum_duration_seconds": 1800},
+            {
+                "name": "extend",
+                "kind": "OVERTIME",
+                "lead_seconds": 900,
+                "notice_seconds": 900,
+                "minimum_duration_seconds": 1800,
+                "maximum_duration_seconds": 7200,
+                "cap_agents": 8,
+                "consent": ["AGENT"],
+                "expected_acceptance": 0.5,
+            },
+            {
+                "name": "go-home",
+                "kind": "VOLUNTARY_TIME_OFF",
+                "lead_seconds": 900,
+                "minimum_duration_seconds": 3600,
+                "maximum_duration_seconds": 14400,
+                "cap_agents": 6,
+                "consent": ["AGENT"],
+                "expected_acceptance": 0.6,
+            },
+        ],
+        "currency_rates": [
+            {"name": "USD/GBP", "rate": 0.79},
+            {"name": "PHP/GBP", "rate": 0.0138},
+            {"name": "PHP/USD", "rate": 0.0175},
+        ],
+        "sites": sites,
+        "work_patterns": _patterns(),
+        "activities": [
+            {"name": "phone", "paid": True, "on_queue": True, "billable": True, "floor_states": ["AVAILABLE", "ON_CONTACT"]},
+            {"name": "break", "paid": True, "shrinkage_kind": "break", "movable": True},
+            {"name": "lunch", "paid": False, "movable": True},
+            {"name": "voluntary-time-off", "paid": False},
+        ],
+        "agents": _agents(),
+    }
