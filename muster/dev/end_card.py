@@ -11,7 +11,8 @@ from muster.dev.floor_feed import Roster
 from muster.dev.world import CLIENTS, QUEUES, SITES
 from muster.simulator.floor import ContactRecord
 
-SHORT_SECONDS = 5
+# Clients whose contract divides by answered contacts; the others' divide by offered ones.
+OVER_ANSWERED = ("lumen",)
 TO_POUNDS = {"GBP": Decimal(1), "USD": Decimal("0.79"), "PHP": Decimal("0.0138")}
 OVERTIME = Decimal("1.5")
 
@@ -68,9 +69,9 @@ def count_service(records: Iterable[ContactRecord]) -> dict[str, Counted]:
     totals = dict.fromkeys(CLIENTS, Counted())
     for r in records:
         client = r.caller.queue.partition("/")[0]
-        answered = r.stage in ("ANSWERED", "WRAPPED") and r.wait is not None and r.wait <= threshold[r.caller.queue]
-        short = client == "lumen" and r.stage == "ABANDONED" and r.wait is not None and r.wait <= SHORT_SECONDS
-        totals[client] += Counted(int(answered), int(not short))
+        answered = r.stage in ("ANSWERED", "WRAPPED")
+        in_time = answered and r.wait is not None and r.wait <= threshold[r.caller.queue]
+        totals[client] += Counted(int(in_time), int(answered or client not in OVER_ANSWERED))
     return totals
 
 
@@ -152,18 +153,23 @@ def _hours(a: Hours, b: Hours) -> list[str]:
 
 
 def verdict(with_decisions: DayResult, without: DayResult, targets: Mapping[str, float]) -> list[str]:
-    """Return a line a client: better, or worse and why."""
+    """Return a line a client: what became of its contract and its cost, and why where either is worse."""
     lines = []
     for client in CLIENTS:
-        a, b = without.service[client].level or 0.0, with_decisions.service[client].level or 0.0
+        a, b = without.service[client].level, with_decisions.service[client].level
+        if a is None or b is None:
+            lines.append(f"{client}: nothing offered in the hours played")
+            continue
+        month = with_decisions.month[client].level or 0.0
         cost = with_decisions.hours[client].cost - without.hours[client].cost
-        word = "better" if b >= a else "no better"
+        kept = "keeps" if month >= targets[client] else "misses"
         why = ""
         if b < a:
-            hours = with_decisions.hours[client].time_off
-            month = with_decisions.month[client].level or 0.0
-            why = f" ({hours:.1f} h of time off were given while the month stood above its target; it ends at {month:.1%} for {targets[client]:.0%})"
-        lines.append(f"{client}: service {a:.1%} → {b:.1%}, {word}{why}; cost {'+' if cost > 0 else '-'}£{abs(cost):,.2f}")
+            why = f"; {with_decisions.hours[client].time_off:.1f} h of time off were given while the month was safe"
+        if cost > 0:
+            why += f"; overtime of {with_decisions.hours[client].overtime:.1f} h was paid where service would have fallen far below target"
+        signed = f"{'+' if cost > 0 else '-' if cost < 0 else '±'}£{abs(cost):,.2f}"
+        lines.append(f"{client}: day {a:.1%} → {b:.1%}, month {month:.1%} {kept} its {targets[client]:.0%}; cost {signed}{why}")
     return lines
 
 

@@ -76,4 +76,5 @@ def message(queue: QueueWorld, intervals: list[PastInterval], feed: str) -> volu
 def in_month(queue: QueueWorld, intervals: list[PastInterval], month_begin: int) -> tuple[int, int]:
     """Return (good, base) of the month so far, in the contract's own definition."""
     month = [i for i in intervals if i.start >= month_begin]
-    return sum(i.within for i in month), sum(i.offered for i in month)
+    base = sum(i.answered if queue.client == "lumen" else i.offered for i in month)
+    return sum(i.within for i in month), base

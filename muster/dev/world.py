@@ -129,7 +129,7 @@ def _contracts() -> list[dict[str, Any]]:
     contracts = []
     for client in CLIENTS:
         mine = [q for q in QUEUES if q.client == client]
-        definition = "LESS_SHORT_ABANDONS" if client == "lumen" else "ANSWERED_OVER_OFFERED"
+        definition = "ANSWERED_OVER_ANSWERED" if client == "lumen" else "ANSWERED_OVER_OFFERED"
         level: dict[str, Any] = {
             "metric": "SERVICE_LEVEL",
             "definition": definition,
@@ -138,8 +138,6 @@ def _contracts() -> list[dict[str, Any]]:
             "aggregation": "CONTACT_WEIGHTED",
             "window": {"kind": "MONTH"},
         }
-        if definition == "LESS_SHORT_ABANDONS":
-            level["short_abandon_seconds"] = 5
         targets = [level, {"metric": "OCCUPANCY_CAP", "target": 0.9, "window": {"kind": "DAY"}}]
         contract: dict[str, Any] = {"name": f"{client}/voice", "queues": [q.name for q in mine], "targets": targets}
         if client == "northwind":

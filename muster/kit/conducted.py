@@ -36,11 +36,12 @@ class Conducted(mode.Service):
         outbox: Outbox,
         expected: Callable[[], dict[Partition, int]],
         settle: Callable[[], Awaitable[None]],
+        wake: Callable[[], None],
     ) -> None:
         super().__init__()
         self._stage, self._world, self._bootstrap, self._clock = stage, world, bootstrap, clock
         self._database, self._metadata, self._outbox = database, metadata, outbox
-        self._expected, self._settle = expected, settle
+        self._expected, self._settle, self._wake = expected, settle, wake
         self.progress = asyncio.Event()
 
     def restore(self) -> None:
@@ -85,3 +86,4 @@ class Conducted(mode.Service):
         answer = clock_pb2.ClockReached(world=tick.world, tick=tick.tick, stage=self._stage, now=tick.now)
         message = Outgoing(REACHED, f"{tick.world}/{self._stage}", encode(answer))
         await self._database.run(lambda c: self._outbox.write(c, [message]))
+        self._wake()

@@ -108,6 +108,7 @@ class _Running(mode.Service):
                 parts.outbox,
                 self._expected,
                 self._settle,
+                parts.relay.wake,
             )
             self._conducted.restore()
         self._loop.after_commit = state.after_commit = self._on_commit

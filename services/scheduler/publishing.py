@@ -76,7 +76,9 @@ class Publishing:
     def _others(self, connection: sa.Connection, book: BookDay, group: str, agents: set[str], since: int) -> list[Shift]:
         """Return shifts in force of everybody else, since they take seats too."""
         limited = {name for name, site in book.sites.items() if site.seats is not None}
-        found = []
+        found: list[Shift] = []
+        if not limited:
+            return found
         for other in book.groups.values():
             mine = [a for a in other.agents if a not in agents and book.agents[a].site in limited]
             for shifts in schedules.weeks_in_force(connection, other.name, mine).values():

@@ -184,7 +184,8 @@ class Work:
             self._plan_decide(connection, name)
 
     def _plan_decide(self, connection: sa.Connection, group: str) -> None:
-        now, delay = self.clock.now(), self.settings.decide_delay_seconds
+        # In lock-step everything that was known by the quarter of an hour has come: nothing to wait for.
+        now, delay = self.clock.now(), 0 if self.settings.clock == "CONDUCTED" else self.settings.decide_delay_seconds
         self.due.plan(connection, "decide", group, (now - delay) // SLOT * SLOT + SLOT + delay)
 
     def expire(self, connection: sa.Connection, decision_id: str, due_at: int) -> None:
@@ -249,12 +250,10 @@ class Work:
         records = decisions.under_way(connection, group.name)
         planned = on_queue(current, absences, group.queues, begin, SLOTS, SLOT)
         present = floor.presence(connection, now - self.settings.floor_fresh_seconds)
-        on_now = assembling.scheduled_now(current, absences, group.queues, now)
         expected = {}
-        for queue in group.queues:
+        for queue, (seen, due) in self._turned_up(connection, group, current, absences, present).items():
             usual = 1.0 - self._shrinkage(book, book.queues[queue])[0]
-            seen = present[queue].on_queue if queue in present else (0.0 if present else None)
-            expected[queue] = planned[queue] * turnout(seen, on_now[queue], usual)
+            expected[queue] = planned[queue] * turnout(seen, due, usual)
         assembling.under_way(expected, records, {k: rule.acceptance for k, rule in levers.items()}, begin)
         recent = decisions.since(connection, group.name, now - 7 * DAY)
         outlooks = {q: self._queue(connection, book, book.queues[q], begin, expected[q]) for q in group.queues}
@@ -273,6 +272,23 @@ class Work:
             absent=len(set(absences) & {s.agent for s in current}),
             currency=self._currency(book, group),
         )
+
+    def _turned_up(
+        self,
+        connection: sa.Connection,
+        group: StaffingGroup,
+        current: Sequence[PlannedShift],
+        absences: dict[str, list[floor.Absence]],
+        present: dict[str, floor.Presence],
+    ) -> dict[str, tuple[float | None, float]]:
+        """Return by queue how many are on it (None without a floor) of how many should be."""
+        now = self.clock.now()
+        states = floor.agents_on_queue(connection, now - self.settings.floor_fresh_seconds)
+        if states:
+            due = assembling.settled(current, absences, group.queues, now)
+            return {q: (float(sum(q in states.get(a, ()) for a in names)), float(len(names))) for q, names in due.items()}
+        on_now = assembling.scheduled_now(current, absences, group.queues, now)
+        return {q: (present[q].on_queue if q in present else None, float(n)) for q, n in on_now.items()}
 
     def _currency(self, book: BookDay, group: StaffingGroup) -> str:
         client = book.clients.get(group.name.partition("/")[0])

@@ -106,16 +106,19 @@ def supersede(connection: sa.Connection, group: str, by: int) -> None:
     connection.execute(sa.update(s).where(where).values(state=SUPERSEDED))
 
 
-def weeks_of(connection: sa.Connection, version: Version) -> dict[tuple[str, str], list[Shift]]:
-    """Return the agent-weeks that a draft holds, or those in force as of a published version."""
+def weeks_of(
+    connection: sa.Connection, version: Version, agents: Iterable[str] | None = None
+) -> dict[tuple[str, str], list[Shift]]:
+    """Return the agent-weeks that a draft holds, or those in force as of a published version; of some agents, or of all."""
     w, s = t.agent_week, t.schedule
+    mine = sa.true() if agents is None else w.c.agent.in_(sorted(agents))
     if version.state == DRAFT:
         where = (w.c.staffing_group == version.group) & (w.c.version == version.version)
-        rows = connection.execute(sa.select(w).where(where)).all()
+        rows = connection.execute(sa.select(w).where(where & mine)).all()
     else:
         joined = w.join(s, (s.c.staffing_group == w.c.staffing_group) & (s.c.version == w.c.version))
         where = (w.c.staffing_group == version.group) & (w.c.version <= version.version) & (s.c.state != DRAFT)
-        rows = connection.execute(sa.select(w).select_from(joined).where(where).order_by(w.c.version)).all()
+        rows = connection.execute(sa.select(w).select_from(joined).where(where & mine).order_by(w.c.version)).all()
     newest = {(r.agent, r.week): r.shifts for r in rows}
     return {key: [from_body(b) for b in shifts] for key, shifts in sorted(newest.items())}
 
@@ -134,9 +137,7 @@ def weeks_in_force(connection: sa.Connection, group: str, agents: Iterable[str])
     number = published_version(connection, group)
     if not number:
         return {}
-    wanted = set(agents)
-    version = load_version(connection, group, number)
-    return {key: shifts for key, shifts in weeks_of(connection, version).items() if key[0] in wanted}
+    return weeks_of(connection, load_version(connection, group, number), agents)
 
 
 def see_decision(connection: sa.Connection, step: DecisionStep) -> bool:

@@ -3,7 +3,8 @@
 The rule: a queue is short when over the next two hours it lacks three quarters of an agent or more and would miss its
 target; first agents are moved from queues that can spare them even if volume comes at its 90 % quantile, then shifts are
 extended. A queue is long when until the end of the shifts concerned it could lose an agent even at that quantile; then
-time off is offered, if its window to date is safe and every feed of the group is complete.
+time off is offered, if its window to date is safe and every feed of the group is complete. While a window stands above
+its promise, overtime waits until service would fall well below the target: a month is not saved by the quarter of an hour.
 """
 
 import dataclasses
@@ -25,6 +26,8 @@ NEAR_SLOTS = 8
 SHORT_AGENTS = 0.75
 RESERVE_SHARE = 0.05
 COOL_DOWN_SECONDS = 3600
+# While the window is safe, overtime is only paid for service this far below target.
+DEEP_SHORTFALL = 0.12
 NAMESPACE = uuid.UUID("6f0f4f0e-3f5c-5d8b-9c55-6d75737465ff")
 
 
@@ -231,17 +234,22 @@ def _scale_up(outlook: GroupOutlook, name: str, used: set[str], expected: dict[s
         first = _first_slot(outlook, lever)
         slots = slice(first, min(first + NEAR_SLOTS, SLOTS))
         need = math.ceil(_lack(outlook.queues[name], slots, expected[name]) - 0.25)
-        if need <= 0:
+        if need <= 0 or (kind == "OVERTIME" and not _worth_overtime(outlook.queues[name], slots, expected[name])):
             break
         found = find(outlook, name, need, lever, slots, used, expected)
         if found is not None:
             proposals.append(found)
-    if not proposals and not _cooling(outlook, name, up=False):
-        queue = outlook.queues[name]
-        near = slice(1, 1 + NEAR_SLOTS)
+    queue, near = outlook.queues[name], slice(1, 1 + NEAR_SLOTS)
+    if not proposals and _worth_overtime(queue, near, queue.expected) and not _cooling(outlook, name, up=False):
         text = f"{name} lacks {_lack(queue, near):.1f} agents, and no lever has anybody left to name"
         return [_hold(outlook, "NO_LEVER", text)]
     return proposals
+
+
+def _worth_overtime(queue: QueueOutlook, slots: slice, have: Floats) -> bool:
+    """Return whether a shortage is worth paying for: the window isn't safe, or service would fall far below target."""
+    level = weighted_service(dataclasses.replace(queue, expected=have), slots)
+    return not queue.window_safe or (level is not None and level < queue.goal.target - DEEP_SHORTFALL)
 
 
 def _cooling(outlook: GroupOutlook, name: str, up: bool) -> bool:
@@ -344,7 +352,7 @@ def _overtime(
         named = _extension(outlook, agent, name, lever, slots)
         if named is not None:
             found.append((agent, named))
-    found.sort(key=lambda f: (f[0].offers, -(f[1].ends_at - f[1].starts_at), f[0].overtime_pay, f[0].agent))
+    found.sort(key=lambda f: (f[0].overtime_pay, f[0].offers, -(f[1].ends_at - f[1].starts_at), f[0].agent))
     asked = min(math.ceil(need / lever.acceptance), lever.cap or len(found), len(found))
     if asked <= 0:
         return None
@@ -375,7 +383,7 @@ def _scale_down(outlook: GroupOutlook, name: str, used: set[str]) -> Proposal | 
     left = queue.expected - queue.required_safe * (1 + RESERVE_SHARE)
     named: list[tuple[AgentOutlook, Named]] = []
     fit = [a for a in outlook.agents if a.agent not in used and a.may_leave_early and _leaves_from(a, name, begin, lever)]
-    for agent in sorted(fit, key=lambda a: (a.offers, -a.shift.ends_at, a.agent)):
+    for agent in sorted(fit, key=lambda a: (-a.hourly_pay, a.offers, -a.shift.ends_at, a.agent)):
         stop = math.ceil((agent.shift.ends_at - outlook.begin) / SLOT)
         if stop > SLOTS or (left[first:stop] < 1.0).any() or len(named) >= (lever.cap or SLOTS * 100):
             continue

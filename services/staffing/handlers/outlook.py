@@ -79,6 +79,23 @@ def scheduled_now(
     return counts
 
 
+SETTLED_SECONDS = 600
+
+
+def settled(
+    shifts: Iterable[PlannedShift], absences: Mapping[str, Sequence[Absence]], queues: Iterable[str], now: int
+) -> dict[str, list[str]]:
+    """Return agents who should have been on each queue for ten minutes: those just due may still be logging in."""
+    found: dict[str, list[str]] = {queue: [] for queue in queues}
+    for shift in shifts:
+        if is_absent(absences, shift.agent, now, now + 1):
+            continue
+        for s in shift.segments:
+            if s.queue in found and s.starts_at <= now - SETTLED_SECONDS and now < s.ends_at:
+                found[s.queue].append(shift.agent)
+    return found
+
+
 def bounds(shifts: Sequence[PlannedShift], shift: PlannedShift, rest: int, longest: int) -> tuple[int, int]:
     """Return how early a shift could start and how late it could end: rest to its neighbours, longest day."""
     before = [s.ends_at for s in shifts if s.ends_at <= shift.starts_at]

@@ -109,6 +109,13 @@ class Presence:
 ON_QUEUE = ("AVAILABLE", "ON_CONTACT", "HOLD", "AFTER_CALL")
 
 
+def agents_on_queue(connection: sa.Connection, fresh_since: int) -> dict[str, set[str]]:
+    """Return the queues that each agent takes contacts of, from states not older than an instant; none: not on queue."""
+    f = t.floor_agent
+    rows = connection.execute(sa.select(f.c.agent, f.c.state, f.c.queues).where(f.c.observed_at >= fresh_since))
+    return {r.agent: set(r.queues) if r.state in ON_QUEUE else set() for r in rows}
+
+
 def presence(connection: sa.Connection, fresh_since: int) -> dict[str, Presence]:
     """Return presence by queue from states not older than an instant. An agent on several queues counts as a share each."""
     f, q = t.floor_agent, t.floor_queue
