@@ -45,7 +45,7 @@ def _declared(row: Row, path: str) -> Iterable[str]:
         value: Any = getattr(row, name)
         inner = f"{path}.{name}"
         if inner in UNUSED:
-            if value not in (None, "", (), False):
+            if value != type(row).model_fields[name].default:
                 yield inner
             continue
         for item in value if isinstance(value, tuple) else (value,):

@@ -1,0 +1,1 @@
+"""The `muster` command: what planners, ops and integrators type."""
