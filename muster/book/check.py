@@ -4,6 +4,7 @@ Each violation names a field by its path, like `queues[3].required_skills`, and 
 """
 
 import collections
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -63,7 +64,7 @@ def _doubles(book: Book) -> Iterable[Violation]:
         by_name[kind, row.name].append((row.valid_from, row.valid_until or "9999-12-31", place))
     for (kind, name), spans in by_name.items():
         spans.sort()
-        for (_, until, _), (begins, _, place) in zip(spans, spans[1:], strict=False):
+        for (_, until, _), (begins, _, place) in itertools.pairwise(spans):
             if begins < until:
                 yield Violation(f"{kind}[{place}].name", f"{name!r} is already declared for that day; give both rows dates")
 
@@ -115,7 +116,8 @@ def _not_served(book: Book) -> Iterable[Violation]:
     for i, queue in enumerate(book.queues):
         if queue.channel != Channel.VOICE:
             yield Violation(
-                f"queues[{i}].channel", f"is {queue.channel}; allowed: VOICE (the requirement engine serves no other channel yet)"
+                f"queues[{i}].channel",
+                f"is {queue.channel}; allowed: VOICE (the requirement engine serves no other channel yet)",
             )
     for i, contract in enumerate(book.contracts):
         for j, target in enumerate(contract.targets):

@@ -74,7 +74,9 @@ class BookCopy:
                 message = decode(book_pb2.BookRow, record.value, {})
                 row_from_message(message)
             except (MusterError, ValueError, KeyError) as error:
-                get_log().error("book_row_ignored", topic=record.topic, why=str(error), then="declare it again with muster apply")
+                get_log().error(
+                    "book_row_ignored", topic=record.topic, why=str(error), then="declare it again with muster apply"
+                )
                 continue
             key = (message.kind, message.name, message.valid_from)
             if key not in newest or newest[key].generation < message.generation:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.type import money_pb2
 
@@ -12,11 +11,11 @@ from muster.domain.money import Money
 from muster.v1 import book_pb2
 
 
-def _prefix(enum: EnumDescriptor) -> str:
-    return enum.values_by_number[0].name.removesuffix("UNSPECIFIED")
+def _prefix(enum: Any) -> str:
+    return str(enum.values_by_number[0].name).removesuffix("UNSPECIFIED")
 
 
-def _to_wire(field: FieldDescriptor, value: Any) -> Any:
+def _to_wire(field: Any, value: Any) -> Any:
     if isinstance(value, Money):
         units, nanos = value.to_units()
         return money_pb2.Money(currency_code=value.currency, units=units, nanos=nanos)
@@ -42,7 +41,7 @@ def to_message(row: Row, message: Message) -> Any:
     return message
 
 
-def _from_wire(field: FieldDescriptor, value: Any) -> Any:
+def _from_wire(field: Any, value: Any) -> Any:
     if isinstance(value, money_pb2.Money):
         return Money.from_units(value.currency_code, value.units, value.nanos)
     if field.message_type is not None:

@@ -106,7 +106,10 @@ def _wait_closed(out: Console, muster: Muster, queue: str, feed: str, end: int, 
             out.print(f"closed through {shown(closed, zone)}", highlight=False)
             return
         time.sleep(0.3)
-    out.print(f"told, but {queue} is not closed so far: is it declared, and do its other feeds lag? See muster volume feeds", style="yellow")
+    out.print(
+        f"told, but {queue} is not closed so far: is it declared, and do its other feeds lag? See muster volume feeds",
+        style="yellow",
+    )
 
 
 def replay(

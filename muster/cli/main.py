@@ -6,8 +6,8 @@ import grpc
 import typer
 from rich.console import Console
 
-from muster.cli import decisions, files, plans, running, schedule, topics
 from muster.cli import book as book_commands
+from muster.cli import decisions, files, plans, running, schedule, topics
 from muster.client.stubs import NotRunning
 from muster.dev.broker import BrokerError
 from muster.dev.kafka_parts import KafkaPartsError
@@ -51,7 +51,9 @@ def main() -> None:
 def _tell(errors: Console, error: MusterError) -> None:
     errors.print(f"muster: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
     for violation in error.violations:
-        text = violation.description if violation.field in violation.description else f"{violation.field}: {violation.description}"
+        text = (
+            violation.description if violation.field in violation.description else f"{violation.field}: {violation.description}"
+        )
         errors.print(f"  {text}", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -46,7 +46,19 @@ def volume_show(
         request.starts_at.CopyFrom(Timestamp(seconds=read_instant(since, zone)))
     if until:
         request.ends_at.CopyFrom(Timestamp(seconds=read_instant(until, zone)))
-    heads = ("interval", "offered", "answered", "abandoned", "open", "AHT s", "ASA s", "basis", "other basis", "closed", "revision")
+    heads = (
+        "interval",
+        "offered",
+        "answered",
+        "abandoned",
+        "open",
+        "AHT s",
+        "ASA s",
+        "basis",
+        "other basis",
+        "closed",
+        "revision",
+    )
     table = _table(f"Volume of {queue}", *heads)
     total = 0
     for c in muster.forecaster.ListVolumeCells(request).cells:
@@ -84,7 +96,9 @@ def volume_feeds(client: Annotated[str, typer.Argument(metavar="[CLIENT]")] = ""
 
 
 @forecast.command("show")
-def forecast_show(queue: Queue, day: Day = "", days: Annotated[int, typer.Option(min=1, max=42)] = 1, zone: Zone = "UTC") -> None:
+def forecast_show(
+    queue: Queue, day: Day = "", days: Annotated[int, typer.Option(min=1, max=42)] = 1, zone: Zone = "UTC"
+) -> None:
     """Show a queue's forecast: contacts and AHT with their bands, and what they rest on."""
     muster, out = connect(), console()
     last = str(dt.date.fromisoformat(day) + dt.timedelta(days=days - 1)) if day else ""
@@ -107,7 +121,9 @@ def forecast_show(queue: Queue, day: Day = "", days: Annotated[int, typer.Option
                 f"{d.aht_quantiles[i * width + high]:.0f}",
             )
         out.print(table)
-        out.print(f"day total {sum(d.offered_count):,.1f}; data known up to {shown(d.data_watermark.seconds, zone)}", highlight=False)
+        out.print(
+            f"day total {sum(d.offered_count):,.1f}; data known up to {shown(d.data_watermark.seconds, zone)}", highlight=False
+        )
 
 
 def _nearest(levels: list[float], wanted: float) -> int:
@@ -122,7 +138,9 @@ def forecast_refresh(client: Annotated[str, typer.Argument(metavar="CLIENT")]) -
 
 
 @requirement.command("show")
-def requirement_show(queue: Queue, day: Day = "", days: Annotated[int, typer.Option(min=1, max=42)] = 1, zone: Zone = "UTC") -> None:
+def requirement_show(
+    queue: Queue, day: Day = "", days: Annotated[int, typer.Option(min=1, max=42)] = 1, zone: Zone = "UTC"
+) -> None:
     """Show a queue's requirement: load, agents on queue, scheduled and paid, what decided, and the service predicted."""
     muster, out = connect(), console()
     last = str(dt.date.fromisoformat(day) + dt.timedelta(days=days - 1)) if day else ""
@@ -148,15 +166,25 @@ def requirement_show(queue: Queue, day: Day = "", days: Annotated[int, typer.Opt
             )
         out.print(table)
         hours = sum(d.scheduled_agents) * d.interval_seconds / 3600
-        out.print(f"{hours:,.1f} agent-hours to schedule; shrinkage outside the schedule {d.unplaced_shrinkage:.1%}", highlight=False)
+        out.print(
+            f"{hours:,.1f} agent-hours to schedule; shrinkage outside the schedule {d.unplaced_shrinkage:.1%}", highlight=False
+        )
 
 
 @requirement.command("attainment")
 def attainment(client: Annotated[str, typer.Argument(metavar="[CLIENT]")] = "") -> None:
     """Show how contracts' targets stand in their windows."""
-    table = _table("Attainment", "contract", "target", "window", "to date", "promise", "good", "of", "intervals", "not observed")
+    table = _table(
+        "Attainment", "contract", "target", "window", "to date", "promise", "good", "of", "intervals", "not observed"
+    )
     for a in connect().staffing.ListAttainments(staffing.ListAttainmentsRequest(client=client)).attainments:
         to_date = f"{a.value:.2%}" if a.HasField("value") else "not observed"
-        numbers = (f"{a.target:g}", f"{a.good_count:,}", f"{a.base_count:,}", str(a.interval_count), str(a.unobserved_interval_count))
+        numbers = (
+            f"{a.target:g}",
+            f"{a.good_count:,}",
+            f"{a.base_count:,}",
+            str(a.interval_count),
+            str(a.unobserved_interval_count),
+        )
         table.add_row(a.contract, str(a.target_index), a.window, to_date, *numbers)
     console().print(table)

@@ -38,7 +38,9 @@ def dev(home: Annotated[pathlib.Path, typer.Option(help="folder that keeps its d
             for name in addresses.grpc:
                 line = f"{name}: gRPC {addresses.grpc[name]}, metrics http://{addresses.metrics[name]}/metrics"
                 out.print(f"{line}, log {home / name}.log", highlight=False, soft_wrap=True)
-            out.print("Next:  muster apply BOOK.yaml    muster import FILE …    muster schedule solve --weeks 2", highlight=False)
+            out.print(
+                "Next:  muster apply BOOK.yaml    muster import FILE …    muster schedule solve --weeks 2", highlight=False
+            )
             out.print("Ctrl-C stops everything.", highlight=False)
             seen = 0
             while True:

@@ -38,7 +38,9 @@ def solve(
     muster, out = connect(), console()
     request = pb.SolveSchedulesRequest(weeks=weeks, first_week=first_week, staffing_group=group)
     operation = muster.scheduler.SolveSchedules(request)
-    with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"), console=out) as bar:
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"), console=out
+    ) as bar:
         task = bar.add_task("waiting", total=1)
         while not operation.done:
             p = schedule_pb2.SolveProgress()
@@ -84,7 +86,9 @@ def list_versions(group: Group = "") -> None:
     console().print(table)
 
 
-def _shifts(muster: Muster, group: str, version: int, begin: int | None = None, end: int | None = None) -> list[schedule_pb2.Shift]:
+def _shifts(
+    muster: Muster, group: str, version: int, begin: int | None = None, end: int | None = None
+) -> list[schedule_pb2.Shift]:
     request = pb.ListShiftsRequest(staffing_group=group, version=version, page_size=5000)
     if begin is not None:
         request.starts_at.CopyFrom(Timestamp(seconds=begin))
@@ -144,7 +148,9 @@ def _coverage(muster: Muster, out: Console, group: str, version: int, days: list
     request = pb.GetCoverageRequest(staffing_group=group, version=version)
     request.starts_at.seconds, request.ends_at.seconds = begin, end
     answer = muster.scheduler.GetCoverage(request)
-    out.print("Coverage, an hour of UTC a mark; height: agents scheduled; [red]red[/red]: short of the requirement", highlight=False)
+    out.print(
+        "Coverage, an hour of UTC a mark; height: agents scheduled; [red]red[/red]: short of the requirement", highlight=False
+    )
     per = 3600 // answer.interval_seconds
     for queue in answer.queues:
         top = max(max(queue.scheduled_agents, default=0), max(queue.required_agents, default=0), 1)
@@ -193,7 +199,19 @@ def export(
 
 
 def _write_csv(path: pathlib.Path, shifts: list[schedule_pb2.Shift]) -> None:
-    heads = ("agent", "site", "local_date", "zone", "activity", "queue", "starts_local", "ends_local", "starts_utc", "ends_utc", "decision_id")
+    heads = (
+        "agent",
+        "site",
+        "local_date",
+        "zone",
+        "activity",
+        "queue",
+        "starts_local",
+        "ends_local",
+        "starts_utc",
+        "ends_utc",
+        "decision_id",
+    )
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(heads)

@@ -28,9 +28,7 @@ def _where(bootstrap: str, world: str) -> tuple[str, str]:
 
 
 @topics.command()
-def apply(
-    bootstrap: Bootstrap = "", world: World = "", replication: Annotated[int, typer.Option(min=1, max=9)] = 1
-) -> None:
+def apply(bootstrap: Bootstrap = "", world: World = "", replication: Annotated[int, typer.Option(min=1, max=9)] = 1) -> None:
     """Create the topics that are missing."""
     created = apply_topics(*_where(bootstrap, world), replication)
     console().print(f"created {len(created)} of {len(all_topics())} topics and their dead-letter topics", highlight=False)
@@ -43,13 +41,16 @@ def list_topics() -> None:
     for head in ("topic", "message", "key", "rule", "producers", "consumers"):
         table.add_column(head)
     for t in all_topics().values():
-        table.add_row(t.topic, t.message.removeprefix("muster.v1."), t.key, t.rule, ", ".join(t.producers), ", ".join(t.consumers))
+        table.add_row(
+            t.topic, t.message.removeprefix("muster.v1."), t.key, t.rule, ", ".join(t.producers), ", ".join(t.consumers)
+        )
     console().print(table)
 
 
 @topics.command()
 def adopt(
-    topic: str, data: Annotated[pathlib.Path, typer.Option(help="folder of the services' SQLite files")] = pathlib.Path("var/dev")
+    topic: str,
+    data: Annotated[pathlib.Path, typer.Option(help="folder of the services' SQLite files")] = pathlib.Path("var/dev"),
 ) -> None:
     """Take a replaced topic as ours: every stopped service forgets its positions there and reads it from its beginning."""
     try:

@@ -95,7 +95,9 @@ def read_mapping(path: pathlib.Path | None, given: Iterable[str], **flags: Any) 
         raise Refusal("INVALID_MAPPING", str(error)) from error
     known = INTERVAL_FIELDS if mapping.format == "interval" else CALL_FIELDS
     if strange := sorted(set(columns) - set(known)):
-        raise Refusal("INVALID_MAPPING", f"{', '.join(strange)}: no such field of {mapping.format} files; allowed: {', '.join(known)}")
+        raise Refusal(
+            "INVALID_MAPPING", f"{', '.join(strange)}: no such field of {mapping.format} files; allowed: {', '.join(known)}"
+        )
     needed = ("start", "offered") if mapping.format == "interval" else ("arrival",)
     if missing := [f for f in needed if f not in columns]:
         raise Refusal("INVALID_MAPPING", f"missing: {', '.join(missing)}; give --map {missing[0]}=COLUMN")

@@ -220,13 +220,18 @@ class Demo:
             there = [r for r in mine if s.corrected_start <= int(r.caller.arrives) < s.corrected_start + 1800]
             answered = sum(r.stage in ("ANSWERED", "WRAPPED") for r in there)
             await self._send("muster.volume.observed.v1", s.corrected_queue, s.correction(len(there), answered))
-            self._screen.say(f"an official report corrects a morning interval of {s.corrected_queue}: {len(there)} → {len(there) + 9}", now)
+            self._screen.say(
+                f"an official report corrects a morning interval of {s.corrected_queue}: {len(there)} → {len(there) + 9}", now
+            )
 
     async def _open_schedule_reader(self) -> None:
         count = all_topics()[SCHEDULE].partitions
         self._tps = [TopicPartition(self._addresses.world + SCHEDULE, p) for p in range(count)]
         self._reader = AIOKafkaConsumer(
-            bootstrap_servers=self._addresses.bootstrap, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=20
+            bootstrap_servers=self._addresses.bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=20,
         )
         await self._reader.start()
         self._reader.assign(self._tps)
@@ -336,5 +341,7 @@ def _closing(console: Console, demo: Demo, supervisor: Supervisor, options: Opti
         f"{time.monotonic() - began:.0f} s in all; peak memory: {peaks}; restarts: {supervisor.restarts}",
         highlight=False,
     )
-    console.print("Next:  make dev   then  .venv/bin/muster apply BOOK.yaml,  muster import FILE,  muster schedule solve --weeks 2")
+    console.print(
+        "Next:  make dev   then  .venv/bin/muster apply BOOK.yaml,  muster import FILE,  muster schedule solve --weeks 2"
+    )
     console.print(f"Logs and data: {options.home}", highlight=False)

@@ -165,7 +165,9 @@ def verdict(with_decisions: DayResult, without: DayResult, targets: Mapping[str,
         kept = "keeps" if month >= targets[client] else "misses"
         why = ""
         if b < a:
-            why = f"; {with_decisions.hours[client].time_off:.1f} h of time off were given while the month was safe"
+            hours = with_decisions.hours[client].time_off
+            gave = f"{hours:.1f} h of time off were given while the month was safe"
+            why = f"; {gave if hours else 'agents moved between its queues, and this day it did not pay'}"
         if cost > 0:
             why += f"; overtime of {with_decisions.hours[client].overtime:.1f} h was paid where service would have fallen far below target"
         signed = f"{'+' if cost > 0 else '-' if cost < 0 else '±'}£{abs(cost):,.2f}"

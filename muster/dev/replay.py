@@ -75,7 +75,7 @@ def as_report(cell: volume_pb2.VolumeCell) -> volume_pb2.IntervalReport:
     """Return a stored interval as the report that tells it."""
     report = volume_pb2.IntervalReport(starts_at=cell.starts_at, interval_seconds=cell.interval_seconds, revision=1)
     for name in ("offered_count", "answered_count", "abandoned_count", "overflowed_out_count", "open_count"):
-        if cell.HasField(name):  # type: ignore[arg-type]
+        if cell.HasField(name):
             setattr(report, name, getattr(cell, name))
     for source, target in (
         ("handle_milliseconds_sum", "talk_seconds_sum"),

@@ -119,7 +119,10 @@ def _queues() -> list[dict[str, Any]]:
             "service_hours": _hours(q.opens, q.closes),
             "required_skills": [q.name.replace("/", "-")],
             "patience": {"source": "ESTIMATED"},
-            "cold_start": {"weekly_offered_count": round(q.peak * (q.closes - q.opens) * 2 * 5), "aht_seconds": q.handle_median},
+            "cold_start": {
+                "weekly_offered_count": round(q.peak * (q.closes - q.opens) * 2 * 5),
+                "aht_seconds": q.handle_median,
+            },
         }
         for q in QUEUES
     ]

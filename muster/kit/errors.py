@@ -1,12 +1,12 @@
 """What can go wrong in any service.
 
-    MusterError            has a stable `reason`, the same in gRPC, logs and the dead-letter topic
-    ├── Refusal            a message or request that can't be taken; carries violations
-    ├── NotFound           what was asked for does not exist
-    ├── NotNow             the state does not allow it; asking again later may help
-    ├── SourceReplaced     a topic or cluster is not the one whose positions we hold
-    ├── SourceOutOfRange   our position lies before what the broker still keeps
-    └── NotReady           a dependency is missing; the service stays up and says so
+MusterError            has a stable `reason`, the same in gRPC, logs and the dead-letter topic
+├── Refusal            a message or request that can't be taken; carries violations
+├── NotFound           what was asked for does not exist
+├── NotNow             the state does not allow it; asking again later may help
+├── SourceReplaced     a topic or cluster is not the one whose positions we hold
+├── SourceOutOfRange   our position lies before what the broker still keeps
+└── NotReady           a dependency is missing; the service stays up and says so
 """
 
 import dataclasses

@@ -58,7 +58,7 @@ def dead_letter(topic: str, origin: str, value: bytes, refusal: Refusal) -> Outg
     return Outgoing(dead_letter_topic(topic), origin, value, headers)
 
 
-class _SeekOnAssignment(ConsumerRebalanceListener):  # type: ignore[misc]
+class _SeekOnAssignment(ConsumerRebalanceListener):
     def __init__(self, loop: "BatchLoop") -> None:
         self._loop = loop
 
@@ -127,7 +127,8 @@ class BatchLoop(mode.Service):
             fetched = await self._consumer.getmany(timeout_ms=100, max_records=self._batch_records)
         except OffsetOutOfRangeError as error:
             raise SourceOutOfRange(
-                "SOURCE_OUT_OF_RANGE", f"positions {error.args[0]} are no longer kept by the broker; restore, or adopt the topic"
+                "SOURCE_OUT_OF_RANGE",
+                f"positions {error.args[0]} are no longer kept by the broker; restore, or adopt the topic",
             ) from error
         except KafkaError as error:
             get_log().warning("inlet_held", reason="BROKER_UNAVAILABLE", error=str(error), then="retrying in 1 s")

@@ -44,7 +44,8 @@ def to_status(error: MusterError) -> status_pb2.Status:
 def from_rpc_error(error: grpc.RpcError) -> MusterError:
     """Return the error a server meant, with its reason and violations; for clients."""
     call = cast(grpc.Call, error)
-    reason, violations = call.code().name, ()
+    reason = call.code().name
+    violations: tuple[Violation, ...] = ()
     status = rpc_status.from_call(call)
     for detail in status.details if status else ():
         info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
@@ -57,7 +58,7 @@ def from_rpc_error(error: grpc.RpcError) -> MusterError:
     return kind(reason, call.details() or "", violations)
 
 
-def permission_of(method: str) -> int:
+def permission_of(method: str) -> Any:
     """Return the permission that an RPC (/package.Service/Method) declares, 0 for none."""
     service, _, name = method.lstrip("/").rpartition("/")
     if service == "google.longrunning.Operations":
@@ -66,7 +67,7 @@ def permission_of(method: str) -> int:
         found = descriptor_pool.Default().FindMethodByName(f"{service}.{name}")
     except KeyError:
         return 0
-    return int(found.GetOptions().Extensions[options_pb2.permission])
+    return found.GetOptions().Extensions[options_pb2.permission]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Grants:
         return scheme.lower() == "bearer" and options_pb2.Permission.Name(wanted) in self.by_token.get(token, frozenset())
 
 
-class _Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+class _Gate(grpc.aio.ServerInterceptor):
     """Refuses calls without permission and turns errors into statuses."""
 
     def __init__(self, grants: Grants) -> None:
@@ -111,7 +112,7 @@ class _Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         if handler is None:
             return None
         allowed = self._grants.allow(details.method, dict(details.invocation_metadata or ()))
-        guard = _guard(details.method, allowed)
+        guard = _Guard(details.method, allowed)
         if handler.unary_unary:
             return grpc.unary_unary_rpc_method_handler(
                 guard.unary(handler.unary_unary), handler.request_deserializer, handler.response_serializer
@@ -124,7 +125,7 @@ class _Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
 
 @dataclasses.dataclass(frozen=True)
-class _guard:
+class _Guard:
     method: str
     allowed: bool
 

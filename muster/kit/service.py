@@ -68,7 +68,12 @@ def make_parts(name: str, settings: ServiceSettings, metadata: sa.MetaData) -> P
     due = DueWork(database, metadata, clock, runs_itself=not conducted)
     jobs = Jobs(database, metadata, clock, owner, settings.lease_seconds)
     relay = Relay(database, outbox, metadata, settings.bootstrap, settings.world, owner, settings.lease_seconds)
-    due.after_work = jobs.after_work = lambda: (relay.wake(), jobs.wake())  # type: ignore[assignment,return-value]
+
+    def wake() -> None:
+        relay.wake()
+        jobs.wake()
+
+    due.after_work = jobs.after_work = wake
     return Parts(name, settings, metadata, clock, database, outbox, due, jobs, relay)
 
 
@@ -91,9 +96,7 @@ class _Running(mode.Service):
             s.refused_window_records,
         )
         self._loop.conducted = s.clock == "CONDUCTED"
-        self._rpc = RpcServer(
-            f"{s.listen}:{s.grpc_port}", Grants.load(s.auth_file, s.listen), edges.rpc_names, s.drain_seconds
-        )
+        self._rpc = RpcServer(f"{s.listen}:{s.grpc_port}", Grants.load(s.auth_file, s.listen), edges.rpc_names, s.drain_seconds)
         edges.add_rpcs(self._rpc.server)
         self._metrics = MetricsServer(s.listen, s.metrics_port, [self._collect, edges.collect])
         self._conducted: Conducted | None = None
@@ -165,7 +168,9 @@ class _Running(mode.Service):
             ["topic", "reason"],
             [([t, r], n) for (t, r), n in sorted(self._loop.refused.items())],
         )
-        yield gauge("muster_outbox_depth", "Messages not yet published", [], [([], database.read_here(self._parts.outbox.depth))])
+        yield gauge(
+            "muster_outbox_depth", "Messages not yet published", [], [([], database.read_here(self._parts.outbox.depth))]
+        )
         yield gauge("muster_jobs_open", "Jobs that wait or run", [], [([], database.read_here(self._parts.jobs.open_count))])
         yield gauge("muster_clock_seconds", "Business time, seconds since 1970", [], [([], clock.now())])
 
@@ -182,7 +187,15 @@ class _Running(mode.Service):
         healed = await self._state.heal(s.bootstrap, {name: source.partitions for name, source in sources.items()})
         await database.run(self._edges.begin)
         get_log().info("started", instance=s.instance, book_messages=healed, world=s.world or "-")
-        for child in (self._parts.relay, self._parts.jobs, self._parts.due, self._loop, self._conducted, self._rpc, self._metrics):
+        for child in (
+            self._parts.relay,
+            self._parts.jobs,
+            self._parts.due,
+            self._loop,
+            self._conducted,
+            self._rpc,
+            self._metrics,
+        ):
             if child is not None:
                 await self.add_runtime_dependency(child)
         self._tell_ports()

@@ -10,7 +10,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from muster.kit.errors import Refusal
 
 # Read by other parts of Muster than services; known here so that they don't stop one.
-OTHERS = {"MUSTER_CACHE", "MUSTER_TEST_BOOTSTRAP", "MUSTER_TEST_BROKER", "MUSTER_REFEREE", "MUSTER_HOME"}
+OTHERS = {
+    "MUSTER_CACHE",
+    "MUSTER_TEST_BOOTSTRAP",
+    "MUSTER_TEST_BROKER",
+    "MUSTER_TEST_KAFKA_IMAGE",
+    "MUSTER_REFEREE",
+    "MUSTER_HOME",
+    "MUSTER_TOKEN",
+}
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 

@@ -84,7 +84,7 @@ class StateTopics:
             value_serializer="raw",
         )
 
-        @app.agent(topic, name="book")  # type: ignore[untyped-decorator]
+        @app.agent(topic, name="book")
         async def book(stream: faust.StreamT[bytes]) -> None:
             async for events in stream.take_events(200, within=0.05):
                 await self.store([(e.message.topic, e.message.partition, e.message.offset, e.value) for e in events])

@@ -102,6 +102,4 @@ def describe_sources(bootstrap: str, names: list[str]) -> dict[str, Source]:
         admin.close()
     if missing := sorted(set(names) - found.keys()):
         raise NotReady("TOPIC_MISSING", f"{', '.join(missing)}; create with: muster topics apply")
-    return {
-        name: Source(cluster, str(uuid.UUID(str(t["topic_id"]))), len(t["partitions"])) for name, t in found.items()
-    }
+    return {name: Source(cluster, str(uuid.UUID(str(t["topic_id"]))), len(t["partitions"])) for name, t in found.items()}

@@ -62,7 +62,8 @@ def factors(rng: np.random.Generator, spread: float, count: int) -> Floats:
 def draw_counts(demand: Demand, rng: np.random.Generator) -> NDArray[np.int64]:
     """Return contacts per slot: Poisson around rates that a day factor and slot factors disturb."""
     day = factors(rng, demand.day_spread, 1)[0]
-    return rng.poisson(demand.rates * day * factors(rng, demand.slot_spread, demand.rates.size))
+    counts: NDArray[np.int64] = rng.poisson(demand.rates * day * factors(rng, demand.slot_spread, demand.rates.size))
+    return counts
 
 
 def draw_callers(demand: Demand, rng: np.random.Generator) -> list[Caller]:
@@ -78,7 +79,14 @@ def draw_callers(demand: Demand, rng: np.random.Generator) -> list[Caller]:
     hasty = rng.random(size) < demand.hasty_share
     patience = np.where(hasty, rng.uniform(2, 20, size), patient)
     return [
-        Caller(f"{demand.queue}-{demand.begin}-{n}", demand.queue, float(arrives[n]), float(patience[n]), float(talk[n]), float(after[n]))
+        Caller(
+            f"{demand.queue}-{demand.begin}-{n}",
+            demand.queue,
+            float(arrives[n]),
+            float(patience[n]),
+            float(talk[n]),
+            float(after[n]),
+        )
         for n in range(size)
     ]
 

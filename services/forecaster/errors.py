@@ -1,13 +1,13 @@
 """What the forecaster refuses, by reason. The tree is that of muster.kit.errors.
 
-    Refusal
-    ├── EMPTY, NOT_JSON, NOT_PROTOBUF    the bytes say nothing
-    ├── NO_QUEUE, NO_CONTENT             a message about no queue, or with no facts
-    ├── INVALID_CONTACT, INVALID_REPORT  a field has no value or an impossible one
-    ├── MISALIGNED_INTERVAL              a report does not divide or make up the queue's intervals
-    ├── VOLUME_TOO_LATE                  a contact older than the lateness horizon
-    ├── QUEUE_LIMIT                      1,000 facts of undeclared queues are parked already
-    └── INVALID_PROGRESS                 progress without client, feed or instant
+Refusal
+├── EMPTY, NOT_JSON, NOT_PROTOBUF    the bytes say nothing
+├── NO_QUEUE, NO_CONTENT             a message about no queue, or with no facts
+├── INVALID_CONTACT, INVALID_REPORT  a field has no value or an impossible one
+├── MISALIGNED_INTERVAL              a report does not divide or make up the queue's intervals
+├── VOLUME_TOO_LATE                  a contact older than the lateness horizon
+├── QUEUE_LIMIT                      1,000 facts of undeclared queues are parked already
+└── INVALID_PROGRESS                 progress without client, feed or instant
 """
 
 from muster.kit.errors import Refusal

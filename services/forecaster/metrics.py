@@ -9,8 +9,8 @@ from prometheus_client.core import Metric
 from muster.domain.calendar import local_date
 from muster.kit.metrics import gauge
 from muster.kit.service import Parts
-from services.forecaster.store import forecasts, volume
 from services.forecaster.domain.volume import merge_range
+from services.forecaster.store import forecasts, volume
 from services.forecaster.work import Work
 
 

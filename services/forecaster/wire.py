@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -91,7 +92,7 @@ def _report(message: volume_pb2.IntervalReport) -> ReportFact:
     _check_span(message.starts_at.seconds, message.interval_seconds, message.revision)
 
     def count(name: str) -> int | None:
-        return int(getattr(message, name)) if message.HasField(name) else None
+        return int(getattr(message, name)) if message.HasField(name) else None  # type: ignore[arg-type]
 
     answered_within = {round(w.threshold_seconds * 1000): w.count for w in message.answered_within}
     abandoned_within = {round(w.threshold_seconds * 1000): w.count for w in message.abandoned_within}
@@ -125,14 +126,18 @@ def _columns(message: volume_pb2.IntervalReportColumns) -> list[ReportFact]:
         "answered_wait_ms": message.answered_wait_milliseconds_sum,
         "abandoned_wait_ms": message.abandoned_wait_milliseconds_sum,
     }
-    for name, column in (*names.items(), ("known_at", message.known_at_epoch_seconds), ("within", message.answered_within_count)):
+    for name, column in (
+        *names.items(),
+        ("known_at", message.known_at_epoch_seconds),
+        ("within", message.answered_within_count),
+    ):
         if len(column) not in (0, size):
             raise refuse("INVALID_REPORT", f"column {name} has {len(column)} values for {size} intervals")
     edges = (round(message.threshold_seconds * 1000),) if message.HasField("threshold_seconds") else ()
     facts = []
     for i, start in enumerate(message.starts_at_epoch_seconds):
         _check_span(start, message.interval_seconds, message.revision)
-        values = {name: column[i] if column else None for name, column in names.items()}
+        values: dict[str, Any] = {name: column[i] if column else None for name, column in names.items()}
         within = {edges[0]: message.answered_within_count[i]} if edges and message.answered_within_count else {}
         tally = Tally(
             **values,
@@ -204,9 +209,7 @@ def cell_message(
     return message
 
 
-def closed_message(
-    queue: str, seconds: int, cell: Cell, revision: int, complete_through: int
-) -> Outgoing:
+def closed_message(queue: str, seconds: int, cell: Cell, revision: int, complete_through: int) -> Outgoing:
     """Return the message that tells what an interval became."""
     body = volume_pb2.VolumeClosed(cell=cell_message(queue, seconds, cell, revision, True, complete_through))
     return Outgoing(CLOSED, queue, encode(body))

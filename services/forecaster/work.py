@@ -186,9 +186,7 @@ class Work:
     def _plan_nightly(self, connection: sa.Connection, client: Client) -> None:
         now = self.clock.now()
         today = dt.datetime.combine(local_date(now, client.zone), dt.time())
-        times = [
-            resolve(today + dt.timedelta(days=d, seconds=self.settings.nightly_seconds), client.zone) for d in (0, 1)
-        ]
+        times = [resolve(today + dt.timedelta(days=d, seconds=self.settings.nightly_seconds), client.zone) for d in (0, 1)]
         self.due.plan(connection, "nightly", client.name, next(t for t in times if t > now))
 
     def nightly(self, connection: sa.Connection, client: str, due_at: int) -> None:

@@ -21,7 +21,9 @@ class SchedulerMetrics:
         live = [v for v in versions if v.state == PUBLISHED]
         label = ["staffing_group"]
         yield gauge("muster_schedule_version", "Version in force", label, [([v.group], v.version) for v in live])
-        yield gauge("muster_schedule_shifts", "Shifts of the last solve in force", label, [([v.group], v.shift_count) for v in live])
+        yield gauge(
+            "muster_schedule_shifts", "Shifts of the last solve in force", label, [([v.group], v.shift_count) for v in live]
+        )
         hours = "Agent-hours required and not covered when it was solved"
         yield gauge("muster_schedule_uncovered_hours", hours, label, [([v.group], v.uncovered_hours) for v in live])
         yield gauge("muster_schedule_solve_seconds", "Time of the newest solve", [], [([], self._parts.jobs.last_seconds)])

@@ -53,7 +53,11 @@ class Publishing:
         }
 
     def audit(
-        self, connection: sa.Connection, group: str, weeks: Mapping[tuple[str, str], Sequence[Shift]], since: int,
+        self,
+        connection: sa.Connection,
+        group: str,
+        weeks: Mapping[tuple[str, str], Sequence[Shift]],
+        since: int,
         reported: bool = True,
     ) -> list[auditing.Violation]:
         """Return every violation that weeks would bring, with their neighbours in force. `reported`: absences count."""
@@ -172,7 +176,9 @@ class Publishing:
             reason="; ".join(failed) if not weeks else step.reason,
         )
         if failed:
-            get_log().warning("amendment_refused", decision=step.decision_id, why=failed, consequence="carried out for the others")
+            get_log().warning(
+                "amendment_refused", decision=step.decision_id, why=failed, consequence="carried out for the others"
+            )
         self._put_in_force(connection, version, weeks)
         return []
 
@@ -182,5 +188,3 @@ def first_monday(text: str, now: int) -> dt.date:
     if text:
         return parse_date(text)
     return monday_of(local_date(now, "UTC")) + dt.timedelta(days=7)
-
-

@@ -49,9 +49,7 @@ class SchedulerRpc(stubs.SchedulerServiceServicer):
 
     async def ListSchedules(self, request: pb.ListSchedulesRequest, context: Any) -> pb.ListSchedulesResponse:
         limit, offset = page(request.page_size, request.page_token, 100, 1000)
-        found = await self._parts.database.read(
-            lambda c: schedules.list_versions(c, request.staffing_group, limit + 1, offset)
-        )
+        found = await self._parts.database.read(lambda c: schedules.list_versions(c, request.staffing_group, limit + 1, offset))
         messages = [wire.version_message(v) for v in found[:limit]]
         return pb.ListSchedulesResponse(schedules=messages, next_page_token=next_token(limit, offset, found))
 
@@ -116,9 +114,7 @@ class SchedulerRpc(stubs.SchedulerServiceServicer):
 
     async def PublishSchedule(self, request: pb.PublishScheduleRequest, context: Any) -> pb.PublishScheduleResponse:
         version = await self._parts.database.run(
-            lambda c: self._work.publishing.publish(
-                c, self._group(c, request.staffing_group), request.version, request.reason
-            )
+            lambda c: self._work.publishing.publish(c, self._group(c, request.staffing_group), request.version, request.reason)
         )
         self._parts.relay.wake()
         return pb.PublishScheduleResponse(schedule=wire.version_message(version))

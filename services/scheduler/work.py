@@ -84,9 +84,7 @@ class Work:
         problems = [self._problem(connection, book, g, mondays) for g in groups if g.agents]
         return [p for p in problems if np.isfinite(p.required).any()]
 
-    def _problem(
-        self, connection: sa.Connection, book: BookDay, group: StaffingGroup, mondays: tuple[dt.date, ...]
-    ) -> Problem:
+    def _problem(self, connection: sa.Connection, book: BookDay, group: StaffingGroup, mondays: tuple[dt.date, ...]) -> Problem:
         midnight = resolve(dt.datetime.combine(mondays[0], dt.time()), "UTC")
         begin = midnight - DAY
         end = midnight + len(mondays) * 7 * DAY + SPILL_SECONDS
@@ -118,9 +116,7 @@ class Work:
             taken=self._taken(connection, book, group, begin, end),
         )
 
-    def _taken(
-        self, connection: sa.Connection, book: BookDay, group: StaffingGroup, begin: int, end: int
-    ) -> dict[str, Any]:
+    def _taken(self, connection: sa.Connection, book: BookDay, group: StaffingGroup, begin: int, end: int) -> dict[str, Any]:
         """Return the seats that other groups take, by site and slot."""
         taken = {name: np.zeros((end - begin) // SLOT) for name, site in book.sites.items() if site.seats is not None}
         for other in book.groups.values():
@@ -133,9 +129,7 @@ class Work:
                         taken[s.site][max(low, 0) : max(high, 0)] += 1
         return taken
 
-    def save(
-        self, connection: sa.Connection, request: dict[str, Any], result: list[tuple[str, Solution]]
-    ) -> dict[str, Any]:
+    def save(self, connection: sa.Connection, request: dict[str, Any], result: list[tuple[str, Solution]]) -> dict[str, Any]:
         """Keep drafts, audited; return their versions."""
         monday = dt.date.fromisoformat(request["monday"])
         drafts = []
@@ -167,7 +161,11 @@ class Work:
             schedules.save_version(connection, version, weeks)
             if violations:
                 get_log().warning(
-                    "draft_has_violations", group=group, version=version.version, count=len(violations), first=str(violations[0])
+                    "draft_has_violations",
+                    group=group,
+                    version=version.version,
+                    count=len(violations),
+                    first=str(violations[0]),
                 )
             drafts.append([group, version.version])
         return {"drafts": drafts}

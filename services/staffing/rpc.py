@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import functools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from muster.book.rpc import apply_book, list_rows
 from muster.book.types import STAFFING_KINDS
 from muster.domain.calendar import local_date
 from muster.kit.errors import NotFound
+from muster.kit.outbox import Outbox
 from muster.kit.rpc import next_token, page
 from muster.kit.service import Parts
 from muster.v1 import book_pb2, decision_pb2, requirement_pb2
@@ -21,8 +23,8 @@ from muster.v1 import staffing_service_pb2 as pb
 from muster.v1 import staffing_service_pb2_grpc as stubs
 from services.staffing import wire
 from services.staffing.domain.attainment import window_start
-from services.staffing.store import decisions, plans
 from services.staffing.states import queue_states
+from services.staffing.store import decisions, plans
 from services.staffing.work import Work
 
 
@@ -124,9 +126,7 @@ class StaffingRpc(stubs.StaffingServiceServicer):
         messages = [wire.decision_message(r) for r in found[:limit]]
         return pb.ListDecisionsResponse(decisions=messages, next_page_token=next_token(limit, offset, found))
 
-    async def WatchDecisions(
-        self, request: pb.WatchDecisionsRequest, context: Any
-    ) -> AsyncIterator[pb.WatchDecisionsResponse]:
+    async def WatchDecisions(self, request: pb.WatchDecisionsRequest, context: Any) -> AsyncIterator[pb.WatchDecisionsResponse]:
         outbox, database, relay = self._parts.outbox, self._parts.database, self._parts.relay
         group = request.staffing_group
         if request.HasField("after_position"):
@@ -140,8 +140,8 @@ class StaffingRpc(stubs.StaffingServiceServicer):
             for record in records:
                 yield pb.WatchDecisionsResponse(decision=wire.decision_message(record, position), snapshot=True)
         while True:
-            rows = await database.read(lambda c: outbox.since(c, wire.DECISION, position))
-            for position, value in rows:  # noqa: B007 - the cursor outlives the loop
+            rows = await database.read(functools.partial(_steps_since, outbox, position))
+            for position, value in rows:
                 decision = wire.read_issued(value, position)
                 if not group or decision.staffing_group == group:
                     yield pb.WatchDecisionsResponse(decision=decision)
@@ -152,9 +152,7 @@ class StaffingRpc(stubs.StaffingServiceServicer):
                     except TimeoutError:
                         pass
 
-    async def RespondToDecision(
-        self, request: pb.RespondToDecisionRequest, context: Any
-    ) -> pb.RespondToDecisionResponse:
+    async def RespondToDecision(self, request: pb.RespondToDecisionRequest, context: Any) -> pb.RespondToDecisionResponse:
         record = await self._parts.database.run(
             lambda c: self._work.respond(
                 c, request.decision_id, request.accept, list(request.accepted_agents), request.reason, request.request_id
@@ -162,3 +160,8 @@ class StaffingRpc(stubs.StaffingServiceServicer):
         )
         self._parts.relay.wake()
         return pb.RespondToDecisionResponse(decision=wire.decision_message(record))
+
+
+def _steps_since(outbox: Outbox, position: int, connection: sa.Connection) -> list[tuple[int, bytes]]:
+    """Return steps of decisions published after a position."""
+    return outbox.since(connection, wire.DECISION, position)

@@ -12,7 +12,7 @@ from muster.domain.calendar import local_date
 from muster.kit.clock import Clock
 from muster.kit.due import DueWork
 from muster.kit.loop import Fact, Handled, Inlet
-from muster.kit.outbox import Outbox
+from muster.kit.outbox import Outbox, Outgoing
 from services.staffing import wire
 from services.staffing.domain.attainment import TargetRule
 from services.staffing.domain.facts import ClosedCell, ForecastDay, Manifest, merge_forecast
@@ -101,7 +101,7 @@ class Streams:
                 handled.messages += self._carried_out(connection, manifest)
         return handled
 
-    def _carried_out(self, connection: sa.Connection, manifest: Manifest) -> list[wire.Outgoing]:
+    def _carried_out(self, connection: sa.Connection, manifest: Manifest) -> list[Outgoing]:
         messages = []
         for decision_id in manifest.decision_ids:
             if not decisions.exists(connection, decision_id):
@@ -119,7 +119,7 @@ class Streams:
         reason = f"carried out for {done} of {len(accepted)} by schedule version {manifest.version}"
         return record.step(DONE, reason, schedule_version=manifest.version)
 
-    def keep(self, connection: sa.Connection, record: DecisionRecord) -> wire.Outgoing:
+    def keep(self, connection: sa.Connection, record: DecisionRecord) -> Outgoing:
         """Keep a step of a decision's life, and return the message that says it."""
         decisions.save(connection, record)
         return wire.decision_issued(record)

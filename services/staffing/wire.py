@@ -66,7 +66,7 @@ def read_closed(value: bytes | None, headers: Mapping[str, bytes]) -> ClosedCell
         raise refuse("NO_QUEUE", "queue and starts_at must be given")
 
     def count(name: str) -> int | None:
-        return int(getattr(cell, name)) if cell.HasField(name) else None
+        return int(getattr(cell, name)) if cell.HasField(name) else None  # type: ignore[arg-type]
 
     facts = CellFacts(
         count("offered_count"),
@@ -101,9 +101,7 @@ def read_schedule(value: bytes | None, headers: Mapping[str, bytes]) -> Schedule
 
 
 def _shift(s: schedule_pb2.Shift) -> PlannedShift:
-    segments = tuple(
-        Segment(g.activity, g.queue, g.starts_at.seconds, g.ends_at.seconds, g.decision_id) for g in s.segments
-    )
+    segments = tuple(Segment(g.activity, g.queue, g.starts_at.seconds, g.ends_at.seconds, g.decision_id) for g in s.segments)
     return PlannedShift(s.agent, s.site, s.starts_at.seconds, s.ends_at.seconds, segments)
 
 

@@ -30,7 +30,8 @@ from services.staffing.domain.decision import (
     QueueOutlook,
     decide,
 )
-from services.staffing.domain.presence import PlannedShift, on_queue, turnout
+from services.staffing.domain.erlang import Floats
+from services.staffing.domain.presence import Absence, PlannedShift, on_queue, turnout
 from services.staffing.domain.record import (
     ACCEPTED,
     EXPIRED,
@@ -226,8 +227,12 @@ class Work:
         if proposal.kind != "HOLD":
             return False
         recent = decisions.since(connection, group, self.clock.now() - 2 * SLOT - 60)
-        return any(r.proposal.kind == "HOLD" and r.proposal.reason_code == proposal.reason_code and
-                   _subject(r.proposal) == _subject(proposal) for r in recent)
+        return any(
+            r.proposal.kind == "HOLD"
+            and r.proposal.reason_code == proposal.reason_code
+            and _subject(r.proposal) == _subject(proposal)
+            for r in recent
+        )
 
     def _autonomy(self, book: BookDay, proposal: Proposal) -> tuple[str, int | None]:
         """Return the lowest freedom, and lowest limit, that the clients concerned give the lever."""
@@ -278,7 +283,7 @@ class Work:
         connection: sa.Connection,
         group: StaffingGroup,
         current: Sequence[PlannedShift],
-        absences: dict[str, list[floor.Absence]],
+        absences: dict[str, list[Absence]],
         present: dict[str, floor.Presence],
     ) -> dict[str, tuple[float | None, float]]:
         """Return by queue how many are on it (None without a floor) of how many should be."""
@@ -294,9 +299,7 @@ class Work:
         client = book.clients.get(group.name.partition("/")[0])
         return client.currency if client else "XXX"
 
-    def _queue(
-        self, connection: sa.Connection, book: BookDay, queue: Queue, begin: int, expected: assembling.Floats
-    ) -> QueueOutlook:
+    def _queue(self, connection: sa.Connection, book: BookDay, queue: Queue, begin: int, expected: Floats) -> QueueOutlook:
         zone = book.zone_of(queue)
         first, last = local_date(begin, zone).isoformat(), local_date(begin + SLOTS * SLOT, zone).isoformat()
         requirements = plans.list_requirements(connection, queue.name, first, last)
@@ -395,7 +398,7 @@ class Work:
         group: StaffingGroup,
         shifts: Sequence[PlannedShift],
         current: Sequence[PlannedShift],
-        absences: dict[str, list[floor.Absence]],
+        absences: dict[str, list[Absence]],
         recent: Sequence[DecisionRecord],
     ) -> list[AgentOutlook]:
         """Return who works in the next hours and isn't away, with what may be asked of them."""

@@ -1,6 +1,7 @@
 """What arrives about volume, read and checked."""
 
 import dataclasses
+from typing import Any
 
 from services.forecaster.domain.volume import ContactState, Tally
 
@@ -80,5 +81,5 @@ def merge_days(old: PublishedDay | None, new: PublishedDay) -> PublishedDay:
         if start not in rows or rows[start][0] < new.versions[i]:
             rows[start] = [getattr(new, c)[i] for c in columns]
     starts = sorted(rows)
-    merged = {c: [rows[s][n] for s in starts] for n, c in enumerate(columns)}
+    merged: dict[str, Any] = {c: [rows[s][n] for s in starts] for n, c in enumerate(columns)}
     return dataclasses.replace(new, starts=starts, **merged)

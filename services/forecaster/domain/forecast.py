@@ -206,7 +206,7 @@ def _fit_aht(history: _History, facts: QueueFacts) -> _Aht | None:
 
 def _cold_mean(facts: QueueFacts, day: dt.date) -> float:
     """Return the declared contacts per open interval: the weekly number, flat over the service hours."""
-    week = [d for d in dates(day - dt.timedelta(days=6), day)]
+    week = list(dates(day - dt.timedelta(days=6), day))
     open_intervals = sum(len(facts.hours.open_starts(d, facts.zone, facts.seconds)) for d in week)
     return (facts.weekly_offered or 0.0) / max(open_intervals, 1)
 
@@ -259,7 +259,9 @@ def _rests_on(known: int, trust: float) -> str:
     return f"{known} days of history"
 
 
-def day_factor(expected: Sequence[float], actual: Sequence[float], dispersion: float, day_spread: float = 0.15) -> float:
+def day_factor(
+    expected: Sequence[float] | Floats, actual: Sequence[float] | Floats, dispersion: float, day_spread: float = 0.15
+) -> float:
     """Return the share by which today runs above its forecast, as a posterior mean.
 
     The factor is Gamma(1/s², 1/s²) before anything is seen; counts are weighed down by their over-dispersion, so a few

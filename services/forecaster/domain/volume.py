@@ -7,6 +7,7 @@ import bisect
 import dataclasses
 import enum
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 # Upper edges of wait histograms, milliseconds; one more bin holds what waited longer.
 FIXED_EDGES = tuple(s * 1000 for s in (5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 3600))
@@ -78,7 +79,7 @@ COUNTS = (
 def empty_tally(edges: Sequence[int]) -> Tally:
     """Return an interval in which nothing has been offered, everything observed."""
     bins = (0,) * (len(edges) + 1)
-    zeros = dict.fromkeys((c for c in COUNTS if c != "short_abandoned"), 0)
+    zeros: dict[str, Any] = dict.fromkeys((c for c in COUNTS if c != "short_abandoned"), 0)
     return Tally(**zeros, edges=tuple(edges), answered_waits=bins, abandoned_waits=bins)
 
 
@@ -172,7 +173,7 @@ def add_tallies(tallies: Sequence[Tally]) -> Tally:
     def bins(values: list[tuple[int, ...] | None]) -> tuple[int, ...] | None:
         return None if any(v is None for v in values) else tuple(map(sum, zip(*[v for v in values if v], strict=True)))
 
-    counts = {name: total([getattr(t, name) for t in parts]) for name in COUNTS}
+    counts: dict[str, Any] = {name: total([getattr(t, name) for t in parts]) for name in COUNTS}
     return Tally(
         **counts,
         edges=parts[0].edges,
@@ -187,7 +188,8 @@ def split_tally(tally: Tally, parts: int) -> list[Tally]:
     def share(value: int | None, place: int) -> int | None:
         return None if value is None else value * (place + 1) // parts - value * place // parts
 
-    return [Tally(**{name: share(getattr(tally, name), place) for name in COUNTS}) for place in range(parts)]
+    columns: list[dict[str, Any]] = [{name: share(getattr(tally, name), place) for name in COUNTS} for place in range(parts)]
+    return [Tally(**counts) for counts in columns]
 
 
 @dataclasses.dataclass(frozen=True)

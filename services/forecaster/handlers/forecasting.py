@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from muster.domain.calendar import parse_date
 from services.forecaster.domain.facts import PublishedDay
 from services.forecaster.domain.forecast import DayForecast, QueueForecast, update_day
-from muster.domain.calendar import parse_date
 
 
 def published_days(
@@ -14,15 +14,33 @@ def published_days(
 ) -> list[PublishedDay]:
     """Return a fit's days, ready to publish."""
     return [
-        _published(forecast.queue, seconds, day, version, trigger, forecast.rests_on, forecast.history_days,
-                   forecast.dispersion, watermark, now)
+        _published(
+            forecast.queue,
+            seconds,
+            day,
+            version,
+            trigger,
+            forecast.rests_on,
+            forecast.history_days,
+            forecast.dispersion,
+            watermark,
+            now,
+        )
         for day in forecast.days
     ]
 
 
 def _published(
-    queue: str, seconds: int, day: DayForecast, version: int, trigger: str, rests_on: str, history_days: int,
-    dispersion: float, watermark: int, now: int,
+    queue: str,
+    seconds: int,
+    day: DayForecast,
+    version: int,
+    trigger: str,
+    rests_on: str,
+    history_days: int,
+    dispersion: float,
+    watermark: int,
+    now: int,
 ) -> PublishedDay:
     return PublishedDay(
         queue=queue,
@@ -43,7 +61,7 @@ def _published(
     )
 
 
-def _rounded(values: np.ndarray) -> list[float]:  # type: ignore[type-arg]
+def _rounded(values: np.ndarray) -> list[float]:
     """Keep six decimals: what the last bits hold is arithmetic."""
     return [round(float(v), 6) for v in values]
 
@@ -61,6 +79,16 @@ def updated_day(morning: PublishedDay, actual: Mapping[int, int], version: int, 
     rest, factor = update_day(day, actual, morning.dispersion, through, morning.seconds)
     if not rest.starts:
         return None
-    new = _published(morning.queue, morning.seconds, rest, version, "INTRADAY", morning.rests_on, morning.history_days,
-                     morning.dispersion, through, now)
+    new = _published(
+        morning.queue,
+        morning.seconds,
+        rest,
+        version,
+        "INTRADAY",
+        morning.rests_on,
+        morning.history_days,
+        morning.dispersion,
+        through,
+        now,
+    )
     return PublishedDay(**{**new.__dict__, "day_factor": round(factor, 6)})

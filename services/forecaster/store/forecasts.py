@@ -25,9 +25,7 @@ def load_morning(connection: sa.Connection, queue: str, local_date: str) -> Publ
     return PublishedDay(**body) if body else None
 
 
-def list_days(
-    connection: sa.Connection, queue: str, first: str, last: str, limit: int, offset: int
-) -> list[PublishedDay]:
+def list_days(connection: sa.Connection, queue: str, first: str, last: str, limit: int, offset: int) -> list[PublishedDay]:
     """Return days in order."""
     d = t.forecast_day
     where = (d.c.queue == queue) & (d.c.local_date >= first) & (d.c.local_date <= last)

@@ -34,9 +34,7 @@ def load_contacts(connection: sa.Connection, queue: str, feed: str, prints: Iter
     for i in range(0, len(wanted), CHUNK):
         where = (c.queue == queue) & (c.feed == feed) & c.fingerprint.in_(wanted[i : i + CHUNK])
         for r in connection.execute(sa.select(t.contact).where(where)):
-            known[r.fingerprint] = ContactState(
-                r.fingerprint, r.revision, r.arrived_at, Stage(r.stage), r.wait_ms, r.handle_ms
-            )
+            known[r.fingerprint] = ContactState(r.fingerprint, r.revision, r.arrived_at, Stage(r.stage), r.wait_ms, r.handle_ms)
     return known
 
 

@@ -1,6 +1,7 @@
 """What an accepted decision does to a shift: extend it, end it early, or serve another queue for a while."""
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 from services.scheduler.domain.shift import TIME_OFF, Segment, Shift
@@ -59,6 +60,4 @@ def _split(segment: Segment, change: Change) -> list[Segment]:
     """Return a segment cut where the change begins and ends."""
     cuts = [t for t in (change.starts_at, change.ends_at) if segment.starts_at < t < segment.ends_at]
     edges = [segment.starts_at, *cuts, segment.ends_at]
-    return [
-        dataclasses.replace(segment, starts_at=a, ends_at=b) for a, b in zip(edges, edges[1:], strict=False) if a < b
-    ]
+    return [dataclasses.replace(segment, starts_at=a, ends_at=b) for a, b in itertools.pairwise(edges) if a < b]

@@ -92,9 +92,7 @@ def zone_of(book: BookDay, agent: Agent, pattern: WorkPattern) -> str:
     return pattern.zone if pattern.anchor_zone == "CLIENT" else book.sites[agent.site].zone
 
 
-def rules_of(
-    book: BookDay, agent: Agent, absences: Sequence[tuple[int, int]], first: dt.date, last: dt.date
-) -> AgentRules:
+def rules_of(book: BookDay, agent: Agent, absences: Sequence[tuple[int, int]], first: dt.date, last: dt.date) -> AgentRules:
     """Return what binds an agent between two dates. absences: reported ones, as instants."""
     pattern = book.work_patterns[agent.work_pattern]
     zone = zone_of(book, agent, pattern)
@@ -139,5 +137,3 @@ def rules_of(
         hired_on=parse_date(agent.hired_on) if agent.hired_on else dt.date.min,
         leaves_on=parse_date(agent.leaves_on) if agent.leaves_on else dt.date.max,
     )
-
-

@@ -260,9 +260,7 @@ def _cooling(outlook: GroupOutlook, name: str, up: bool) -> bool:
 
 def _at_work(agent: AgentOutlook, queue: str, begin: int, end: int) -> bool:
     """Return whether an agent is on a queue for three quarters of a span."""
-    time = sum(
-        max(0, min(s.ends_at, end) - max(s.starts_at, begin)) for s in agent.shift.segments if s.queue == queue
-    )
+    time = sum(max(0, min(s.ends_at, end) - max(s.starts_at, begin)) for s in agent.shift.segments if s.queue == queue)
     return time >= 0.75 * (end - begin) and agent.shift.starts_at <= begin
 
 
@@ -270,9 +268,7 @@ def _span(outlook: GroupOutlook, slots: slice) -> tuple[int, int]:
     return outlook.begin + slots.start * SLOT, outlook.begin + slots.stop * SLOT
 
 
-def _leg(
-    outlook: GroupOutlook, name: str, slots: slice, agents: int, change: float | Floats, have: Floats
-) -> Leg:
+def _leg(outlook: GroupOutlook, name: str, slots: slice, agents: int, change: float | Floats, have: Floats) -> Leg:
     queue = dataclasses.replace(outlook.queues[name], expected=have)
     gap = (queue.required - have)[slots]
     worst = int(np.argmax(gap)) + slots.start
@@ -310,7 +306,16 @@ def _move(
     hours = Decimal(sum(n.ends_at - n.starts_at for n in named)) / 3600
     reason = _up_reason(outlook, legs[0], "move from " + ", ".join(sorted(given)))
     return Proposal(
-        "SCALE_UP", "MOVE", len(named), tuple(legs), tuple(named), begin, end, hours * lever.hourly_price, reason, "UNDERSTAFFED"
+        "SCALE_UP",
+        "MOVE",
+        len(named),
+        tuple(legs),
+        tuple(named),
+        begin,
+        end,
+        hours * lever.hourly_price,
+        reason,
+        "UNDERSTAFFED",
     )
 
 
@@ -370,7 +375,9 @@ def _overtime(
     expected[name] += added
     begin, end = min(n.starts_at for _, n in chosen), max(n.ends_at for _, n in chosen)
     reason = _up_reason(outlook, leg, f"extend {expects} of {asked} shifts asked")
-    return Proposal("SCALE_UP", "OVERTIME", asked, (leg,), tuple(n for _, n in chosen), begin, end, cost, reason, "UNDERSTAFFED")
+    return Proposal(
+        "SCALE_UP", "OVERTIME", asked, (leg,), tuple(n for _, n in chosen), begin, end, cost, reason, "UNDERSTAFFED"
+    )
 
 
 def _scale_down(outlook: GroupOutlook, name: str, used: set[str]) -> Proposal | None:
@@ -408,7 +415,15 @@ def _scale_down(outlook: GroupOutlook, name: str, used: set[str]) -> Proposal | 
         f"service level {_percent(leg.before)} → {_percent(leg.after)}; time off offered to {len(named)}"
     )
     return Proposal(
-        "SCALE_DOWN", "VOLUNTARY_TIME_OFF", len(named), (leg,), tuple(n for _, n in named), begin, end, -saved, reason,
+        "SCALE_DOWN",
+        "VOLUNTARY_TIME_OFF",
+        len(named),
+        (leg,),
+        tuple(n for _, n in named),
+        begin,
+        end,
+        -saved,
+        reason,
         "OVERSTAFFED",
     )
 

@@ -92,7 +92,8 @@ def _closed(s: Floats, y: Floats) -> Floats:
     """Return e^y·y^{−s}·γ(s, y), by logarithms; capped, since beyond it nobody is served in time anyway."""
     with np.errstate(divide="ignore", over="ignore"):
         log = y - s * np.log(y) + gammaln(s) + np.log(gammainc(s, y))
-    return np.exp(np.minimum(log, 600.0))
+    value: Floats = np.exp(np.minimum(log, 600.0))
+    return value
 
 
 def service(load: Load, agents: Ints, inverse_b: Floats, threshold: float, short: float = 0.0) -> Service:
@@ -132,9 +133,7 @@ def _density(load: Load, rate: Floats, theta: Floats, x: Floats) -> Floats:
     return density
 
 
-def _until(
-    load: Load, rate: Floats, theta: Floats, mass: Floats, inverse_b: Floats, t: float
-) -> tuple[Floats, Floats]:
+def _until(load: Load, rate: Floats, theta: Floats, mass: Floats, inverse_b: Floats, t: float) -> tuple[Floats, Floats]:
     """Return P(answered within t) and P(abandoned within t), of offered."""
     if t <= 0:
         return inverse_b / mass, np.zeros_like(mass)

@@ -1,6 +1,7 @@
 """What arrives at staffing, read and checked."""
 
 import dataclasses
+from typing import Any
 
 from services.staffing.domain.attainment import CellFacts
 from services.staffing.domain.presence import PlannedShift
@@ -35,7 +36,7 @@ def merge_forecast(old: ForecastDay | None, new: ForecastDay) -> ForecastDay:
         if start not in rows or rows[start][0] < new.versions[i]:
             rows[start] = [getattr(new, c)[i] for c in columns]
     starts = sorted(rows)
-    merged = {c: [rows[s][n] for s in starts] for n, c in enumerate(columns)}
+    merged: dict[str, Any] = {c: [rows[s][n] for s in starts] for n, c in enumerate(columns)}
     return dataclasses.replace(new, starts=starts, watermark=max(old.watermark, new.watermark), **merged)
 
 

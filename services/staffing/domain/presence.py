@@ -48,8 +48,12 @@ def is_absent(absences: Mapping[str, Sequence[Absence]], agent: str, begin: int,
 
 
 def on_queue(
-    shifts: Iterable[PlannedShift], absences: Mapping[str, Sequence[Absence]], queues: Sequence[str], begin: int,
-    count: int, seconds: int,
+    shifts: Iterable[PlannedShift],
+    absences: Mapping[str, Sequence[Absence]],
+    queues: Sequence[str],
+    begin: int,
+    count: int,
+    seconds: int,
 ) -> dict[str, Floats]:
     """Return scheduled agents on each queue, per slot (count,), absent ones left out; parts of slots count in part."""
     agents = {queue: np.zeros(count) for queue in queues}
@@ -63,7 +67,9 @@ def on_queue(
             for slot in range(first, last):
                 low, high = begin + slot * seconds, begin + (slot + 1) * seconds
                 share = min(segment.ends_at, high) - max(segment.starts_at, low)
-                share -= sum(max(0, min(a.ends_at, high, segment.ends_at) - max(a.starts_at, low, segment.starts_at)) for a in away)
+                share -= sum(
+                    max(0, min(a.ends_at, high, segment.ends_at) - max(a.starts_at, low, segment.starts_at)) for a in away
+                )
                 agents[segment.queue][slot] += max(share, 0) / seconds
     return agents
 

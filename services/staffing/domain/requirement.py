@@ -45,7 +45,7 @@ class Goal:
             return both
         return s.within
 
-    def met(self, value: Floats) -> np.ndarray:  # type: ignore[type-arg]
+    def met(self, value: Floats) -> np.ndarray:
         """Return whether each value keeps the target (I,)."""
         return value >= self.target if self.metric == "SERVICE_LEVEL" else value <= self.target
 

@@ -24,9 +24,7 @@ def load_of(offered: Floats, aht: Floats, seconds: int, patience: float) -> Load
     return Load(offered / seconds, np.maximum(aht, 1.0), np.full(offered.size, patience))
 
 
-def on_forecast(
-    days: Sequence[ForecastDay], rules: QueueRules, version: int, now: int
-) -> list[RequirementDay]:
+def on_forecast(days: Sequence[ForecastDay], rules: QueueRules, version: int, now: int) -> list[RequirementDay]:
     """Return the requirement of a queue's days, computed together; the same day always gives the same."""
     starts = np.concatenate([np.array(d.starts, dtype=np.int64) for d in days])
     if not starts.size:

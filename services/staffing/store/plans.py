@@ -128,7 +128,9 @@ def target_sums(connection: sa.Connection, contract: str, index: int, since: int
     c = t.target_cell
     where = (c.c.contract == contract) & (c.c.target_index == index) & (c.c.starts_at >= since)
     missing = sa.func.sum(sa.case((c.c.base.is_(None), 1), else_=0))
-    row = connection.execute(sa.select(sa.func.sum(c.c.good), sa.func.sum(c.c.base), sa.func.count(), missing).where(where)).one()
+    row = connection.execute(
+        sa.select(sa.func.sum(c.c.good), sa.func.sum(c.c.base), sa.func.count(), missing).where(where)
+    ).one()
     return Sums(int(row[0] or 0), int(row[1] or 0), int(row[2] or 0), int(row[3] or 0))
 
 

@@ -1,0 +1,129 @@
+"""The forecast learns level, weekday and shape; its bands hold; today's update is a posterior, not a ratio."""
+
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from muster.domain.calendar import Opening, OpeningHours, dates
+from services.forecaster.domain.facts import PublishedDay, merge_days
+from services.forecaster.domain.forecast import QueueFacts, day_factor, forecast_queue, spread, update_day
+
+ZONE, SECONDS = "Europe/London", 1800
+HOURS = OpeningHours((Opening(frozenset(range(7)), 8 * 3600, 20 * 3600),))
+FIRST = dt.date(2026, 3, 2)
+WEEKDAY = (1.3, 1.1, 1.0, 1.0, 0.9, 0.5, 0.4)
+
+
+def facts(days: int, seed: int = 3, **changes: object) -> QueueFacts:
+    luck = np.random.default_rng(seed)
+    cells: dict[int, tuple[int | None, int | None, int | None]] = {}
+    for day in dates(FIRST - dt.timedelta(days=days), FIRST - dt.timedelta(days=1)):
+        for place, start in enumerate(HOURS.open_starts(day, ZONE, SECONDS)):
+            mean = 40 * WEEKDAY[day.weekday()] * (0.5 + np.sin((place + 1) / 25 * np.pi))
+            offered = int(luck.poisson(mean * luck.gamma(50, 1 / 50)))
+            cells[start] = (offered, offered, int(offered * 300_000))
+    return QueueFacts("acme/help", ZONE, SECONDS, HOURS, cells, **changes)  # type: ignore[arg-type]
+
+
+def test_the_forecast_follows_weekday_and_shape() -> None:
+    forecast = forecast_queue(facts(56), FIRST, 7)
+    assert forecast is not None
+    totals = [d.offered.sum() for d in forecast.days]
+    assert totals[0] / totals[6] == pytest.approx(1.3 / 0.4, rel=0.15)
+    monday = forecast.days[0].offered
+    assert monday[12] > 1.8 * monday[0]
+    assert forecast.days[0].aht == pytest.approx(300, rel=0.02)
+    assert forecast.rests_on == "56 days of history"
+
+
+def test_bands_hold_about_as_often_as_they_say() -> None:
+    forecast = forecast_queue(facts(70), FIRST, 14)
+    future = facts(0, seed=8)
+    assert forecast is not None
+    luck, inside, count = np.random.default_rng(8), 0, 0
+    for day in forecast.days:
+        for place in range(len(day.starts)):
+            mean = 40 * WEEKDAY[day.day.weekday()] * (0.5 + np.sin((place + 1) / 25 * np.pi))
+            actual = luck.poisson(mean * luck.gamma(50, 1 / 50))
+            inside += day.offered_quantiles[place, 1] <= actual <= day.offered_quantiles[place, 5]
+            count += 1
+    assert 0.7 <= inside / count <= 0.9
+    assert future.cells == {}
+
+
+def test_without_history_it_rests_on_the_declared_profile_and_says_so() -> None:
+    forecast = forecast_queue(facts(0, weekly_offered=1680.0, declared_aht=240.0), FIRST, 7)
+    assert forecast is not None
+    assert forecast.rests_on == "declared profile, no history"
+    assert sum(d.offered.sum() for d in forecast.days) == pytest.approx(1680)
+    assert forecast.days[0].offered_quantiles[0, 6] > 1.5 * forecast.days[0].offered[0]
+
+
+def test_with_neither_history_nor_profile_there_is_no_forecast() -> None:
+    assert forecast_queue(facts(0), FIRST, 7) is None
+
+
+def test_every_day_from_one_to_sixty_of_history_gives_a_forecast() -> None:
+    for days in (1, 2, 6, 7, 13, 14, 15, 30, 60):
+        forecast = forecast_queue(facts(days, weekly_offered=2000.0, declared_aht=240.0), FIRST, 7)
+        assert forecast is not None
+        assert all(np.isfinite(d.offered).all() and (d.offered >= 0).all() for d in forecast.days)
+
+
+def test_an_interval_not_observed_is_not_a_zero() -> None:
+    whole = facts(56)
+    blind = {s: ((None, None, None) if n % 12 == 0 else c) for n, (s, c) in enumerate(whole.cells.items())}
+    one = forecast_queue(whole, FIRST, 7)
+    two = forecast_queue(QueueFacts(whole.queue, ZONE, SECONDS, HOURS, blind), FIRST, 7)
+    assert one is not None
+    assert two is not None
+    assert two.days[0].offered.sum() == pytest.approx(one.days[0].offered.sum(), rel=0.12)
+
+
+def test_quantiles_ascend_and_never_fall_below_zero() -> None:
+    q = spread(np.array([0.2, 3.0, 400.0]), 0.1, np.array([-2.0, -1.3, -0.7, 0.0, 0.7, 1.3, 2.0]))
+    assert (np.diff(q, axis=1) >= 0).all()
+    assert (q >= 0).all()
+
+
+def test_the_day_factor_lies_between_no_update_and_the_plain_ratio() -> None:
+    assert 1 < day_factor([50, 60], [75, 90], 0.02) < 1.5
+    assert day_factor([], [], 0.02) == pytest.approx(1.0)
+    assert day_factor([0.1], [3], 0.02) < 1.2  # one surprising contact is no surge
+
+
+def test_an_interval_not_closed_says_nothing_about_today() -> None:
+    forecast = forecast_queue(facts(56), FIRST, 1)
+    assert forecast is not None
+    today = forecast.days[0]
+    rest, factor = update_day(today, {}, forecast.dispersion, today.starts[4], SECONDS)
+    assert factor == pytest.approx(1.0)
+    assert rest.offered == pytest.approx(today.offered[4:])
+
+
+def test_an_intraday_message_replaces_only_the_intervals_it_carries() -> None:
+    def day(starts: list[int], version: int, trigger: str) -> PublishedDay:
+        n = len(starts)
+        wide = [[0.0] * 7] * n
+        return PublishedDay(
+            "a/b",
+            "2026-03-02",
+            1800,
+            starts,
+            [version] * n,
+            [float(version)] * n,
+            [1.0] * n,
+            wide,
+            wide,
+            trigger,
+            "",
+            0,
+            0,
+            0,
+            0,
+        )
+
+    merged = merge_days(day([0, 1800, 3600], 1, "NIGHTLY"), day([3600], 2, "INTRADAY"))
+    assert (merged.offered, merged.versions) == ([1.0, 1.0, 2.0], [1, 1, 2])
+    assert merge_days(merged, day([3600], 1, "INTRADAY")).offered == [1.0, 1.0, 2.0]
