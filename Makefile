@@ -36,6 +36,7 @@ check: $(READY) ## lint, types, import contracts, generated code, protos, deploy
 	$(VENV)/bin/lint-imports --no-cache
 	$(PY) protos/generate.py --check --lint
 	$(VENV)/bin/hadolint deploy/Dockerfile
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
 
 fix: $(READY) ## format, and generate code anew
 	$(PY) protos/generate.py

@@ -40,8 +40,10 @@ def _describe(error: Any) -> str:
     text = str(error["msg"]).removeprefix("Value error, ")
     if kind == "string_pattern_mismatch":
         text = f"allowed: {error['ctx']['pattern']}"
-    shown = error["input"] if not isinstance(error["input"], dict) else "this row"
-    return f"is {shown!r}; {text}" if str(shown) not in text else text
+    shown = error["input"]
+    if isinstance(shown, dict) or str(shown) in text:
+        return text
+    return f"is {shown!r}; {text}"
 
 
 def check_book(book: Book) -> None:

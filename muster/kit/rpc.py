@@ -21,6 +21,7 @@ from muster.v1 import options_pb2
 
 DOMAIN = "muster"
 CODES = {Refusal: code_pb2.INVALID_ARGUMENT, NotFound: code_pb2.NOT_FOUND, NotNow: code_pb2.FAILED_PRECONDITION}
+OPEN = ("/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/")
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -93,12 +94,16 @@ class Grants:
         return Grants(tokens)
 
     def allow(self, method: str, metadata: Mapping[str, str | bytes]) -> bool:
-        """Return whether the caller may call the RPC. RPCs without a permission (health, reflection) are open."""
-        wanted = permission_of(method)
-        if not self.by_token or not wanted:
+        """Return whether the caller may call the RPC. Health and reflection are open; an RPC without a permission is not."""
+        if not self.by_token or method.startswith(OPEN):
             return True
+        wanted = permission_of(method)
         scheme, _, token = str(metadata.get("authorization", "")).partition(" ")
-        return scheme.lower() == "bearer" and options_pb2.Permission.Name(wanted) in self.by_token.get(token, frozenset())
+        return (
+            bool(wanted)
+            and scheme.lower() == "bearer"
+            and options_pb2.Permission.Name(wanted) in self.by_token.get(token, frozenset())
+        )
 
 
 class _Gate(grpc.aio.ServerInterceptor):

@@ -1,0 +1,169 @@
+"""The book: errors that point, references that hold, groups that follow, rows that survive the wire."""
+
+import datetime as dt
+import pathlib
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from muster.book.check import check_book, parse_book
+from muster.book.copy import BookCopy, BookOwner, add_book_tables
+from muster.book.text import read_book
+from muster.book.types import KINDS, SINGULAR, STAFFING_KINDS, topic_of
+from muster.book.unused import UNUSED, declared_unused
+from muster.book.view import opening_hours
+from muster.book.wire import book_to_message, row_from_message, row_to_message, to_data
+from muster.dev.world import book_data
+from muster.kit.errors import Refusal
+from muster.kit.topics import all_topics
+from muster.v1 import book_pb2
+
+EXAMPLE = pathlib.Path(__file__).parents[2] / "examples/bank/book.yaml"
+
+
+def refused(data: dict[str, Any]) -> dict[str, str]:
+    with pytest.raises(Refusal) as caught:
+        check_book(parse_book(data))
+    return {v.field: v.description for v in caught.value.violations}
+
+
+def changed(**rows: Any) -> dict[str, Any]:
+    return {**book_data(), **rows}
+
+
+def test_the_demos_book_and_the_example_hold_together() -> None:
+    check_book(parse_book(book_data()))
+    assert len(read_book(EXAMPLE).book.agents) == 30
+
+
+def test_an_error_names_line_field_value_and_what_is_allowed(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "book.yaml"
+    path.write_text(EXAMPLE.read_text().replace("interval_seconds: 1800", "interval_seconds: 600"))
+    with pytest.raises(Refusal) as caught:
+        read_book(path)
+    (violation,) = caught.value.violations
+    line = path.read_text().splitlines().index("  - name: bank/calls") + 1
+    assert violation.description == f"{path}:{line}: queues[0]: interval_seconds is 600; allowed: 900, 1800"
+
+
+def test_times_and_dates_stay_text() -> None:
+    data = {
+        "queues": [
+            {
+                "name": "a/b",
+                "channel": "VOICE",
+                "interval_seconds": 900,
+                "required_skills": ["x"],
+                "service_hours": [{"days": ["mon"], "opens": "08:00", "closes": "22:00"}],
+            }
+        ]
+    }
+    hours = parse_book(data).queues[0].service_hours[0]
+    assert (hours.opens, hours.closes) == ("08:00", "22:00")
+
+
+def test_a_name_that_refers_to_nothing_is_refused_with_what_is_declared() -> None:
+    agents = [{**book_data()["agents"][0], "site": "paris"}]
+    assert refused(changed(agents=agents))["agents[0].site"] == "is 'paris', not among sites; declared: albany, cebu, leeds"
+
+
+def test_channels_that_are_not_served_yet_are_refused_with_that_reason() -> None:
+    queues = [{**book_data()["queues"][0], "channel": "CHAT"}, *book_data()["queues"][1:]]
+    assert "serves no other channel yet" in refused(changed(queues=queues))["queues[0].channel"]
+
+
+def test_two_rows_of_a_name_must_not_hold_on_the_same_day() -> None:
+    site = book_data()["sites"][0]
+    assert "sites[3].name" in refused(changed(sites=[*book_data()["sites"], {**site, "valid_from": "2026-05-01"}]))
+    parted = [{**site, "valid_until": "2026-05-01"}, {**site, "valid_from": "2026-05-01"}, *book_data()["sites"][1:]]
+    check_book(parse_book(changed(sites=parted)))
+
+
+def test_a_pattern_whose_days_and_hours_cannot_both_be_kept_is_refused() -> None:
+    patterns = [{**book_data()["work_patterns"][0], "minimum_days": 6, "maximum_days": 6}, *book_data()["work_patterns"][1:]]
+    assert "exceed maximum_weekly_hours" in refused(changed(work_patterns=patterns))["work_patterns[0].minimum_days"]
+
+
+def test_every_row_survives_the_wire() -> None:
+    book = parse_book(book_data())
+    assert parse_book(to_data(book_to_message(book))) == book
+    for kind in KINDS:
+        for row in getattr(book, kind):
+            assert row_from_message(row_to_message(kind, row, 1, 5, None)) == row
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_types_and_protos_have_the_same_fields(kind: str) -> None:
+    field = book_pb2.BookRow.DESCRIPTOR.fields_by_name[SINGULAR[kind]]
+
+    def compare(model: Any, message: Any) -> None:
+        assert set(model.model_fields) == {f.name for f in message.fields}
+
+    compare(KINDS[kind], field.message_type)
+    assert topic_of(kind) in all_topics()
+
+
+def test_unused_fields_exist_and_are_told_only_where_declared() -> None:
+    for path in UNUSED:
+        kind, *fields = path.split(".")
+        model: Any = KINDS[kind]
+        for name in fields:
+            assert name in model.model_fields, path
+            inner = [a for a in getattr(model.model_fields[name].annotation, "__args__", ()) if hasattr(a, "model_fields")]
+            model = inner[0] if inner else model
+    assert "agents.team" in declared_unused(parse_book(book_data()))
+    assert declared_unused(read_book(EXAMPLE).book) == []
+
+
+@pytest.fixture
+def connection() -> Any:
+    metadata = sa.MetaData()
+    add_book_tables(metadata)
+    engine = sa.create_engine("sqlite://")
+    metadata.create_all(engine)
+    with engine.begin() as connection:
+        yield connection, BookCopy(metadata)
+
+
+def test_applying_twice_changes_nothing_and_deletes_only_with_prune(connection: Any) -> None:
+    sql, copy = connection
+    owner, book = BookOwner(copy, STAFFING_KINDS), parse_book(book_data())
+    differences, _, messages = owner.apply(sql, book, False, 1000)
+    assert {d.change for d in differences} == {"ADD"}
+    assert len(messages) == len(differences)
+    assert owner.apply(sql, book, False, 1001)[0] == []
+    fewer = parse_book(changed(levers=book_data()["levers"][:1]))
+    assert {d.change for d in owner.apply(sql, fewer, False, 1002)[0]} == {"KEEP"}
+    assert {d.change for d in owner.apply(sql, fewer, True, 1003)[0]} == {"DELETE"}
+    assert list(copy.view(sql).at(dt.date(2026, 1, 1)).levers) == ["move"]
+
+
+def test_a_change_is_effective_at_its_date(connection: Any) -> None:
+    sql, copy = connection
+    queue = book_data()["queues"][0]
+    rows = [
+        {**queue, "valid_until": "2026-05-01"},
+        {**queue, "valid_from": "2026-05-01", "interval_seconds": 900},
+        *book_data()["queues"][1:],
+    ]
+    for kinds in (STAFFING_KINDS, ("sites", "work_patterns", "activities", "agents")):
+        BookOwner(copy, kinds).apply(sql, parse_book(changed(queues=rows)), False, 1000)
+    view = copy.view(sql)
+    assert view.at(dt.date(2026, 4, 30)).queues[queue["name"]].interval_seconds == 1800
+    assert view.at(dt.date(2026, 5, 1)).queues[queue["name"]].interval_seconds == 900
+
+
+def test_groups_are_queues_that_share_agents(connection: Any) -> None:
+    sql, copy = connection
+    for kinds in (STAFFING_KINDS, ("sites", "work_patterns", "activities", "agents")):
+        BookOwner(copy, kinds).apply(sql, parse_book(book_data()), False, 1000)
+    groups = copy.view(sql).at(dt.date(2026, 3, 25)).groups
+    assert {g.name: g.queues for g in groups.values()} == {
+        "harbor/orders": ("harbor/orders", "harbor/service"),
+        "lumen/care": ("lumen/care", "lumen/tech"),
+        "northwind/billing": ("northwind/billing", "northwind/support"),
+    }
+    assert sum(len(g.agents) for g in groups.values()) == 300
+    queue = copy.view(sql).at(dt.date(2026, 3, 25)).queues["lumen/care"]
+    assert len(opening_hours(queue).open_starts(dt.date(2026, 3, 25), "Asia/Manila", 1800)) == 30

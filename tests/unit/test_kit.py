@@ -1,0 +1,169 @@
+"""How a service runs: due work coalesces, jobs are fenced, positions are fenced, the outbox is dense, settings are strict."""
+
+import asyncio
+import pathlib
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from muster.kit.clock import ConductedClock
+from muster.kit.codec import decode
+from muster.kit.due import DueWork
+from muster.kit.errors import Refusal, SourceReplaced
+from muster.kit.jobs import JobKind, Jobs
+from muster.kit.outbox import Outbox, Outgoing
+from muster.kit.positions import Fenced, Positions
+from muster.kit.rpc import Grants, from_rpc_error, page, to_status
+from muster.kit.settings import ServiceSettings, refuse_misspelled
+from muster.kit.sql import Database, add_kit_tables, sqlite_engine
+from muster.kit.topics import Source
+from muster.v1 import forecaster_service_pb2, volume_pb2
+
+metadata = sa.MetaData()
+add_kit_tables(metadata)
+
+
+@pytest.fixture
+def database(tmp_path: pathlib.Path) -> Any:
+    made = Database(sqlite_engine(tmp_path / "kit.sqlite", "NORMAL"))
+    metadata.create_all(made.engine)
+    yield made
+    made.close()
+
+
+def test_work_that_is_due_together_is_done_once_as_the_newest(database: Database) -> None:
+    clock, done = ConductedClock(100), list[tuple[str, int]]()
+    due = DueWork(database, metadata, clock, runs_itself=False)
+    due.declare("close", lambda connection, key, at: done.append((key, at)))
+
+    def plan(connection: sa.Connection) -> None:
+        for at in (50, 70, 90, 200):
+            due.plan(connection, "close", "a", at)
+        due.plan(connection, "close", "a", 90)
+
+    database.run_here(plan)
+    asyncio.run(due.settle())
+    assert done == [("a", 90)]
+    clock.move(200)
+    asyncio.run(due.settle())
+    assert done == [("a", 90), ("a", 200)]
+
+
+def test_work_that_fails_is_still_due(database: Database) -> None:
+    due = DueWork(database, metadata, ConductedClock(100), runs_itself=False)
+
+    def fail(connection: sa.Connection, key: str, at: int) -> None:
+        raise RuntimeError("boom")
+
+    due.declare("close", fail)
+    database.run_here(lambda c: due.plan(c, "close", "a", 50))
+    with pytest.raises(RuntimeError, match="boom"):
+        asyncio.run(due.settle())
+    assert database.run_here(due.has_due)
+
+
+def jobs_of(database: Database, owner: str, lease: float) -> Jobs:
+    jobs = Jobs(database, metadata, ConductedClock(1), owner, lease)
+    jobs.declare("fit", JobKind(lambda c, r: r, lambda p, report: p, lambda c, r, result: {"seen": result}))
+    return jobs
+
+
+def test_a_job_is_claimed_once_and_saved_only_by_who_holds_the_claim(database: Database) -> None:
+    first, second = jobs_of(database, "one", 0.0), jobs_of(database, "two", 60.0)
+    database.run_here(lambda c: first.ask(c, "fits/a", "fit", {"client": "a"}))
+    database.run_here(lambda c: first.ask(c, "fits/a", "fit", {"client": "other"}))
+    stale = database.run_here(first._claim)
+    fresh = database.run_here(second._claim)  # the first lease has run out
+    assert stale is not None
+    assert fresh is not None
+    assert (fresh.request, fresh.token) == ({"client": "a"}, 2)
+    assert database.run_here(lambda c: first._save(c, stale, 1)) is False
+    assert database.run_here(lambda c: second._save(c, fresh, 2)) is True
+    assert database.run_here(lambda c: second.look(c, "fits/a")).result == {"seen": 2}
+    assert database.run_here(second._claim) is None
+
+
+def test_a_position_moves_only_from_where_it_stands(database: Database) -> None:
+    positions, source = Positions(metadata), {"t": Source("cluster", "topic", 1)}
+    database.run_here(lambda c: positions.adopt(c, source, {("t", 0): 5}))
+    database.run_here(lambda c: positions.advance(c, ("t", 0), 5, 9))
+    with pytest.raises(Fenced):
+        database.run_here(lambda c: positions.advance(c, ("t", 0), 5, 7))
+    assert database.run_here(positions.read) == {("t", 0): 9}
+    database.run_here(lambda c: positions.raise_to(c, ("t", 0), 3))
+    assert database.run_here(positions.read) == {("t", 0): 9}
+
+
+def test_a_replaced_topic_stops_with_the_command_to_adopt_it(database: Database) -> None:
+    positions = Positions(metadata)
+    database.run_here(lambda c: positions.adopt(c, {"t": Source("cluster", "one", 1)}, {("t", 0): 0}))
+    with pytest.raises(SourceReplaced, match="muster topics adopt t") as caught:
+        database.run_here(lambda c: positions.adopt(c, {"t": Source("cluster", "two", 1)}, {("t", 0): 0}))
+    assert caught.value.reason == "SOURCE_REPLACED"
+
+
+def test_positions_of_published_messages_are_dense(database: Database) -> None:
+    outbox = Outbox(metadata, ConductedClock(1))
+    database.run_here(lambda c: outbox.write(c, [Outgoing("t", "k", b"%d" % n) for n in range(5)]))
+    rows = database.run_here(lambda c: outbox.waiting(c, 3))
+    database.run_here(lambda c: outbox.published(c, [r.id for r in rows]))
+    database.run_here(lambda c: outbox.published(c, [r.id for r in outbox.waiting(c, 9)]))
+    assert database.run_here(lambda c: outbox.since(c, "t", 2)) == [(3, b"2"), (4, b"3"), (5, b"4")]
+    assert database.run_here(outbox.depth) == 0
+
+
+def test_a_reader_is_not_locked_out_by_the_writer(database: Database) -> None:
+    with database.engine.begin() as writer:
+        writer.execute(sa.insert(metadata.tables["about"]).values(name="x", value="1"))
+        assert database.read_here(lambda c: c.execute(sa.text("SELECT count(*) FROM about")).scalar()) == 0
+
+
+def test_a_misspelled_setting_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUSTER_BOOTSTRAPP", "x")
+    with pytest.raises(Refusal, match="MUSTER_BOOTSTRAPP") as caught:
+        refuse_misspelled(ServiceSettings)
+    assert caught.value.reason == "UNKNOWN_SETTING"
+
+
+def test_listening_beyond_loopback_needs_authentication(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(Refusal, match="MUSTER_AUTH_FILE"):
+        Grants.load(None, "0.0.0.0")
+    path = tmp_path / "auth.yaml"
+    path.write_text("tokens: {secret: [VOLUME_WRITE]}")
+    grants = Grants.load(path, "0.0.0.0")
+    allowed, other = "/muster.v1.ForecasterService/PublishVolume", "/muster.v1.StaffingService/ApplyBook"
+    assert grants.allow(allowed, {"authorization": "Bearer secret"})
+    assert not grants.allow(other, {"authorization": "Bearer secret"})
+    assert not grants.allow(allowed, {})
+    assert grants.allow("/grpc.health.v1.Health/Check", {})
+    assert forecaster_service_pb2.DESCRIPTOR.services_by_name
+    path.write_text("tokens: {secret: [FLY]}")
+    with pytest.raises(Refusal, match="PERMISSION_FLY"):
+        Grants.load(path, "0.0.0.0")
+
+
+def test_json_and_protobuf_are_told_apart_and_rubbish_is_refused() -> None:
+    message = volume_pb2.VolumeObserved(queue="a/b", feed="live")
+    assert decode(volume_pb2.VolumeObserved, message.SerializeToString(), {}) == message
+    assert decode(volume_pb2.VolumeObserved, b' {"queue": "a/b", "feed": "live", "newField": 1}', {}) == message
+    for rubbish, reason in ((b"", "EMPTY"), (b"{]", "NOT_JSON"), (b"\x07\xff\xff", "NOT_PROTOBUF")):
+        with pytest.raises(Refusal) as caught:
+            decode(volume_pb2.VolumeObserved, rubbish, {})
+        assert caught.value.reason == reason
+
+
+def test_an_error_keeps_its_reason_and_violations_over_grpc() -> None:
+    status = to_status(Refusal("INVALID_BOOK", "one fault"))
+    assert status.code == 3
+    assert b"INVALID_BOOK" in status.SerializeToString()
+    assert callable(from_rpc_error)
+
+
+def test_pages_have_limits() -> None:
+    assert page(0, "", 100, 1000) == (100, 0)
+    assert page(5000, "20", 100, 1000) == (1000, 20)
+    with pytest.raises(Refusal):
+        page(-1, "", 100, 1000)
+    with pytest.raises(Refusal):
+        page(1, "x", 100, 1000)
