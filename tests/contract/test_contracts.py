@@ -9,7 +9,10 @@ import pytest
 import yaml
 from google.protobuf import descriptor_pool, json_format, message_factory
 
+import muster.v1.attendance_pb2
 import muster.v1.clock_pb2
+import muster.v1.feed_pb2
+import muster.v1.floor_pb2
 import muster.v1.forecaster_service_pb2
 import muster.v1.scheduler_service_pb2
 import muster.v1.staffing_service_pb2  # noqa: F401 - registers descriptors
