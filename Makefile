@@ -43,11 +43,8 @@ fix: $(READY) ## format, and generate code anew
 	$(VENV)/bin/ruff check --fix -q .
 	$(VENV)/bin/ruff format -q .
 
-bench: $(READY) ## speed and accuracy tables
-	$(PY) -m bench
-
 lock: ## resolve the pins anew (needs uv on the PATH)
 	uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --extra dev pyproject.toml -o requirements.lock
 	uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header requirements-kafka.in -o requirements-kafka.lock
 
-.PHONY: help setup demo dev test test-unit check fix bench lock
+.PHONY: help setup demo dev test test-unit check fix lock

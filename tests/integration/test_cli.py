@@ -1,0 +1,141 @@
+"""The `muster` command against running services: what a planner types, and what they see."""
+
+import asyncio
+import csv
+import os
+import pathlib
+import subprocess
+import sys
+
+from icalendar import Calendar
+from kafka import KafkaProducer
+
+from muster.client.publisher import VolumePublisher
+from muster.v1 import volume_pb2
+from tests.support.small_world import HOUR, QUEUES, WEDNESDAY, SmallWorld, reports, small_world
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def muster(home: pathlib.Path, *words: str, fails: bool = False) -> str:
+    environment = {**{k: v for k, v in os.environ.items() if not k.startswith("MUSTER_")}, "MUSTER_HOME": str(home)}
+    command = [sys.executable, "-m", "muster.cli.main", *words]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
+    assert (done.returncode != 0) == fails, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def tell_kafka(small: SmallWorld, home: pathlib.Path) -> None:
+    (home / "kafka.address.json").write_text(f'{{"bootstrap": "{small.bootstrap}", "world": "{small.world}"}}')
+
+
+def test_what_a_planner_types(tmp_path: pathlib.Path, bootstrap: str, world: str) -> None:
+    home = tmp_path / "home"
+
+    async def run() -> None:
+        async with small_world(home, bootstrap, world) as small:
+            tell_kafka(small, home)
+            await small.start()
+            for n in range(1, 5):
+                now = WEDNESDAY + 8 * HOUR + n * 1800
+                for queue in QUEUES:
+                    await small.volume(reports(queue, now - 1800, now, 50 if queue.endswith("help") else 30))
+                await small.complete(now)
+                await small.conductor.tick(now)
+            await asyncio.to_thread(look, home, tmp_path)
+            await asyncio.to_thread(publish_and_refuse, small)
+            await small.conductor.tick(WEDNESDAY + 10 * HOUR + 300)
+            await asyncio.to_thread(look_again, home)
+
+    asyncio.run(run())
+
+
+def look(home: pathlib.Path, folder: pathlib.Path) -> None:
+    volume = muster(home, "volume", "show", "acme/help", "--from", "2026-03-25T08:00", "--to", "2026-03-25T10:00")
+    assert "4 intervals, 200 contacts offered" in volume
+    assert "rests on" in muster(home, "forecast", "show", "acme/help", "--zone", "Europe/London")
+    requirement = muster(home, "requirement", "show", "acme/help")
+    assert "Erlang A (patience 180 s, declared)" in requirement
+    assert "SERVICE_LEVEL" in requirement
+    assert "acme/voice" in muster(home, "requirement", "attainment")
+    assert "complete through" in muster(home, "volume", "feeds", "acme")
+    grid = muster(home, "schedule", "show", "--week", "2026-03-23")
+    assert "Week of 2026-03-23" in grid
+    assert "agent-hours short" in grid
+    assert "PUBLISHED" in muster(home, "schedule", "list")
+    decisions = muster(home, "decisions", "list", "--verbose")
+    assert "SCALE_UP" in decisions or "HOLD" in decisions
+    assert "evidence" in decisions
+    assert "no queue 'acme/nothing'" in muster(home, "volume", "show", "acme/nothing", fails=True)
+    assert "allowed: " in muster(home, "decisions", "list", "--state", "MAYBE", fails=True)
+    exported(home, folder)
+    imported(home, folder)
+
+
+def exported(home: pathlib.Path, folder: pathlib.Path) -> None:
+    muster(home, "schedule", "export", str(folder / "plan.csv"))
+    rows = list(csv.DictReader((folder / "plan.csv").open()))
+    assert {r["activity"] for r in rows} >= {"phone", "lunch"}
+    assert all(r["starts_local"].endswith(("+00:00", "+01:00")) for r in rows)
+    assert {r["starts_local"][-6:] for r in rows} == {"+00:00", "+01:00"}  # the fortnight holds a clock change
+    muster(home, "schedule", "export", str(folder / "plan.ics"), "--agent", "a01")
+    calendar = Calendar.from_ical((folder / "plan.ics").read_bytes())
+    assert [str(z["TZID"]) for z in calendar.walk("VTIMEZONE")] == ["Europe/London"]
+    events = calendar.walk("VEVENT")
+    assert len(events) == 10
+    assert all(e["DTSTART"].params["TZID"] == "Europe/London" for e in events)
+    assert "allowed: .csv, .ics" in muster(home, "schedule", "export", str(folder / "plan.pdf"), fails=True)
+
+
+def imported(home: pathlib.Path, folder: pathlib.Path) -> None:
+    path = folder / "old.csv"
+    path.write_text("start,calls\n2026-01-05 09:00,41\n2026-01-05 09:30,-3\n2026-01-05 10:00,44\n")
+    words = (
+        "import",
+        str(path),
+        "--queue",
+        "acme/help",
+        "--map",
+        "start=start",
+        "--map",
+        "offered=calls",
+        "--zone",
+        "Europe/London",
+    )
+    dry = muster(home, *words, "--dry-run")
+    assert "line 3: NO_COUNT: offered is -3" in dry
+    assert "nothing was told" in dry
+    for _ in range(2):
+        assert "2 intervals, 85 contacts offered" in muster(home, *words)
+    seen = muster(home, "volume", "show", "acme/help", "--from", "2026-01-05T09:00", "--to", "2026-01-05T11:00")
+    assert "2 intervals, 85 contacts offered" in seen
+
+
+def publish_and_refuse(small: SmallWorld) -> None:
+    """Tell volume as a client system would, and send something that can't be read."""
+    with VolumePublisher(small.bootstrap, "acme", "live", small.world) as publisher:
+        contact = volume_pb2.Contact(contact_id="c1", revision=1, stage=volume_pb2.STAGE_OFFERED)
+        contact.arrived_at.seconds = WEDNESDAY + 10 * HOUR + 60
+        publisher.contacts("help", [contact])
+        publisher.complete_through(WEDNESDAY + 10 * HOUR)
+    producer = KafkaProducer(bootstrap_servers=small.bootstrap)
+    producer.send(small.world + "muster.volume.observed.v1", key=b"acme/help", value=b"{not json")
+    producer.flush()
+
+
+def look_again(home: pathlib.Path) -> None:
+    assert "1 contacts offered" in muster(
+        home, "volume", "show", "acme/help", "--from", "2026-03-25T10:00", "--to", "2026-03-25T10:30"
+    )
+    letters = muster(home, "dlq", "list")
+    assert "NOT_JSON" in letters
+    origin = next(
+        word for line in letters.splitlines() for word in line.split() if word.startswith("muster.volume.observed.v1/")
+    )
+    assert muster(home, "dlq", "show", origin).startswith("{not json")
+    assert "dropped" in muster(home, "dlq", "drop", origin)
+    assert origin not in muster(home, "dlq", "list")
+
+
+def test_without_a_running_muster_the_command_says_where_it_looked(tmp_path: pathlib.Path) -> None:
+    assert "no running Muster in" in muster(tmp_path, "volume", "show", "a/b", fails=True)
