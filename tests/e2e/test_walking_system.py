@@ -228,7 +228,7 @@ def test_metrics_health_and_clear_refusals(tmp_path: pathlib.Path, bootstrap: st
         with pytest.raises(grpc.RpcError) as caught:
             small.muster.forecaster.PublishVolume(forecasting.PublishVolumeRequest(facts=[fact]))
         assert from_rpc_error(caught.value).reason == "NO_CONTENT"
-        fact.contacts.add(contact_id="c1", revision=1, arrived_at=Timestamp(seconds=WEDNESDAY + 8 * HOUR + 1810), stage=1)  # type: ignore[arg-type]
+        fact.contacts.add(contact_id="c1", revision=1, arrived_at=Timestamp(seconds=WEDNESDAY + 8 * HOUR + 1810), stage=1)
         sent = small.muster.forecaster.PublishVolume(forecasting.PublishVolumeRequest(facts=[fact, fact]))
         assert sent.acknowledged_count == 2
         await small.conductor.tick(WEDNESDAY + 8 * HOUR + 2100)
