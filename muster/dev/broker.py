@@ -11,6 +11,7 @@ import time
 import uuid
 from base64 import urlsafe_b64encode
 
+from muster.dev.children import die_with_parent
 from muster.dev.kafka_parts import KafkaParts, find_kafka
 
 PROPERTIES = """\
@@ -85,7 +86,11 @@ class Broker:
                 words = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(properties)]
                 subprocess.run(self._java(parts, *words), stdout=log, stderr=log, check=True)
             self.process = subprocess.Popen(
-                self._java(parts, "kafka.Kafka", str(properties)), stdout=log, stderr=log, start_new_session=True
+                self._java(parts, "kafka.Kafka", str(properties)),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=die_with_parent(),
             )
         deadline = time.monotonic() + timeout_seconds
         while not accepts(self.port):

@@ -85,14 +85,14 @@ def _fetch_with_mvn(lib: pathlib.Path, work: pathlib.Path) -> None:
         f"<dependencies>{dependencies}</dependencies></project>"
     )
     flags = ["-B", "-ntp", "-q", "-C", "-DincludeScope=runtime", f"-DoutputDirectory={lib}"]
-    subprocess.run(["mvn", *flags, COPY_JARS], cwd=work, check=True)
+    subprocess.run(["mvn", *flags, COPY_JARS], cwd=work, check=True, capture_output=True)
 
 
 def _fetch_with_resolver(lib: pathlib.Path, work: pathlib.Path) -> None:
     jgo = [str(_tools() / "jgo"), "--ignore-config", "--resolver", "python"]
     places = ["--cache-dir", str(work / "envs"), "--repo-cache", str(work / "repository"), "--links", "copy"]
     done = [*jgo, *places, "info", "classpath", "+".join(COORDINATES)]
-    subprocess.run(done, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "HOME": str(work)})
+    subprocess.run(done, check=True, capture_output=True, env={**os.environ, "HOME": str(work)})
     lib.mkdir(exist_ok=True)
     for jar in (work / "envs").rglob("*.jar"):
         shutil.copyfile(jar, lib / jar.name)
@@ -121,7 +121,9 @@ def _find_jars() -> pathlib.Path:
         try:
             fetch(lib, work)
         except (subprocess.CalledProcessError, OSError) as error:
-            raise KafkaPartsError(f"could not fetch Kafka's jars ({error}); is the network up? Try again") from error
+            said = getattr(error, "stderr", None) or b""
+            tail = said.decode(errors="replace")[-800:]
+            raise KafkaPartsError(f"could not fetch Kafka's jars ({error}); is the network up? Try again\n{tail}") from error
         if wrong := check_jars(lib):
             raise KafkaPartsError("Kafka's jars differ from the lock, refused:\n  " + "\n  ".join(wrong))
         try:

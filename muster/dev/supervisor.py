@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 
 from muster.client.stubs import SERVICES, Addresses, read_addresses
 from muster.dev.broker import Broker, accepts, free_port
+from muster.dev.children import die_with_parent
 from muster.kit.topics import apply_topics
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
@@ -58,6 +59,7 @@ class Supervisor:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=die_with_parent(),
             )
 
     def start(self) -> None:
