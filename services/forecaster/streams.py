@@ -118,19 +118,19 @@ class Streams:
 
     def _save(self, connection: sa.Connection, state: VolumeSlice, facts: list[Fact]) -> None:
         told: dict[str, set[str]] = collections.defaultdict(set)
-        newest: dict[str, int] = {}
+        spoken: dict[str, store.Told] = collections.defaultdict(store.Told)
         for fact in facts:
             o: Observed = fact.message
             told[o.feed] |= {c.fingerprint for c in o.contacts}
-            last = max([c.arrived_at for c in o.contacts] + [r.starts_at for r in o.reports], default=0)
-            newest[o.feed] = max(newest.get(o.feed, 0), last)
+            at = [c.arrived_at for c in o.contacts] + [r.starts_at for r in o.reports]
+            spoken[o.feed] = spoken[o.feed].with_(store.Told(None, max(at), min(at)))
         for feed, prints in told.items():
             known = state.contacts.get(feed, {})
             store.save_contacts(connection, state.queue, feed, [known[p] for p in sorted(prints) if p in known])
         changed = sorted(state.changed)
         store.save_reports(connection, state.queue, [state.reports[key] for key in changed], state.known_at)
-        for feed, instant in sorted(newest.items()):
-            store.raise_progress(connection, state.queue, feed, None, instant)
+        for feed, word in sorted(spoken.items()):
+            store.raise_progress(connection, state.queue, feed, word)
         self._plan_reclose(connection, state, changed)
 
     def _plan_reclose(self, connection: sa.Connection, state: VolumeSlice, changed: list[SpanKey]) -> None:
@@ -147,7 +147,7 @@ class Streams:
             progress: Progress = fact.message
             named = progress.queues or (f"{progress.client}/{EVERY_QUEUE}",)
             for queue in named:
-                store.raise_progress(connection, queue, progress.feed, progress.complete_through, None)
+                store.raise_progress(connection, queue, progress.feed, store.Told(progress.complete_through))
             spoken_of = progress.queues or [q for q in book.queues if q.startswith(progress.client + "/")]
             for queue in spoken_of:
                 self.due.plan(connection, "close", queue, self.clock.now())

@@ -101,11 +101,10 @@ class Work:
         spoken = {n: f.grace_seconds for n, f in live.items() if n in told}
         return spoken or dict.fromkeys(told)
 
-    def _progress(self, connection: sa.Connection, queue: Queue) -> dict[str, tuple[int | None, int | None]]:
+    def _progress(self, connection: sa.Connection, queue: Queue) -> dict[str, volume.Told]:
         told = volume.progress_of(connection, queue.name)
-        for feed, (complete, _) in volume.progress_of(connection, f"{queue.client}/{EVERY_QUEUE}").items():
-            mine = told.get(feed, (None, None))
-            told[feed] = (max(mine[0] or 0, complete or 0) or None, mine[1])
+        for feed, word in volume.progress_of(connection, f"{queue.client}/{EVERY_QUEUE}").items():
+            told[feed] = told.get(feed, volume.Told()).with_(word)
         return told
 
     def close(self, connection: sa.Connection, name: str, due_at: int) -> None:
@@ -116,7 +115,7 @@ class Work:
             return
         told, now = self._progress(connection, queue), self.clock.now()
         feeds = self._counting_feeds(book, queue, told)
-        through = closed_through([(told[f][0], grace) for f, grace in feeds.items()], now)
+        through = closed_through([(told[f].complete_through, grace) for f, grace in feeds.items()], now)
         through -= through % queue.interval_seconds
         before = volume.closed_through(connection, name)
         if graces := [g for g in feeds.values() if g is not None]:
@@ -124,7 +123,8 @@ class Work:
             self.due.plan(connection, "close", name, now - now % step + step + max(graces))
         if through <= before:
             return
-        self._publish_closed(connection, book, queue, before, through)
+        since = min((told[f].first_told_at or through for f in feeds), default=through)
+        self._publish_closed(connection, book, queue, max(before, since - since % queue.interval_seconds), through)
         volume.save_closed_through(connection, name, through)
         self._update_today(connection, book, queue, through)
 
@@ -135,21 +135,21 @@ class Work:
         queue = book.queues.get(name)
         if queue is not None:
             end = min(int(last) + DAY, volume.closed_through(connection, name))
-            self._publish_closed(connection, book, queue, int(first) - int(first) % queue.interval_seconds, end)
+            begin = int(first) - int(first) % queue.interval_seconds
+            self._publish_closed(connection, book, queue, begin, end, zeros=False)
             self._update_today(connection, book, queue, volume.closed_through(connection, name))
 
-    def _publish_closed(self, connection: sa.Connection, book: BookDay, queue: Queue, begin: int, end: int) -> None:
+    def _publish_closed(
+        self, connection: sa.Connection, book: BookDay, queue: Queue, begin: int, end: int, zeros: bool = True
+    ) -> None:
+        """Publish what intervals between two instants became. `zeros`: also those of which nothing was told."""
         reports = volume.reports_between(connection, queue.name, begin, end)
-        if begin == 0:
-            if not reports:
-                return
-            begin = min(r.starts_at for r in reports)
         zone, seconds = book.zone_of(queue), queue.interval_seconds
         hours = opening_hours(queue)
         opened = {
             s
             for day in dates(local_date(begin, zone), local_date(end - 1, zone))
-            for s in hours.open_starts(day, zone, seconds)
+            for s in (hours.open_starts(day, zone, seconds) if zeros else ())
         }
         told = {s for r in reports for s in range(r.starts_at - r.starts_at % seconds, r.starts_at + r.seconds, seconds)}
         starts = sorted(s for s in opened | told if begin <= s and s + seconds <= end)

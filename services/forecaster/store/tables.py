@@ -45,6 +45,8 @@ feed_progress = sa.Table(
     sa.Column("feed", sa.Text, primary_key=True),
     sa.Column("complete_through", sa.BigInteger),
     sa.Column("newest_fact_at", sa.BigInteger),
+    # Since when it has spoken of the queue: a feed vouches for no zero before.
+    sa.Column("first_told_at", sa.BigInteger),
 )
 
 # Up to when a queue's intervals are closed.

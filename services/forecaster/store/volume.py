@@ -1,7 +1,7 @@
 """SQL of volume: load the slices that facts touch, save what they became."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -79,22 +79,37 @@ def save_reports(connection: sa.Connection, queue: str, reports: Iterable[Report
     upsert(connection, t.report, rows)
 
 
-def progress_of(connection: sa.Connection, queue: str) -> dict[str, tuple[int | None, int | None]]:
-    """Return (complete_through, newest_fact_at) by feed."""
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """How far a feed has told of a queue. Instants; None: never said. `first_told_at`: since when it speaks at all."""
+
+    complete_through: int | None = None
+    newest_fact_at: int | None = None
+    first_told_at: int | None = None
+
+    def with_(self, other: "Told") -> "Told":
+        """Return both together."""
+
+        def pick(choose: Callable[..., int], name: str) -> int | None:
+            values = [v for v in (getattr(self, name), getattr(other, name)) if v]
+            return choose(values) if values else None
+
+        return Told(pick(max, "complete_through"), pick(max, "newest_fact_at"), pick(min, "first_told_at"))
+
+
+def progress_of(connection: sa.Connection, queue: str) -> dict[str, Told]:
+    """Return how far each feed has told of a queue."""
     f = t.feed_progress
     rows = connection.execute(sa.select(f).where(f.c.queue == queue))
-    return {r.feed: (r.complete_through, r.newest_fact_at) for r in rows}
+    return {r.feed: Told(r.complete_through, r.newest_fact_at, r.first_told_at) for r in rows}
 
 
-def raise_progress(
-    connection: sa.Connection, queue: str, feed: str, complete_through: int | None, newest_fact_at: int | None
-) -> bool:
-    """Raise what a feed has told of a queue, never lower it; return whether complete_through rose."""
-    complete, newest = progress_of(connection, queue).get(feed, (None, None))
-    higher = max(complete or 0, complete_through or 0) or None
-    row = {"queue": queue, "feed": feed, "complete_through": higher}
-    upsert(connection, t.feed_progress, [{**row, "newest_fact_at": max(newest or 0, newest_fact_at or 0) or None}])
-    return higher != complete
+def raise_progress(connection: sa.Connection, queue: str, feed: str, told: Told) -> None:
+    """Raise what a feed has told of a queue, never lower it. Its first word vouches for nothing before."""
+    old = progress_of(connection, queue).get(feed, Told())
+    first = told.first_told_at or (None if old.first_told_at else told.complete_through)
+    new = old.with_(dataclasses.replace(told, first_told_at=first))
+    upsert(connection, t.feed_progress, [{"queue": queue, "feed": feed, **dataclasses.asdict(new)}])
 
 
 def all_progress(connection: sa.Connection) -> Sequence[sa.Row[Any]]:

@@ -66,6 +66,7 @@ def upgrade() -> None:
         sa.Column("feed", sa.Text(), nullable=False),
         sa.Column("complete_through", sa.BigInteger(), nullable=True),
         sa.Column("newest_fact_at", sa.BigInteger(), nullable=True),
+        sa.Column("first_told_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("queue", "feed"),
     )
     op.create_table(
