@@ -20,7 +20,7 @@ from muster.client.publisher import PROGRESS, VOLUME
 from muster.client.stubs import Addresses, Muster
 from muster.dev.conductor import Conductor
 from muster.dev.live import Screen
-from muster.dev.supervisor import Supervisor
+from muster.dev.supervisor import Supervisor, undisturbed
 from muster.domain.calendar import DAY, monday_of
 from muster.kit.codec import encode
 from muster.kit.topics import apply_topics
@@ -106,7 +106,8 @@ def scratch_world(home: pathlib.Path, bootstrap: str) -> Iterator[Addresses]:
         (home / "kafka.address.json").write_text(json.dumps({"bootstrap": bootstrap, "world": world}))
         yield dataclasses.replace(supervisor.wait(), bootstrap=bootstrap, world=world)
     finally:
-        supervisor.stop()
+        with undisturbed():
+            supervisor.stop()
 
 
 class _Replay:

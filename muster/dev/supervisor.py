@@ -119,6 +119,20 @@ class Supervisor:
 
 
 @contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let a second Ctrl-C not cut the stopping short."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
 def running(home: pathlib.Path, world: str, environment: Mapping[str, str]) -> Iterator[tuple[Supervisor, Addresses]]:
     """Run a broker and the services in `home`; on the way out everything is stopped, also after Ctrl-C."""
     broker = Broker(home / "kafka", _kept_port(home))
@@ -130,8 +144,9 @@ def running(home: pathlib.Path, world: str, environment: Mapping[str, str]) -> I
         supervisor.start()
         yield supervisor, dataclasses.replace(supervisor.wait(), bootstrap=broker.bootstrap, world=world)
     finally:
-        supervisor.stop()
-        broker.stop()
+        with undisturbed():
+            supervisor.stop()
+            broker.stop()
 
 
 def _kept_port(home: pathlib.Path) -> int:

@@ -7,7 +7,10 @@ from muster.book.copy import BookCopy
 from muster.book.types import ALL_TOPICS
 from muster.kit.service import Edges, Parts, run_service
 from muster.v1 import staffing_service_pb2_grpc as stubs
+from services.staffing.deciding import Deciding
 from services.staffing.metrics import StaffingMetrics
+from services.staffing.outlooks import Outlooks
+from services.staffing.requiring import Requiring
 from services.staffing.rpc import StaffingRpc
 from services.staffing.settings import StaffingSettings
 from services.staffing.store.tables import metadata
@@ -19,7 +22,11 @@ def plug(parts: Parts) -> Edges:
     """Plug staffing into the parts of a service."""
     book = BookCopy(metadata)
     streams = Streams(book, parts.due, parts.clock, parts.outbox)
-    work = Work(cast(StaffingSettings, parts.settings), book, streams, parts.due, parts.outbox, parts.clock)
+    settings = cast(StaffingSettings, parts.settings)
+    requiring = Requiring(settings, streams, parts.outbox, parts.clock)
+    outlooks = Outlooks(settings, streams, requiring, parts.clock)
+    deciding = Deciding(settings, streams, parts.due, parts.outbox, parts.clock, outlooks)
+    work = Work(settings, book, streams, parts.due, parts.outbox, parts.clock, requiring, deciding)
     work.declare()
     book.on_change = work.on_book
     rpc = StaffingRpc(parts, work)

@@ -154,7 +154,7 @@ class StaffingRpc(stubs.StaffingServiceServicer):
 
     async def RespondToDecision(self, request: pb.RespondToDecisionRequest, context: Any) -> pb.RespondToDecisionResponse:
         record = await self._parts.database.run(
-            lambda c: self._work.respond(
+            lambda c: self._work.deciding.respond(
                 c, request.decision_id, request.accept, list(request.accepted_agents), request.reason, request.request_id
             )
         )

@@ -52,7 +52,7 @@ def queue_states(connection: sa.Connection, work: Work) -> list[QueueState]:
         on_queue = seen.on_queue if seen else (0.0 if present else None)
         predicted = None
         if forecast is not None and place is not None:
-            rules = work.rules_of(connection, book, queue)
+            rules = work.requiring.rules_of(connection, book, queue)
             goal = next(
                 (g for g in rules.rules.goals if g.metric == "SERVICE_LEVEL"), Goal("SERVICE_LEVEL", 0.8, threshold=20.0)
             )
@@ -60,7 +60,7 @@ def queue_states(connection: sa.Connection, work: Work) -> list[QueueState]:
             agents = float(on_now[name]) if on_queue is None else on_queue
             value = float(predicted_service_level(load, np.array([agents]), goal)[0])
             predicted = None if np.isnan(value) else value
-        standing = work.attainment(connection, book, name)
+        standing = work.deciding.outlooks.attainment(connection, book, name)
         states.append(
             QueueState(
                 queue=name,

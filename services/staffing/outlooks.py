@@ -1,0 +1,235 @@
+"""The next hours of a group, gathered from SQL: load, requirement, presence, levers, pay, and how its contracts stand."""
+
+import dataclasses
+import datetime as dt
+from collections.abc import Sequence
+from decimal import Decimal
+
+import sqlalchemy as sa
+
+from muster.book.types import LeverKind, Queue, Site, TargetMetric
+from muster.book.view import BookDay, StaffingGroup, opening_hours
+from muster.domain.calendar import DAY, dates, local_date
+from muster.domain.money import Money
+from muster.kit.clock import Clock
+from muster.kit.logs import get_log
+from services.staffing.domain.attainment import window_start
+from services.staffing.domain.decision import (
+    SLOT,
+    SLOTS,
+    AgentOutlook,
+    GroupOutlook,
+    LeverRule,
+    QueueOutlook,
+)
+from services.staffing.domain.erlang import Floats
+from services.staffing.domain.presence import Absence, PlannedShift, on_queue, turnout
+from services.staffing.domain.record import (
+    DecisionRecord,
+)
+from services.staffing.domain.requirement import Goal
+from services.staffing.handlers import outlook as assembling
+from services.staffing.requiring import Requiring
+from services.staffing.settings import StaffingSettings
+from services.staffing.store import decisions, floor, plans
+from services.staffing.streams import Streams
+
+LONGEST_DAY = 12 * 3600
+
+
+@dataclasses.dataclass
+class Outlooks:
+    """Gathers what decisions are made on."""
+
+    settings: StaffingSettings
+    streams: Streams
+    requiring: Requiring
+    clock: Clock
+
+    def assemble(self, connection: sa.Connection, book: BookDay, group: StaffingGroup) -> GroupOutlook:
+        now = self.clock.now()
+        begin = now - now % SLOT
+        shifts = floor.shifts_between(connection, group.agents, now - 2 * DAY, now + 3 * DAY)
+        current = [s for s in shifts if s.ends_at > now and s.starts_at < begin + SLOTS * SLOT]
+        absences = floor.absences(connection, now, begin + SLOTS * SLOT)
+        levers = self._levers(book, group)
+        records = decisions.under_way(connection, group.name)
+        planned = on_queue(current, absences, group.queues, begin, SLOTS, SLOT)
+        present = floor.presence(connection, now - self.settings.floor_fresh_seconds)
+        expected = {}
+        for queue, (seen, due) in self._turned_up(connection, group, current, absences, present).items():
+            usual = 1.0 - self.requiring.shrinkage(book, book.queues[queue])[0]
+            expected[queue] = planned[queue] * turnout(seen, due, usual)
+        assembling.under_way(expected, records, {k: rule.acceptance for k, rule in levers.items()}, begin)
+        recent = decisions.since(connection, group.name, now - 7 * DAY)
+        outlooks = {q: self._queue(connection, book, book.queues[q], begin, expected[q]) for q in group.queues}
+        seen_at = [p.observed_at for q, p in present.items() if q in outlooks]
+        return GroupOutlook(
+            group=group.name,
+            now=now,
+            queues=outlooks,
+            agents=self._agents(book, group, shifts, current, absences, recent),
+            levers=levers,
+            busy=frozenset(n.agent for r in records for n in r.proposal.candidates),
+            scaled=assembling.last_scaled(r for r in recent if r.decide_at > now - DAY),
+            schedule_version=floor.applied_version(connection, group.name),
+            presence="FLOOR" if seen_at else "ASSUMED",
+            floor_watermark=max(seen_at, default=None),
+            absent=len(set(absences) & {s.agent for s in current}),
+            currency=self._currency(book, group),
+        )
+
+    def _turned_up(
+        self,
+        connection: sa.Connection,
+        group: StaffingGroup,
+        current: Sequence[PlannedShift],
+        absences: dict[str, list[Absence]],
+        present: dict[str, floor.Presence],
+    ) -> dict[str, tuple[float | None, float]]:
+        """Return by queue how many are on it (None without a floor) of how many should be."""
+        now = self.clock.now()
+        states = floor.agents_on_queue(connection, now - self.settings.floor_fresh_seconds)
+        if states:
+            due = assembling.settled(current, absences, group.queues, now)
+            return {q: (float(sum(q in states.get(a, ()) for a in names)), float(len(names))) for q, names in due.items()}
+        on_now = assembling.scheduled_now(current, absences, group.queues, now)
+        return {q: (present[q].on_queue if q in present else None, float(n)) for q, n in on_now.items()}
+
+    def _currency(self, book: BookDay, group: StaffingGroup) -> str:
+        client = book.clients.get(group.name.partition("/")[0])
+        return client.currency if client else "XXX"
+
+    def _queue(self, connection: sa.Connection, book: BookDay, queue: Queue, begin: int, expected: Floats) -> QueueOutlook:
+        zone = book.zone_of(queue)
+        first, last = local_date(begin, zone).isoformat(), local_date(begin + SLOTS * SLOT, zone).isoformat()
+        requirements = plans.list_requirements(connection, queue.name, first, last)
+        rules = self.requiring.rules_of(connection, book, queue)
+        forecasts = plans.list_forecasts(connection, queue.name, first, last)
+        ahead = assembling.series(forecasts, requirements, begin, rules.patience)
+        through = plans.complete_through(connection, queue.name)
+        goal = next((g for g in rules.rules.goals if g.metric == "SERVICE_LEVEL"), Goal("SERVICE_LEVEL", 0.8, threshold=20.0))
+        return QueueOutlook(
+            queue=queue.name,
+            client=queue.client,
+            load=ahead.load,
+            goal=goal,
+            required=ahead.required,
+            required_safe=ahead.required_safe,
+            expected=expected,
+            complete=self.is_complete(book, queue, through),
+            window_safe=self._window_safe(connection, book, queue),
+            forecast_version=max((f.version for f in forecasts), default=0),
+            requirement_version=max((r.version for r in requirements), default=0),
+            complete_through=through,
+        )
+
+    def is_complete(self, book: BookDay, queue: Queue, through: int) -> bool:
+        """Return whether every open interval that ended a while ago has been closed."""
+        now, zone = self.clock.now(), book.zone_of(queue)
+        late = now - self.settings.feed_patience_seconds
+        today = local_date(now, zone)
+        starts = [
+            s
+            for day in dates(today - dt.timedelta(days=1), today)
+            for s in opening_hours(queue).open_starts(day, zone, queue.interval_seconds)
+        ]
+        return all(s + queue.interval_seconds <= max(through, 0) for s in starts if s + queue.interval_seconds <= late)
+
+    def _window_safe(self, connection: sa.Connection, book: BookDay, queue: Queue) -> bool:
+        """Return whether every service-level target of the queue stands above its promise; unknown is not safe."""
+        value = self.attainment(connection, book, queue.name)
+        return value is not None and value[0] >= value[1] + self.settings.safe_margin
+
+    def attainment(self, connection: sa.Connection, book: BookDay, queue: str) -> tuple[float, float] | None:
+        """Return (value to date, promise) of the service-level target that covers a queue; None if not observed."""
+        contract = book.contract_of(queue)
+        if contract is None:
+            return None
+        client = book.clients.get(queue.partition("/")[0])
+        for index, t in enumerate(contract.targets):
+            if t.metric == TargetMetric.SERVICE_LEVEL and (not t.queues or queue in t.queues):
+                zone = t.window.zone or (client.zone if client else "UTC")
+                since = window_start(t.window.kind, t.window.week_start, zone, self.clock.now())
+                sums = plans.target_sums(connection, contract.name, index, since)
+                return (sums.good / sums.base, t.target) if sums.base else None
+        return None
+
+    def _levers(self, book: BookDay, group: StaffingGroup) -> dict[str, LeverRule]:
+        rules = {}
+        for kind in LeverKind:
+            lever = book.lever(kind)
+            if lever is None:
+                continue
+            price = self._convert(book, lever.hourly_price, self._currency(book, group)) if lever.hourly_price else Decimal(0)
+            rules[str(kind)] = LeverRule(
+                str(kind),
+                lever.lead_seconds,
+                lever.notice_seconds,
+                lever.minimum_duration_seconds,
+                lever.maximum_duration_seconds,
+                lever.cap_agents,
+                price,
+                lever.expected_acceptance or 1.0,
+            )
+        return rules
+
+    def _convert(self, book: BookDay, money: Money, currency: str) -> Decimal:
+        """Return an amount in another currency by the book's rate; unchanged, and said so, where there is none."""
+        if money.currency == currency:
+            return money.amount
+        for name, inverse in ((f"{money.currency}/{currency}", False), (f"{currency}/{money.currency}", True)):
+            rate = book.currency_rates.get(name)
+            if rate is not None:
+                factor = Decimal(repr(rate.rate))
+                return money.amount / factor if inverse else money.amount * factor
+        then = "declare it under currency_rates"
+        get_log().warning("no_currency_rate", pair=f"{money.currency}/{currency}", consequence="counted one to one", then=then)
+        return money.amount
+
+    def _pay(self, book: BookDay, site: Site, currency: str) -> tuple[Decimal, Decimal]:
+        """Return the price of a normal hour and of an hour of overtime."""
+        hour = self._convert(book, site.hourly_pay, currency)
+        extra = [r.multiplier for r in site.pay_rules if r.kind.startswith("OVERTIME")]
+        return hour, hour * Decimal(str(max(extra, default=1.5)))
+
+    def _agents(
+        self,
+        book: BookDay,
+        group: StaffingGroup,
+        shifts: Sequence[PlannedShift],
+        current: Sequence[PlannedShift],
+        absences: dict[str, list[Absence]],
+        recent: Sequence[DecisionRecord],
+    ) -> list[AgentOutlook]:
+        """Return who works in the next hours and isn't away, with what may be asked of them."""
+        offers: dict[str, int] = {}
+        for record in recent:
+            for n in record.proposal.candidates:
+                offers[n.agent] = offers.get(n.agent, 0) + (record.proposal.lever != "MOVE")
+        by_agent: dict[str, list[PlannedShift]] = {}
+        for shift in shifts:
+            by_agent.setdefault(shift.agent, []).append(shift)
+        currency = self._currency(book, group)
+        pay = {name: self._pay(book, site, currency) for name, site in book.sites.items()}
+        found = []
+        for shift in current:
+            row = book.agents.get(shift.agent)
+            if row is None or shift.agent in absences:
+                continue
+            pattern = book.work_patterns[row.work_pattern]
+            rest = int(pattern.rest_hours * 3600)
+            earliest, latest = assembling.bounds(by_agent[shift.agent], shift, rest, LONGEST_DAY)
+            site = book.sites[row.site]
+            found.append(
+                AgentOutlook(
+                    shift,
+                    book.eligible.get(shift.agent, ()),
+                    *pay[row.site],
+                    may_leave_early=site.voluntary_time_off is not False,
+                    offers=offers.get(shift.agent, 0),
+                    earliest_start=earliest,
+                    latest_end=latest,
+                )
+            )
+        return found

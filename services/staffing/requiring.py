@@ -1,0 +1,108 @@
+"""Requirements as they are computed: what a queue's number rests on, and when it is computed anew."""
+
+import dataclasses
+import math
+
+import sqlalchemy as sa
+
+from muster.book.types import Queue
+from muster.book.view import BookDay
+from muster.domain.calendar import DAY, local_date
+from muster.kit.clock import Clock
+from muster.kit.logs import get_log
+from muster.kit.outbox import Outbox
+from services.staffing import wire
+from services.staffing.domain.requirement import Goal, Rules, combined_shrinkage
+from services.staffing.handlers.requiring import QueueRules, on_forecast
+from services.staffing.settings import StaffingSettings
+from services.staffing.store import plans
+from services.staffing.streams import Streams
+
+
+@dataclasses.dataclass
+class Requiring:
+    """Computes requirements, and counts targets anew."""
+
+    settings: StaffingSettings
+    streams: Streams
+    outbox: Outbox
+    clock: Clock
+
+    def rules_of(self, connection: sa.Connection, book: BookDay, queue: Queue) -> QueueRules:
+        """Return what a queue's requirement rests on."""
+        contract = book.contract_of(queue.name)
+        goals = []
+        for t in contract.targets if contract else ():
+            if not t.queues or queue.name in t.queues:
+                definition = str(t.definition or "ANSWERED_OVER_OFFERED")
+                threshold, short = t.threshold_seconds or 0.0, t.short_abandon_seconds or 0.0
+                goals.append(Goal(str(t.metric), t.target, definition, threshold, short))
+        patience, formula = self._patience(connection, queue)
+        unplaced, placed = self.shrinkage(book, queue)
+        return QueueRules(Rules(tuple(goals), book.minimum_staff(queue.name), unplaced, placed), patience, formula)
+
+    def _patience(self, connection: sa.Connection, queue: Queue) -> tuple[float, str]:
+        """Return mean patience in seconds: declared, or total waiting of all / abandons; unknown is conservative."""
+        declared = queue.patience
+        if declared and declared.source == "DECLARED" and declared.seconds:
+            return declared.seconds, f"Erlang A (patience {declared.seconds:.0f} s, declared)"
+        if declared and declared.source == "ESTIMATED":
+            since = self.clock.now() - self.settings.patience_days * DAY
+            waited, abandons = plans.patience_sums(connection, queue.name, since)
+            if abandons >= self.settings.patience_abandons:
+                seconds = waited / 1000 / abandons
+                return seconds, f"Erlang A (patience {seconds:.0f} s, estimated from {abandons} abandons)"
+            if declared.seconds:
+                return declared.seconds, f"Erlang A (patience {declared.seconds:.0f} s, declared; too few abandons to estimate)"
+        return math.inf, "Erlang C (patience unknown)"
+
+    def shrinkage(self, book: BookDay, queue: Queue) -> tuple[float, float]:
+        """Return shrinkage that the schedule does not place, and that it does, averaged over eligible agents' sites."""
+        sites = [book.agents[a].site for a, queues in book.eligible.items() if queue.name in queues]
+        shares: dict[bool, list[float]] = {True: [], False: []}
+        for site in sites or [""]:
+            for placed in (True, False):
+                rows = [
+                    s.share
+                    for _, s in sorted(book.shrinkage.items())
+                    if s.placed_by_scheduler == placed and s.site in ("", site) and s.queue in ("", queue.name)
+                ]
+                shares[placed].append(combined_shrinkage(rows))
+        return sum(shares[False]) / len(shares[False]), sum(shares[True]) / len(shares[True])
+
+    def require(self, connection: sa.Connection, name: str, due_at: int) -> None:
+        """Compute and publish the requirement of days whose forecast is newer."""
+        self._require(connection, name, everything=False)
+
+    def require_all(self, connection: sa.Connection, name: str, due_at: int) -> None:
+        """Compute and publish the requirement of every day from today on."""
+        self._require(connection, name, everything=True)
+
+    def _require(self, connection: sa.Connection, name: str, everything: bool) -> None:
+        book = self.streams.book_today(connection)
+        queue = book.queues.get(name)
+        if queue is None:
+            return
+        today = local_date(self.clock.now(), book.zone_of(queue)).isoformat()
+        days = plans.unanswered_forecasts(connection, name, today, everything)
+        if not days:
+            return
+        rules = self.rules_of(connection, book, queue)
+        version = plans.last_requirement_version(connection, name) + 1
+        answers = on_forecast(days, rules, version, self.clock.now())
+        for day in answers:
+            plans.save_requirement(connection, day)
+        self.outbox.write(connection, [wire.requirement_published(day) for day in answers])
+        if len(answers) > 1:
+            get_log().info("requirement_published", queue=name, days=len(answers), formula=rules.formula)
+
+    def recount(self, connection: sa.Connection, contract: str, due_at: int) -> None:
+        """Count a contract's targets anew from closed cells, since its terms changed."""
+        book = self.streams.book_today(connection)
+        row = book.contracts.get(contract)
+        plans.forget_contributions(connection, contract)
+        for queue in row.queues if row else ():
+            cells = plans.cells_since(connection, queue, self.clock.now() - 62 * DAY)
+            for owner, index, rule in self.streams.rules_of(book, queue):
+                if owner == contract:
+                    plans.save_contributions(connection, contract, index, rule, cells)
