@@ -92,10 +92,9 @@ class Demo:
         book = parse_book(book_data())
         check_book(book)
         request = book_pb2.ApplyBookRequest(book=book_to_message(book))
-        for owner in (self._muster.staffing, self._muster.scheduler):
-            answer: book_pb2.ApplyBookResponse = owner.ApplyBook(request)
-            adds = sum(d.change == "ADD" for d in answer.differences)
-            self._screen.say(f"book applied: {adds} rows; declared, not used yet: {', '.join(answer.declared_unused)}")
+        answers = [owner.ApplyBook(request) for owner in (self._muster.staffing, self._muster.scheduler)]
+        rows = sum(len(answer.differences) for answer in answers)
+        self._screen.say(f"book applied: {rows} rows; declared, not used yet: {', '.join(answers[0].declared_unused)}")
 
     async def _past(self) -> None:
         """Tell the history, solve and publish the schedule on the Friday before, then come to the day."""
