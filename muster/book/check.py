@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from muster.book.types import KINDS, Book, Channel, DatedRow, TargetMetric
+from muster.domain.calendar import to_local
 from muster.kit.errors import Refusal, Violation
 
 
@@ -48,7 +49,7 @@ def _describe(error: Any) -> str:
 
 def check_book(book: Book) -> None:
     """Raise Refusal with every violation that a row alone can't see."""
-    found = [*_doubles(book), *_references(book), *_not_served(book), *_contracts(book), *_patterns(book)]
+    found = [*_doubles(book), *_references(book), *_not_served(book), *_contracts(book), *_patterns(book), *_grids(book)]
     if found:
         raise Refusal("INVALID_BOOK", f"{len(found)} faults in the book", tuple(found))
 
@@ -128,6 +129,17 @@ def _not_served(book: Book) -> Iterable[Violation]:
                     f"contracts[{i}].targets[{j}].metric",
                     "is DEADLINE_MET; allowed: SERVICE_LEVEL, ASA, ABANDONMENT, OCCUPANCY_CAP (deferred work comes later)",
                 )
+
+
+def _grids(book: Book) -> Iterable[Violation]:
+    """A queue's local intervals must be intervals of UTC too: zones at :45 take 15 minutes only."""
+    zones = {client.name: client.zone for client in book.clients}
+    for i, queue in enumerate(book.queues):
+        zone = queue.zone or zones.get(queue.client, "UTC")
+        offsets = [to_local(instant, zone).utcoffset() for instant in (1_767_225_600, 1_782_864_000)]
+        if any(offset is not None and offset.total_seconds() % queue.interval_seconds for offset in offsets):
+            why = f"is {queue.interval_seconds}, but {zone} does not differ from UTC by a multiple of it; allowed: 900"
+            yield Violation(f"queues[{i}].interval_seconds", why)
 
 
 def _contracts(book: Book) -> Iterable[Violation]:

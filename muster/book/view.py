@@ -102,6 +102,10 @@ class BookDay:
         text = self.day.isoformat()
         return agent.hired_on <= text and (not agent.leaves_on or text < agent.leaves_on)
 
+    def is_whole(self, agent: Agent) -> bool:
+        """Return whether what the agent's row refers to holds on the day too."""
+        return agent.site in self.sites and agent.work_pattern in self.work_patterns
+
     def may_serve(self, agent: Agent, queue: Queue) -> bool:
         """Return whether an agent may serve a queue: skills, client, site and restrictions."""
         text = self.day.isoformat()
@@ -127,7 +131,7 @@ class BookDay:
         """Queues that each employed agent may serve, first choice first: by priority of the skills, then by name."""
         served = {}
         for name, agent in sorted(self.agents.items()):
-            if not self.employed(agent):
+            if not self.employed(agent) or not self.is_whole(agent):
                 continue
             priority = {s.skill: s.priority for s in agent.skills}
             queues = [q for q in self.queues.values() if self.may_serve(agent, q)]

@@ -47,7 +47,10 @@ def _from_wire(field: Any, value: Any) -> Any:
     if field.message_type is not None:
         return to_data(value)
     if field.enum_type is not None:
-        return field.enum_type.values_by_number[value].name.removeprefix(_prefix(field.enum_type)) if value else None
+        known = field.enum_type.values_by_number.get(value)
+        if known is None:
+            return f"number {value}, which this version does not know"
+        return known.name.removeprefix(_prefix(field.enum_type)) if value else None
     return value
 
 

@@ -99,6 +99,8 @@ def read_mapping(path: pathlib.Path | None, given: Iterable[str], **flags: Any) 
             "INVALID_MAPPING", f"{', '.join(strange)}: no such field of {mapping.format} files; allowed: {', '.join(known)}"
         )
     needed = ("start", "offered") if mapping.format == "interval" else ("arrival",)
+    if mapping.format == "calls" and not {"abandoned", "answered_at"} & set(columns):
+        raise Refusal("INVALID_MAPPING", "nothing says who hung up; give --map abandoned=COLUMN or --map answered_at=COLUMN")
     if missing := [f for f in needed if f not in columns]:
         raise Refusal("INVALID_MAPPING", f"missing: {', '.join(missing)}; give --map {missing[0]}=COLUMN")
     return mapping
@@ -169,7 +171,7 @@ def _count(value: Any, name: str) -> int | None:
         number = float(value)
     except (TypeError, ValueError) as error:
         raise _Bad("NO_NUMBER", f"{name} is {value!r}") from error
-    if number < 0 or number != int(number):
+    if not math.isfinite(number) or number < 0 or number != int(number):
         raise _Bad("NO_COUNT", f"{name} is {value!r}; allowed: whole numbers from 0")
     return int(number)
 
@@ -239,22 +241,37 @@ def _take_call(row: Mapping[str, Any], mapping: FileMapping, cells: dict[int, In
     if wait is None and answered_at is not None:
         wait = float(max(read_instant(answered_at, mapping) - arrival, 0))
     start = arrival - arrival % mapping.interval_seconds
-    bins = len(WAIT_EDGES) + 1
-    cell = cells.setdefault(start, Interval(start, 0, 0, 0, 0, 0, 0, [0] * bins, [0] * bins))
-    assert cell.answered is not None and cell.abandoned is not None and cell.handle_ms is not None
-    assert cell.answered_wait_ms is not None and cell.abandoned_wait_ms is not None
-    assert cell.answered_waits is not None and cell.abandoned_waits is not None
+    waits_known = bool({"wait_seconds", "answered_at"} & set(mapping.columns))
+    if waits_known and wait is None and not left:
+        raise _Bad("NO_WAIT", "an answered call without a wait")
+    cell = cells.setdefault(start, _empty_cell(start, waits_known, "talk_seconds" in mapping.columns))
     cell.offered += 1
-    place = bisect.bisect_left(WAIT_EDGES, wait or 0.0)
+    _add_call(cell, left, wait, (talk or 0.0) + after)
+
+
+def _empty_cell(start: int, waits_known: bool, talk_known: bool) -> Interval:
+    """Return an interval of a call file; what no column tells stays None."""
+    bins = len(WAIT_EDGES) + 1
+    cell = Interval(start, 0, 0, 0, 0 if talk_known else None)
+    if waits_known:
+        cell.answered_wait_ms, cell.answered_waits = 0, [0] * bins
+    return cell
+
+
+def _add_call(cell: Interval, left: bool, wait: float | None, handle: float) -> None:
     if left:
-        cell.abandoned += 1
-        cell.abandoned_wait_ms += round((wait or 0.0) * 1000)
-        cell.abandoned_waits[place] += 1
-    else:
-        cell.answered += 1
-        cell.handle_ms += round(((talk or 0.0) + after) * 1000)
-        cell.answered_wait_ms += round((wait or 0.0) * 1000)
-        cell.answered_waits[place] += 1
+        cell.abandoned = (cell.abandoned or 0) + 1
+        if wait is not None:
+            cell.abandoned_wait_ms = (cell.abandoned_wait_ms or 0) + round(wait * 1000)
+            cell.abandoned_waits = cell.abandoned_waits or [0] * (len(WAIT_EDGES) + 1)
+            cell.abandoned_waits[bisect.bisect_left(WAIT_EDGES, wait)] += 1
+        return
+    cell.answered = (cell.answered or 0) + 1
+    if cell.handle_ms is not None:
+        cell.handle_ms += round(handle * 1000)
+    if cell.answered_waits is not None and cell.answered_wait_ms is not None and wait is not None:
+        cell.answered_wait_ms += round(wait * 1000)
+        cell.answered_waits[bisect.bisect_left(WAIT_EDGES, wait)] += 1
 
 
 def report(interval: Interval, seconds: int, revision: int) -> volume_pb2.IntervalReport:

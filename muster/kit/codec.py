@@ -19,7 +19,8 @@ def decode(message: type[M], value: bytes | None, headers: Mapping[str, bytes]) 
     if not value:
         raise Refusal("EMPTY", "the message has no value")
     content = headers.get("content-type", b"").decode(errors="replace")
-    is_json = "json" in content if content else value.lstrip()[:1] in (b"{", b"[")
+    # Neither byte begins protobuf: as tags they would open groups. White space is not skipped: it is field 1's tag.
+    is_json = "json" in content if content else value[:1] in (b"{", b"[")
     try:
         if is_json:
             return json_format.Parse(value, message(), ignore_unknown_fields=True)

@@ -73,7 +73,7 @@ class Conducted(mode.Service):
         ends = {(self._world + end.topic, end.partition): end.end for end in tick.ends}
         while not self.should_stop:
             expected = self._expected()
-            if all(expected.get(at, end) >= end for at, end in ends.items()):
+            if all(expected.get(at, 0) >= end for at, end in ends.items()):
                 break
             self.progress.clear()
             try:

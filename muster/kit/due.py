@@ -38,6 +38,12 @@ class DueWork(mode.Service):
         if connection.execute(sa.select(t.c.kind).where(where)).first() is None:
             connection.execute(sa.insert(t).values(row))
 
+    def plan_once(self, connection: sa.Connection, kind: str, key: str, due_at: int) -> None:
+        """Plan work that recurs, unless it is planned already: a restart must not begin a second round."""
+        t = self._table
+        if connection.execute(sa.select(t.c.kind).where((t.c.kind == kind) & (t.c.key == key))).first() is None:
+            self.plan(connection, kind, key, due_at)
+
     def _next(self, connection: sa.Connection, now: int) -> tuple[str, str, int] | None:
         t = self._table
         query = sa.select(t.c.kind, t.c.key, sa.func.max(t.c.due_at)).where(t.c.due_at <= now).group_by(t.c.kind, t.c.key)

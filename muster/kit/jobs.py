@@ -20,6 +20,7 @@ from muster.kit.logs import get_log
 from muster.kit.sql import Database
 
 Report = Callable[[dict[str, Any]], None]
+MOST_TRIES = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +76,11 @@ class Jobs(mode.Service):
         if connection.execute(sa.select(t.c.name).where(t.c.name == name)).first() is None:
             row = {"name": name, "kind": kind, "request": request, "state": "WAITING", "asked_at": self._clock.now()}
             connection.execute(sa.insert(t).values(row))
+
+    def prune(self, connection: sa.Connection, before: int) -> None:
+        """Delete jobs that ended and were asked for before an instant."""
+        t = self._table
+        connection.execute(sa.delete(t).where(t.c.state.in_(("DONE", "FAILED")) & (t.c.asked_at < before)))
 
     def wake(self) -> None:
         self._wake.set()
@@ -146,6 +152,13 @@ class Jobs(mode.Service):
         except MusterError as error:
             await self._database.run(lambda c, error=error: self._fail(c, row, error))  # type: ignore[misc]
             get_log().warning("job_failed", job=row.name, reason=error.reason, why=error.message)
+            return
+        except Exception as error:
+            if row.token < MOST_TRIES:
+                raise  # a bug: the process ends, is started anew, and tries again
+            failure = MusterError("INTERNAL", f"{type(error).__name__}: {error}")
+            await self._database.run(lambda c: self._fail(c, row, failure))
+            get_log().error("job_failed", job=row.name, tries=row.token, why=failure.message, then="report it with the log")
             return
         seconds = round(self._runtime.monotonic() - began, 2)
         self.last_seconds = seconds

@@ -45,7 +45,10 @@ class Handled:
 
 @dataclasses.dataclass(frozen=True)
 class Inlet:
-    """A topic that a service reads: decode(value, headers) → message, or raise Refusal; handle(connection, facts)."""
+    """A topic that a service reads: decode(value, headers) → message, or raise Refusal; handle(connection, facts).
+
+    Whatever else decode raises is the message's fault too, and refuses it as MALFORMED: one message never stops a service.
+    """
 
     topic: str
     decode: Callable[[bytes | None, Mapping[str, bytes]], Any]
@@ -173,8 +176,10 @@ class BatchLoop(mode.Service):
             origin = f"{inlet.topic}/{record.partition}/{record.offset}"
             value = record.value or b""
             try:
-                message = inlet.decode(record.value, dict(record.headers))
-            except Refusal as refusal:
+                headers = {name: value or b"" for name, value in record.headers}
+                message = inlet.decode(record.value, headers)
+            except Exception as error:
+                refusal = error if isinstance(error, Refusal) else Refusal("MALFORMED", f"{type(error).__name__}: {error}")
                 self.refused[inlet.topic, refusal.reason] += 1
                 self._window[topic][1] += 1
                 dead.append(dead_letter(inlet.topic, origin, value, refusal))

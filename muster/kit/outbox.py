@@ -14,6 +14,8 @@ from muster.kit.clock import Clock, Runtime
 from muster.kit.logs import get_log
 from muster.kit.sql import Database
 
+STOP_SECONDS = 5.0
+
 
 @dataclasses.dataclass(frozen=True)
 class Outgoing:
@@ -59,7 +61,11 @@ class Outbox:
         t = self._table
         last = connection.execute(sa.select(sa.func.coalesce(sa.func.max(t.c.position), 0))).scalar_one()
         rows = [{"row_id": row, "place": last + n} for n, row in enumerate(ids, start=1)]
-        update = sa.update(t).where(t.c.id == sa.bindparam("row_id")).values(position=sa.bindparam("place"))
+        update = (
+            sa.update(t)
+            .where((t.c.id == sa.bindparam("row_id")) & t.c.position.is_(None))
+            .values(position=sa.bindparam("place"))
+        )
         connection.execute(update, rows)
 
     def since(self, connection: sa.Connection, topic: str, position: int, limit: int = 500) -> list[tuple[int, bytes]]:
@@ -108,7 +114,13 @@ class Relay(mode.Service):
         await self._producer.start()
 
     async def on_stop(self) -> None:
-        await self.drain()
+        """Publish what still waits, for as long as the broker takes it; the rest is published by the next start."""
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                while await self.publish_some():
+                    pass
+        except (KafkaError, TimeoutError) as error:
+            get_log().warning("outbox_left", why=str(error), consequence="what waits is published at the next start")
         if self._producer:
             await self._producer.stop()
 

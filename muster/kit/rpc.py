@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import grpc
 import mode
+import sqlalchemy as sa
 import yaml
 from google.protobuf import any_pb2, descriptor_pool
 from google.protobuf.message import Message
@@ -150,6 +151,11 @@ class _Guard:
                 return await inner(request, context)
             except MusterError as error:
                 await self._fail(context, error)
+            except sa.exc.OperationalError as error:
+                await self._fail(context, NotReady("DATABASE_UNAVAILABLE", f"{error.orig}; try again"))
+            except (ValueError, KeyError, OverflowError) as error:
+                get_log().error("rpc_failed", method=self.method, why=f"{type(error).__name__}: {error}", then="report it")
+                await self._fail(context, Refusal("INVALID_REQUEST", f"{type(error).__name__}: {error}"))
 
         return call
 
@@ -204,7 +210,7 @@ def page(page_size: int, page_token: str, default: int, largest: int) -> tuple[i
     """Return (limit, offset) of a list request. Raise Refusal for a size or token that makes no sense."""
     if page_size < 0:
         raise Refusal("INVALID_PAGE", f"page_size is {page_size}; allowed: 0 to {largest}")
-    if page_token and not page_token.isdigit():
+    if page_token and not (page_token.isascii() and page_token.isdigit()):
         raise Refusal("INVALID_PAGE", f"page_token {page_token!r} is not one we gave")
     return min(page_size or default, largest), int(page_token or 0)
 

@@ -18,8 +18,8 @@ from services.forecaster.work import Work
 def plug(parts: Parts) -> Edges:
     """Plug the forecaster into the parts of a service."""
     book = BookCopy(metadata)
-    streams = Streams(book, parts.due, parts.clock)
     settings = cast(ForecasterSettings, parts.settings)
+    streams = Streams(book, parts.due, parts.clock, real_time=settings.clock == "SYSTEM")
     work = Work(settings, book, streams, parts.due, parts.jobs, parts.outbox, parts.clock)
     work.declare()
     book.on_change = work.on_book

@@ -20,6 +20,8 @@ from services.forecaster.domain.volume import FIXED_EDGES, Cell, empty_tally, me
 from services.forecaster.store import forecasts, volume
 from services.forecaster.work import Work
 
+LONGEST_SPAN = 400 * DAY
+
 
 class ForecasterRpc(stubs.ForecasterServiceServicer):
     """Volume and forecast."""
@@ -68,6 +70,8 @@ class ForecasterRpc(stubs.ForecasterServiceServicer):
             raise NotFound("NO_SUCH_QUEUE", f"no queue {name!r} in the book; declare it with muster apply")
         seconds = queue.interval_seconds
         begin -= begin % seconds
+        if end - begin > LONGEST_SPAN:
+            raise Refusal("INVALID_SPAN", f"{(end - begin) // DAY} days; allowed: {LONGEST_SPAN // DAY}; ask in parts")
         reports = volume.reports_between(connection, name, begin, end)
         through = volume.closed_through(connection, name)
         cells = merge_range(reports, range(begin, end, seconds), seconds)

@@ -22,6 +22,7 @@ from services.forecaster.handlers.volume import SpanKey, VolumeSlice, is_aligned
 from services.forecaster.store import volume as store
 
 EVERY_QUEUE = "*"
+FUTURE_SECONDS = 86_400
 
 
 @dataclasses.dataclass
@@ -31,6 +32,7 @@ class Streams:
     book: BookCopy
     due: DueWork
     clock: Clock
+    real_time: bool = True
 
     def inlets(self) -> list[Inlet]:
         return [
@@ -73,7 +75,7 @@ class Streams:
                 "origin": fact.origin,
                 "known_at": fact.known_at,
                 "value": fact.value,
-                "headers_json": fact.value.lstrip()[:1] in (b"{", b"["),
+                "headers_json": fact.value[:1] in (b"{", b"["),
             }
             if not store.park(connection, row, PARKED_LIMIT):
                 why = f"{observed.client} has {PARKED_LIMIT} facts of undeclared queues parked; declare {observed.queue} first"
@@ -108,7 +110,7 @@ class Streams:
     def _load(self, connection: sa.Connection, state: VolumeSlice, observed: list[Observed]) -> None:
         prints: dict[str, set[str]] = collections.defaultdict(set)
         for o in observed:
-            prints[o.feed] |= {c.fingerprint for c in o.contacts}
+            prints[o.identity] |= {c.fingerprint for c in o.contacts}
         starts = touched_starts(observed, state.seconds)
         for feed, wanted in prints.items():
             state.contacts[feed] = store.load_contacts(connection, state.queue, feed, wanted)
@@ -121,7 +123,7 @@ class Streams:
         spoken: dict[str, store.Told] = collections.defaultdict(store.Told)
         for fact in facts:
             o: Observed = fact.message
-            told[o.feed] |= {c.fingerprint for c in o.contacts}
+            told[o.identity] |= {c.fingerprint for c in o.contacts}
             at = [c.arrived_at for c in o.contacts] + [r.starts_at for r in o.reports]
             spoken[o.feed] = spoken[o.feed].with_(store.Told(None, max(at), min(at)))
         for feed, prints in told.items():
@@ -142,16 +144,20 @@ class Streams:
 
     def on_progress(self, connection: sa.Connection, facts: Sequence[Fact]) -> Handled:
         """Raise feeds' progress, and have what that completes closed."""
-        book = self.book_today(connection)
+        book, handled = self.book_today(connection), Handled()
         for fact in facts:
             progress: Progress = fact.message
+            if self.real_time and progress.complete_through > self.clock.now() + FUTURE_SECONDS:
+                why = f"complete_through {progress.complete_through} lies more than a day ahead of {self.clock.now()}"
+                handled.refused.append((fact, refuse("INVALID_PROGRESS", why)))
+                continue
             named = progress.queues or (f"{progress.client}/{EVERY_QUEUE}",)
             for queue in named:
                 store.raise_progress(connection, queue, progress.feed, store.Told(progress.complete_through))
             spoken_of = progress.queues or [q for q in book.queues if q.startswith(progress.client + "/")]
             for queue in spoken_of:
                 self.due.plan(connection, "close", queue, self.clock.now())
-        return Handled()
+        return handled
 
     def take_parked(self, connection: sa.Connection, queue: str) -> list[Fact]:
         """Return the facts parked for a queue, decoded again."""

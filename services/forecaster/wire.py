@@ -29,12 +29,12 @@ def fingerprint(contact_id: str) -> str:
     return hashlib.blake2b(contact_id.encode(), digest_size=12).hexdigest()
 
 
-def _milliseconds(message: Message, *fields: str) -> int | None:
+def _milliseconds(message: Message, *fields: str, most: float = LONGEST_SECONDS, reason: str = "INVALID_CONTACT") -> int | None:
     """Return the sum of seconds fields in milliseconds; None if none of them is given."""
     values = [getattr(message, f) for f in fields if message.HasField(f)]
     for value in values:
-        if not (math.isfinite(value) and 0 <= value <= LONGEST_SECONDS):
-            raise refuse("INVALID_CONTACT", f"{'/'.join(fields)} is {value}; allowed: 0 to {LONGEST_SECONDS} seconds")
+        if not (math.isfinite(value) and 0 <= value <= most):
+            raise refuse(reason, f"{'/'.join(fields)} is {value}; allowed: 0 to {most:g} seconds")
     return round(sum(values) * 1000) if values else None
 
 
@@ -88,16 +88,28 @@ def _bins(edges: list[int], within: Mapping[int, int], total: int | None) -> tup
     return tuple(counts)
 
 
+def _edge(seconds: float) -> int:
+    """Return a threshold in milliseconds."""
+    if not (math.isfinite(seconds) and 0 <= seconds <= LONGEST_SECONDS):
+        raise refuse("INVALID_REPORT", f"threshold_seconds is {seconds}; allowed: 0 to {LONGEST_SECONDS}")
+    return round(seconds * 1000)
+
+
+def _sum(message: Message, *fields: str) -> int | None:
+    """Return an interval's sum in milliseconds: of any number of contacts, so without a contact's limit."""
+    return _milliseconds(message, *fields, most=1e12, reason="INVALID_REPORT")
+
+
 def _report(message: volume_pb2.IntervalReport) -> ReportFact:
     _check_span(message.starts_at.seconds, message.interval_seconds, message.revision)
 
     def count(name: str) -> int | None:
         return int(getattr(message, name)) if message.HasField(name) else None  # type: ignore[arg-type]
 
-    answered_within = {round(w.threshold_seconds * 1000): w.count for w in message.answered_within}
-    abandoned_within = {round(w.threshold_seconds * 1000): w.count for w in message.abandoned_within}
+    answered_within = {_edge(w.threshold_seconds): w.count for w in message.answered_within}
+    abandoned_within = {_edge(w.threshold_seconds): w.count for w in message.abandoned_within}
     edges = sorted(answered_within or abandoned_within)
-    handle = _milliseconds(message, "talk_seconds_sum", "hold_seconds_sum", "after_call_seconds_sum")
+    handle = _sum(message, "talk_seconds_sum", "hold_seconds_sum", "after_call_seconds_sum")
     tally = Tally(
         offered=count("offered_count"),
         answered=count("answered_count"),
@@ -107,8 +119,8 @@ def _report(message: volume_pb2.IntervalReport) -> ReportFact:
         open=count("open_count"),
         handled=count("answered_count") if handle is not None else None,
         handle_ms=handle,
-        answered_wait_ms=_milliseconds(message, "answered_wait_seconds_sum"),
-        abandoned_wait_ms=_milliseconds(message, "abandoned_wait_seconds_sum"),
+        answered_wait_ms=_sum(message, "answered_wait_seconds_sum"),
+        abandoned_wait_ms=_sum(message, "abandoned_wait_seconds_sum"),
         edges=tuple(edges),
         answered_waits=_bins(edges, answered_within, count("answered_count")),
         abandoned_waits=_bins(edges, abandoned_within, count("abandoned_count")),
@@ -133,7 +145,7 @@ def _columns(message: volume_pb2.IntervalReportColumns) -> list[ReportFact]:
     ):
         if len(column) not in (0, size):
             raise refuse("INVALID_REPORT", f"column {name} has {len(column)} values for {size} intervals")
-    edges = (round(message.threshold_seconds * 1000),) if message.HasField("threshold_seconds") else ()
+    edges = (_edge(message.threshold_seconds),) if message.HasField("threshold_seconds") else ()
     facts = []
     for i, start in enumerate(message.starts_at_epoch_seconds):
         _check_span(start, message.interval_seconds, message.revision)

@@ -14,6 +14,7 @@ from muster.kit.clock import Clock
 from muster.kit.due import DueWork
 from muster.kit.jobs import JobKind, Jobs, Report
 from muster.kit.logs import get_log
+from muster.kit.loop import dead_letter
 from muster.kit.outbox import Outbox
 from services.forecaster import wire
 from services.forecaster.domain.facts import PublishedDay
@@ -65,7 +66,7 @@ class Work:
         if self.clock.now():
             for client in self.streams.book_today(connection).clients.values():
                 self._plan_nightly(connection, client)
-            self.due.plan(connection, "prune", "", self.clock.now())
+            self.due.plan_once(connection, "prune", "", self.clock.now())
 
     def on_book(self, connection: sa.Connection, changed: set[Key]) -> None:
         """Have a client's queues fitted when its book changes, and parked facts of new queues used."""
@@ -76,6 +77,8 @@ class Work:
             if kind in ("clients", "queues") and valid_from:
                 starts = resolve(dt.datetime.fromisoformat(valid_from), "UTC")
                 self.due.plan(connection, "fit", name.partition("/")[0], max(starts, self.clock.now()))
+                if kind == "queues":
+                    self.due.plan(connection, "unpark", name, max(starts, self.clock.now()))
             if kind == "queues":
                 self.due.plan(connection, "unpark", name, self.clock.now())
             if kind == "clients":
@@ -85,7 +88,9 @@ class Work:
         """Use facts that came before their queue was declared."""
         facts = self.streams.take_parked(connection, queue)
         if facts:
-            self.streams.on_volume(connection, facts)
+            handled = self.streams.on_volume(connection, facts)
+            dead = [dead_letter(wire.OBSERVED, fact.origin, fact.value, refusal) for fact, refusal in handled.refused]
+            self.outbox.write(connection, [*handled.messages, *dead])
             get_log().info("volume_unparked", queue=queue, messages=len(facts))
         self.due.plan(connection, "close", queue, self.clock.now())
 
@@ -115,7 +120,7 @@ class Work:
             return
         told, now = self._progress(connection, queue), self.clock.now()
         feeds = self._counting_feeds(book, queue, told)
-        through = closed_through([(told[f].complete_through, grace) for f, grace in feeds.items()], now)
+        through = min(closed_through([(told[f].complete_through, grace) for f, grace in feeds.items()], now), now)
         through -= through % queue.interval_seconds
         before = volume.closed_through(connection, name)
         if graces := [g for g in feeds.values() if g is not None]:
@@ -171,7 +176,8 @@ class Work:
         reports = volume.reports_between(connection, queue.name, morning.starts[0], through)
         cells = merge_range(reports, morning.starts, queue.interval_seconds)
         closed = [s for s in morning.starts if s + queue.interval_seconds <= through]
-        actual = {s: (cells[s].tally.offered or 0) if s in cells else 0 for s in closed}
+        counts = {s: cells[s].tally.offered if s in cells else 0 for s in closed}
+        actual = {s: count for s, count in counts.items() if count is not None}
         version = forecasts.next_version(connection, queue.name)
         updated = updated_day(morning, actual, version, through, now)
         if updated is not None:
@@ -274,9 +280,13 @@ class Work:
     def prune(self, connection: sa.Connection, key: str, due_at: int) -> None:
         """Delete what is older than its retention says, and plan the next round."""
         now = self.clock.now()
+        # Against the newest contact, not the clock: after an outage the backlog still needs its identities.
+        newest = connection.execute(sa.text("SELECT max(arrived_at) FROM contact")).scalar() or 0
         horizon = sa.text("DELETE FROM contact WHERE arrived_at < :before")
-        connection.execute(horizon, {"before": now - 4 * DAY})
+        connection.execute(horizon, {"before": min(now, newest) - 4 * DAY})
         oldest = now - self.settings.keep_days * DAY
+        connection.execute(sa.text("DELETE FROM forecast_version WHERE made_at < :before"), {"before": oldest})
+        self.jobs.prune(connection, now - 30 * DAY)
         for table in ("volume_report", "closed_cell"):
             connection.execute(sa.text(f"DELETE FROM {table} WHERE starts_at < :before"), {"before": oldest})  # noqa: S608
         self.outbox.prune(connection, now - 14 * DAY)

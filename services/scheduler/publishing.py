@@ -41,15 +41,15 @@ class Publishing:
         return next((a.name for _, a in sorted(book.activities.items()) if a.on_queue), "on-queue")
 
     def rules(
-        self, connection: sa.Connection, book: BookDay, agents: Iterable[str], begin: int, end: int
+        self, connection: sa.Connection, book: BookDay, agents: Iterable[str], begin: int, end: int, reported: bool = True
     ) -> dict[str, AgentRules]:
-        """Return the rules of some agents between two instants."""
-        away = schedules.absences(connection, begin, end)
+        """Return the rules of some agents between two instants. `reported`: absences reported since count as well."""
+        away = schedules.absences(connection, begin, end) if reported else {}
         first, last = local_date(begin - 2 * DAY, "UTC"), local_date(end + 2 * DAY, "UTC")
         return {
             name: rules_of(book, book.agents[name], away.get(name, ()), first, last)
             for name in sorted(set(agents))
-            if name in book.agents
+            if name in book.agents and book.is_whole(book.agents[name])
         }
 
     def audit(
@@ -67,10 +67,10 @@ class Publishing:
         shifts = [s for of_week in together.values() for s in of_week if s.finishes > since - NEIGHBOUR_SECONDS]
         last = max((s.finishes for s in shifts), default=since)
         book = self.book_at(connection, max(since, self.clock.now()))
-        rules = self.rules(connection, book, agents, since - NEIGHBOUR_SECONDS if reported else last, last)
+        rules = self.rules(connection, book, agents, since - NEIGHBOUR_SECONDS, last, reported)
         seats = {name: site.seats for name, site in book.sites.items()}
         others = self._others(connection, book, group, agents, since)
-        return auditing.audit(rules, shifts, {}, since) + list(
+        return auditing.audit(rules, shifts, {}, since, set(weeks)) + list(
             auditing.seats_suffice([*[s for s in shifts if s.finishes > since], *others], self._home(book), seats)
         )
 

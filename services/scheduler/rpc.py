@@ -13,8 +13,8 @@ from google.rpc import code_pb2, status_pb2
 from muster.book.copy import BookOwner
 from muster.book.rpc import apply_book, list_rows
 from muster.book.types import SCHEDULER_KINDS
-from muster.domain.calendar import local_date
-from muster.kit.errors import NotFound
+from muster.domain.calendar import DAY, local_date
+from muster.kit.errors import NotFound, Refusal
 from muster.kit.rpc import next_token, page
 from muster.kit.service import Parts
 from muster.v1 import book_pb2, schedule_pb2
@@ -25,6 +25,8 @@ from services.scheduler.domain.shift import Shift
 from services.scheduler.solvers.port import SLOT
 from services.scheduler.store import schedules
 from services.scheduler.work import Work
+
+LONGEST_SPAN = 100 * DAY
 
 
 class SchedulerRpc(stubs.SchedulerServiceServicer):
@@ -92,6 +94,8 @@ class SchedulerRpc(stubs.SchedulerServiceServicer):
         begin = request.starts_at.seconds if request.HasField("starts_at") else version.starts_at
         end = request.ends_at.seconds if request.HasField("ends_at") else version.ends_at
         begin -= begin % SLOT
+        if end - begin > LONGEST_SPAN:
+            raise Refusal("INVALID_SPAN", f"{(end - begin) // DAY} days; allowed: {LONGEST_SPAN // DAY}; ask in parts")
         count = max((end - begin) // SLOT, 0)
         have = {q: np.zeros(count) for q in version.queues}
         for shifts in schedules.weeks_of(connection, version).values():

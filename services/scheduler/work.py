@@ -47,7 +47,7 @@ class Work:
         self.due.declare("prune", self.prune)
 
     def begin(self, connection: sa.Connection) -> None:
-        self.due.plan(connection, "prune", "", self.clock.now())
+        self.due.plan_once(connection, "prune", "", self.clock.now())
 
     def ask(self, connection: sa.Connection, group: str, weeks: int, first_week: str, request_id: str) -> str:
         """Queue a solve; the same request id is the same operation. Raise Refusal, NotFound, NotNow."""

@@ -1,12 +1,14 @@
 """Decisions as they are made, answered and closed."""
 
 import dataclasses
+import datetime as dt
 from collections.abc import Sequence
 
 import sqlalchemy as sa
 
 from muster.book.types import AutonomyLevel, Direction
 from muster.book.view import BookDay
+from muster.domain.calendar import DAY, local_date
 from muster.kit.clock import Clock
 from muster.kit.due import DueWork
 from muster.kit.errors import NotNow
@@ -57,6 +59,16 @@ class Deciding:
         for name in groups:
             self._plan_decide(connection, name)
 
+    def new_day(self, connection: sa.Connection, key: str, due_at: int) -> None:
+        """At midnight UTC rows of the book begin and end to be true: have what they touch computed anew."""
+        now = self.clock.now()
+        view, today = self.streams.book.view(connection), local_date(now, "UTC")
+        if view.at(today) is not view.at(today - dt.timedelta(days=1)):
+            self.due.plan(connection, "regroup", "", now)
+            for queue in view.queue_names():
+                self.due.plan(connection, "require_all", queue, now)
+        self.due.plan(connection, "new_day", "", (now // DAY + 1) * DAY)
+
     def _plan_decide(self, connection: sa.Connection, group: str) -> None:
         # In lock-step everything that was known by the quarter of an hour has come: nothing to wait for.
         now, delay = self.clock.now(), 0 if self.settings.clock == "CONDUCTED" else self.settings.decide_delay_seconds
@@ -80,7 +92,9 @@ class Deciding:
             return
         proposals = [p for p in decide(outlook) if not self._repeats(connection, name, p)]
         records = []
-        for ordinal, proposal in enumerate(proposals):
+        minute = outlook.now - outlook.now % 60
+        taken = sum(r.decide_at == minute for r in decisions.since(connection, name, minute))
+        for ordinal, proposal in enumerate(proposals, start=taken):
             level, limit = self._autonomy(book, proposal)
             record = issue(outlook, proposal, ordinal, "INTERVAL", level, limit)
             if decisions.exists(connection, record.decision_id):

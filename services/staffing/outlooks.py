@@ -91,8 +91,12 @@ class Outlooks:
         now = self.clock.now()
         states = floor.agents_on_queue(connection, now - self.settings.floor_fresh_seconds)
         if states:
-            due = assembling.settled(current, absences, group.queues, now)
-            return {q: (float(sum(q in states.get(a, ()) for a in names)), float(len(names))) for q, names in due.items()}
+            # A site without a fresh picture says nothing of its agents: unknown is not absent.
+            told = floor.sites_told(connection, now - self.settings.floor_fresh_seconds)
+            here = [shift for shift in current if shift.site in told]
+            due = assembling.settled(here, absences, group.queues, now)
+            counted = {q: (float(sum(q in states.get(a, ()) for a in names)), float(len(names))) for q, names in due.items()}
+            return {q: pair if pair[1] else (None, 0.0) for q, pair in counted.items()}
         on_now = assembling.scheduled_now(current, absences, group.queues, now)
         return {q: (present[q].on_queue if q in present else None, float(n)) for q, n in on_now.items()}
 
@@ -217,7 +221,9 @@ class Outlooks:
             row = book.agents.get(shift.agent)
             if row is None or shift.agent in absences:
                 continue
-            pattern = book.work_patterns[row.work_pattern]
+            pattern = book.work_patterns.get(row.work_pattern)
+            if pattern is None or row.site not in book.sites:
+                continue
             rest = int(pattern.rest_hours * 3600)
             earliest, latest = assembling.bounds(by_agent[shift.agent], shift, rest, LONGEST_DAY)
             site = book.sites[row.site]

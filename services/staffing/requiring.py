@@ -1,17 +1,20 @@
 """Requirements as they are computed: what a queue's number rests on, and when it is computed anew."""
 
 import dataclasses
+import itertools
 import math
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
 from muster.book.types import Queue
 from muster.book.view import BookDay
-from muster.domain.calendar import DAY, local_date
+from muster.domain.calendar import DAY, local_date, parse_date
 from muster.kit.clock import Clock
 from muster.kit.logs import get_log
 from muster.kit.outbox import Outbox
 from services.staffing import wire
+from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.requirement import Goal, Rules, combined_shrinkage
 from services.staffing.handlers.requiring import QueueRules, on_forecast
 from services.staffing.settings import StaffingSettings
@@ -87,14 +90,24 @@ class Requiring:
         days = plans.unanswered_forecasts(connection, name, today, everything)
         if not days:
             return
-        rules = self.rules_of(connection, book, queue)
         version = plans.last_requirement_version(connection, name) + 1
-        answers = on_forecast(days, rules, version, self.clock.now())
+        answers = self._answers(connection, name, days, version)
         for day in answers:
             plans.save_requirement(connection, day)
         self.outbox.write(connection, [wire.requirement_published(day) for day in answers])
         if len(answers) > 1:
-            get_log().info("requirement_published", queue=name, days=len(answers), formula=rules.formula)
+            get_log().info("requirement_published", queue=name, days=len(answers), formula=answers[0].formula)
+
+    def _answers(self, connection: sa.Connection, name: str, days: Sequence[ForecastDay], version: int) -> list[RequirementDay]:
+        """Return the requirement of days, each by the book as it holds on that day."""
+        view, answers = self.streams.book.view(connection), []
+        for _, same in itertools.groupby(days, key=lambda day: id(view.at(parse_date(day.local_date)))):
+            alike = list(same)
+            book = view.at(parse_date(alike[0].local_date))
+            queue = book.queues.get(name)
+            if queue is not None:
+                answers += on_forecast(alike, self.rules_of(connection, book, queue), version, self.clock.now())
+        return answers
 
     def recount(self, connection: sa.Connection, contract: str, due_at: int) -> None:
         """Count a contract's targets anew from closed cells, since its terms changed."""

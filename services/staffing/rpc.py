@@ -14,7 +14,7 @@ from muster.book.copy import BookOwner
 from muster.book.rpc import apply_book, list_rows
 from muster.book.types import STAFFING_KINDS
 from muster.domain.calendar import local_date
-from muster.kit.errors import NotFound
+from muster.kit.errors import NotFound, Refusal
 from muster.kit.outbox import Outbox
 from muster.kit.rpc import next_token, page
 from muster.kit.service import Parts
@@ -118,6 +118,9 @@ class StaffingRpc(stubs.StaffingServiceServicer):
 
     async def ListDecisions(self, request: pb.ListDecisionsRequest, context: Any) -> pb.ListDecisionsResponse:
         limit, offset = page(request.page_size, request.page_token, 100, 1000)
+        for enum, value in ((decision_pb2.DecisionState, request.state), (decision_pb2.DecisionKind, request.kind)):
+            if value not in enum.values():
+                raise Refusal("UNKNOWN_WORD", f"{enum.DESCRIPTOR.name} {value}; allowed: {', '.join(enum.keys())}")
         state = decision_pb2.DecisionState.Name(request.state).removeprefix("DECISION_STATE_") if request.state else ""
         kind = decision_pb2.DecisionKind.Name(request.kind).removeprefix("DECISION_KIND_") if request.kind else ""
         found = await self._parts.database.read(

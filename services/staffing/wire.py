@@ -56,6 +56,8 @@ def read_forecast(value: bytes | None, headers: Mapping[str, bytes]) -> Forecast
         high,
         list(day.aht_seconds),
         day.data_watermark.seconds,
+        day.version,
+        day.trigger != forecast_pb2.FORECAST_TRIGGER_INTRADAY,
     )
 
 

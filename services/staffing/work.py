@@ -31,6 +31,7 @@ class Work:
     def declare(self) -> None:
         """Say what is done for each kind, in the order in which they run."""
         self.due.declare("recount", self.requiring.recount)
+        self.due.declare("new_day", self.deciding.new_day)
         self.due.declare("regroup", self.deciding.regroup)
         self.due.declare("require_all", self.requiring.require_all)
         self.due.declare("require", self.requiring.require)
@@ -40,8 +41,9 @@ class Work:
 
     def begin(self, connection: sa.Connection) -> None:
         """Plan what recurs."""
-        self.due.plan(connection, "prune", "", self.clock.now())
+        self.due.plan_once(connection, "prune", "", self.clock.now())
         self.due.plan(connection, "regroup", "", self.clock.now())
+        self.due.plan_once(connection, "new_day", "", self.clock.now())
 
     def on_book(self, connection: sa.Connection, changed: set[Key]) -> None:
         """Have everything that a change of the book touches computed anew."""

@@ -153,3 +153,11 @@ def test_a_shift_survives_its_way_through_sql() -> None:
 
 def test_the_audit_shares_no_code_with_the_solver() -> None:
     assert not any("solvers" in str(getattr(value, "__module__", "")) for value in vars(rules).values())
+
+
+def test_neighbours_are_not_judged_themselves() -> None:
+    before = shift(-1, length=28_800)  # too short, but of the week before
+    sick = dataclasses.replace(RULES, away=((before.starts_at, before.ends_at),), consecutive_days=7)
+    weeks = {("a1", LAWFUL[0].week)}
+    assert audit({"a1": sick}, [before, *LAWFUL], {}, before.starts_at, weeks) == []
+    assert {v.rule for v in audit({"a1": sick}, [before, *LAWFUL], {}, before.starts_at)} >= {"away", "shift_length"}

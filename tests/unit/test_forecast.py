@@ -119,9 +119,10 @@ def test_an_intraday_message_replaces_only_the_intervals_it_carries() -> None:
             trigger,
             "",
             0,
+            0.0,
             0,
             0,
-            0,
+            version,
         )
 
     merged = merge_days(day([0, 1800, 3600], 1, "NIGHTLY"), day([3600], 2, "INTRADAY"))

@@ -136,3 +136,12 @@ def test_a_night_shift_over_a_clock_change_keeps_its_elapsed_length(day: str) ->
     assert {s.ends_at - s.starts_at for s in solution.shifts} == {30_600}
     assert all(s.local_start.endswith("22:00") for s in solution.shifts)
     assert violations(p, solution) == []
+
+
+def test_a_short_shift_has_only_the_breaks_that_fit_into_it() -> None:
+    pauses = (*PAUSES, Pause("break", 900, 21_600, 27_900, True))
+    short = agent("a1", "Europe/London", ("acme/a",), lengths=(14_400, 30_600), pauses=pauses, weekly_low=12, days_low=3)
+    p = problem((short,), dt.date(2026, 3, 23), 1, need=0.2)
+    solution = solve_greedily(p, lambda progress: None)
+    assert solution.shifts
+    assert violations(p, solution) == []

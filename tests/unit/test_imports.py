@@ -89,3 +89,13 @@ def test_importing_twice_sends_the_same_bytes(tmp_path: pathlib.Path) -> None:
         for _ in range(2)
     )
     assert one == two
+
+
+def test_what_no_column_tells_is_not_observed(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "calls.csv"
+    path.write_text("arrived,outcome\n2026-03-25 08:01:00,AGENT\n2026-03-25 08:02:00,HANG\n")
+    (cell,) = parse(path, read_mapping(None, ["arrival=arrived", "abandoned=outcome"], format="calls")).intervals
+    assert (cell.offered, cell.answered, cell.abandoned) == (2, 1, 1)
+    assert (cell.handle_ms, cell.answered_waits, cell.abandoned_waits) == (None, None, None)
+    with pytest.raises(Refusal, match="who hung up"):
+        read_mapping(None, ["arrival=arrived"], format="calls")

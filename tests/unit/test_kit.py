@@ -146,7 +146,7 @@ def test_listening_beyond_loopback_needs_authentication(tmp_path: pathlib.Path) 
 def test_json_and_protobuf_are_told_apart_and_rubbish_is_refused() -> None:
     message = volume_pb2.VolumeObserved(queue="a/b", feed="live")
     assert decode(volume_pb2.VolumeObserved, message.SerializeToString(), {}) == message
-    assert decode(volume_pb2.VolumeObserved, b' {"queue": "a/b", "feed": "live", "newField": 1}', {}) == message
+    assert decode(volume_pb2.VolumeObserved, b'{"queue": "a/b", "feed": "live", "newField": 1}', {}) == message
     for rubbish, reason in ((b"", "EMPTY"), (b"{]", "NOT_JSON"), (b"\x07\xff\xff", "NOT_PROTOBUF")):
         with pytest.raises(Refusal) as caught:
             decode(volume_pb2.VolumeObserved, rubbish, {})
@@ -167,3 +167,21 @@ def test_pages_have_limits() -> None:
         page(-1, "", 100, 1000)
     with pytest.raises(Refusal):
         page(1, "x", 100, 1000)
+
+
+def test_protobuf_whose_second_byte_looks_like_json_is_protobuf() -> None:
+    """Field 1's tag is a newline, and a length of 91 or 123 is a bracket: once taken for JSON, and refused."""
+    for length in (91, 123):
+        message = volume_pb2.VolumeObserved(queue="q" * length)
+        assert decode(volume_pb2.VolumeObserved, message.SerializeToString(), {}) == message
+
+
+def test_work_that_recurs_is_planned_once() -> None:
+    engine = sa.create_engine("sqlite://")
+    metadata.create_all(engine)
+    due = DueWork(Database(engine), metadata, ConductedClock(1), runs_itself=False)
+    with engine.begin() as connection:
+        due.plan_once(connection, "prune", "", 10)
+        due.plan_once(connection, "prune", "", 20)
+        rows = connection.execute(sa.select(metadata.tables["due"].c.due_at)).scalars().all()
+    assert rows == [10]

@@ -143,3 +143,27 @@ def test_a_complete_interval_without_facts_is_a_known_zero_and_is_said_once() ->
     assert close_cells([], [T0], 1800, said, dataclasses.asdict) == []
     (again,) = close_cells([report(3)], [T0], 1800, said, dataclasses.asdict)
     assert again.revision == 2
+
+
+def test_a_feed_that_says_complete_is_never_closed_by_grace() -> None:
+    assert closed_through([(T0, 600)], T0 + 99_999) == T0
+
+
+def test_spans_of_several_lengths_from_one_feed_never_add() -> None:
+    fine = [report(10, seconds=900), report(12, start=T0 + 900, seconds=900)]
+    coarse = dataclasses.replace(report(23), revision=2)
+    cell = merge_reports([fine[1], coarse], T0, 1800)
+    assert cell is not None
+    assert cell.tally.offered == 23
+    cell = merge_reports([*fine, report(30)], T0, 1800)  # equal revisions: the finest
+    assert cell is not None
+    assert cell.tally.offered == 22
+
+
+def test_an_official_contact_does_not_take_from_the_live_one() -> None:
+    state = VolumeSlice("acme/help", 1800, FIXED_EDGES)
+    on_observed(state, Observed("acme/help", "live", False, (ContactState("c", 1, T0, Stage.OFFERED),), ()), T0)
+    on_observed(state, Observed("acme/help", "live", True, (ContactState("c", 2, T0, Stage.ANSWERED, 900),), ()), T0)
+    tallies = {official: r.tally for (_, _, official, _), r in state.reports.items()}
+    assert (tallies[False].offered, tallies[False].open) == (1, 1)
+    assert (tallies[True].offered, tallies[True].answered, tallies[True].open) == (1, 1, 0)

@@ -31,6 +31,11 @@ class Observed:
     def client(self) -> str:
         return self.queue.partition("/")[0]
 
+    @property
+    def identity(self) -> str:
+        """Within what contact ids are unique: the feed, and its basis."""
+        return f"{self.feed}#official" if self.official else self.feed
+
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
@@ -64,11 +69,8 @@ class PublishedDay:
     dispersion: float
     data_watermark: int
     made_at: int
+    version: int
     day_factor: float | None = None
-
-    @property
-    def version(self) -> int:
-        return max(self.versions, default=0)
 
 
 def merge_days(old: PublishedDay | None, new: PublishedDay) -> PublishedDay:

@@ -217,17 +217,23 @@ class Cell:
 
 
 def _per_feed(reports: Iterable[Report], start: int, seconds: int) -> dict[tuple[bool, str], list[tuple[Tally, bool]]]:
-    """Gather what each feed says of an interval; its reports replace its contacts."""
-    said: dict[tuple[bool, str], dict[bool, list[tuple[Tally, bool]]]] = {}
+    """Gather what each feed says of an interval. Its reports replace its contacts; where it reported the time in spans of
+    several lengths, those of the highest revision stand, the finest if equal: never both."""
+    said: dict[tuple[bool, str], dict[tuple[bool, int], list[tuple[int, Tally, bool]]]] = {}
     for r in reports:
-        by_source = said.setdefault((r.official, r.feed), {})
+        kind = (r.from_report, r.seconds)
         if r.seconds <= seconds:
             if start <= r.starts_at < start + seconds:
-                by_source.setdefault(r.from_report, []).append((r.tally, False))
+                said.setdefault((r.official, r.feed), {}).setdefault(kind, []).append((r.revision, r.tally, False))
         elif r.starts_at <= start < r.starts_at + r.seconds:
             place = (start - r.starts_at) // seconds
-            by_source.setdefault(r.from_report, []).append((split_tally(r.tally, r.seconds // seconds)[place], True))
-    return {key: sources.get(True) or sources[False] for key, sources in said.items() if sources}
+            part = (r.revision, split_tally(r.tally, r.seconds // seconds)[place], True)
+            said.setdefault((r.official, r.feed), {}).setdefault(kind, []).append(part)
+    chosen = {}
+    for key, kinds in said.items():
+        best = max(kinds, key=lambda kind: (kind[0], max(revision for revision, _, _ in kinds[kind]), -kind[1]))
+        chosen[key] = [(tally, split) for _, tally, split in kinds[best]]
+    return chosen
 
 
 def merge_reports(reports: Iterable[Report], start: int, seconds: int) -> Cell | None:
@@ -265,6 +271,5 @@ def closed_through(progress: Sequence[tuple[int | None, int | None]], now: int) 
     """
     through = []
     for complete, grace in progress:
-        by_grace = now - grace if grace is not None else 0
-        through.append(max(complete or 0, by_grace))
+        through.append(complete if complete is not None else now - grace if grace is not None else 0)
     return min(through, default=0)

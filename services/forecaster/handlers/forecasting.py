@@ -58,6 +58,7 @@ def _published(
         dispersion=dispersion,
         data_watermark=watermark,
         made_at=now,
+        version=version,
     )
 
 

@@ -14,7 +14,7 @@ SpanKey = tuple[int, str, bool, bool]
 class VolumeSlice:
     """What is known of one queue, as far as a batch touches it.
 
-    contacts by feed and fingerprint; reports by (start, feed, official, from_report); `edges` of new histograms;
+    contacts by identity (feed and basis) and fingerprint; reports by (start, feed, official, from_report); `edges` of new histograms;
     `seconds` of the queue's interval. `known_at` is when each changed span became known.
     """
 
@@ -61,7 +61,7 @@ def on_observed(state: VolumeSlice, observed: Observed, known_at: int) -> Volume
 def _fold_contacts(state: VolumeSlice, observed: Observed, known_at: int) -> None:
     on_time = [c for c in observed.contacts if c.arrived_at >= known_at - LATENESS_HORIZON_SECONDS]
     state.late += len(observed.contacts) - len(on_time)
-    known = state.contacts.setdefault(observed.feed, {})
+    known = state.contacts.setdefault(observed.identity, {})
     tallies = {}
     for start in _intervals(on_time, known, state.seconds):
         report = state.reports.get((start, observed.feed, observed.official, False))

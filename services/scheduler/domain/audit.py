@@ -6,7 +6,7 @@ Seats are checked over all agents. Overtime and time off by a decision are judge
 
 import dataclasses
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from muster.domain.calendar import monday_of, resolve, to_local
 from services.scheduler.domain.rules import AgentRules
@@ -30,14 +30,19 @@ class Violation:
 
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """One agent's rules and shifts, and the first instant of what is being judged: earlier shifts only count as neighbours."""
+    """One agent's rules and shifts, and what of them is judged: shifts of some weeks (None: of all) that end after an
+    instant. The others only count as neighbours."""
 
     rules: AgentRules
     shifts: Sequence[Shift]
     since: int
+    weeks: frozenset[str] | None = None
+
+    def is_judged(self, shift: Shift) -> bool:
+        return shift.finishes > self.since and (self.weeks is None or shift.week in self.weeks)
 
     def judged(self) -> list[Shift]:
-        return [s for s in self.shifts if s.finishes > self.since]
+        return [s for s in self.shifts if self.is_judged(s)]
 
     def bad(self, rule: str, shift: Shift | None, why: str) -> Violation:
         return Violation(rule, self.rules.agent, shift.shift_id if shift else "", why)
@@ -85,7 +90,7 @@ def _weeks(c: Context) -> list[tuple[dt.date, list[Shift]]]:
     weeks: dict[dt.date, list[Shift]] = {}
     for s in c.shifts:
         weeks.setdefault(monday_of(s.local_date), []).append(s)
-    return [(monday, shifts) for monday, shifts in sorted(weeks.items()) if any(s.finishes > c.since for s in shifts)]
+    return [(monday, shifts) for monday, shifts in sorted(weeks.items()) if any(c.is_judged(s) for s in shifts)]
 
 
 def _paid_hours(c: Context, shift: Shift) -> float:
@@ -114,7 +119,7 @@ def weekly_days_are_kept(c: Context) -> Iterable[Violation]:
 def rest_between_shifts_is_kept(c: Context) -> Iterable[Violation]:
     for before, after in zip(c.shifts, c.shifts[1:], strict=False):
         rest = after.worked()[0] - before.worked()[1]
-        if after.finishes > c.since and rest < c.rules.rest:
+        if (c.is_judged(before) or c.is_judged(after)) and rest < c.rules.rest:
             yield c.bad("rest", after, f"{rest / 3600:g} h of rest; at least {c.rules.rest / 3600:g} h")
 
 
@@ -166,8 +171,9 @@ def nights_in_a_row_are_kept(c: Context) -> Iterable[Violation]:
             if s.starts_at <= resolve(three, s.zone) < s.ends_at:
                 nights.append(s.local_date)
                 break
+    judged = {s.local_date for s in c.judged()}
     for run in _runs(sorted(set(nights))):
-        if len(run) > c.rules.consecutive_nights:
+        if len(run) > c.rules.consecutive_nights and judged & set(run):
             yield c.bad("consecutive_nights", None, f"{len(run)} nights from {run[0]}; at most {c.rules.consecutive_nights}")
 
 
@@ -202,7 +208,7 @@ def segments_fill_the_shift(c: Context) -> Iterable[Violation]:
 
 def shifts_do_not_overlap(c: Context) -> Iterable[Violation]:
     for before, after in zip(c.shifts, c.shifts[1:], strict=False):
-        if after.begins < before.finishes and after.finishes > c.since:
+        if after.begins < before.finishes and (c.is_judged(before) or c.is_judged(after)):
             yield c.bad("overlap", after, f"starts before {before.shift_id} ends")
 
 
@@ -272,9 +278,13 @@ def seats_suffice(shifts: Iterable[Shift], home: set[str], seats: Mapping[str, i
 
 
 def audit(
-    rules: Mapping[str, AgentRules], shifts: Iterable[Shift], seats: Mapping[str, int | None], since: int
+    rules: Mapping[str, AgentRules],
+    shifts: Iterable[Shift],
+    seats: Mapping[str, int | None],
+    since: int,
+    weeks: Collection[tuple[str, str]] | None = None,
 ) -> list[Violation]:
-    """Return every violation of shifts that end after `since`; earlier ones count as neighbours."""
+    """Return every violation of shifts that end after `since`, of some (agent, week) or of all; others are neighbours."""
     by_agent: dict[str, list[Shift]] = {}
     for s in shifts:
         by_agent.setdefault(s.agent, []).append(s)
@@ -283,7 +293,8 @@ def audit(
         if agent not in rules:
             found.append(Violation("employed", agent, mine[0].shift_id, "is not an agent of the book"))
             continue
-        context = Context(rules[agent], sorted(mine, key=lambda s: s.starts_at), since)
+        mine_only = None if weeks is None else frozenset(week for name, week in weeks if name == agent)
+        context = Context(rules[agent], sorted(mine, key=lambda s: s.starts_at), since, mine_only)
         for rule in CATALOGUE:
             found += rule(context)
     home = {agent for agent, r in rules.items() if r.home_based}

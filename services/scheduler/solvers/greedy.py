@@ -77,7 +77,7 @@ def _exists(local: dt.datetime, instant: int, zone: str) -> bool:
 
 
 def _paid_seconds(rules: AgentRules, length: int) -> int:
-    return length - sum(p.seconds for p in rules.pauses if not p.paid)
+    return length - sum(p.seconds for p in rules.pauses if not p.paid and p.latest <= length)
 
 
 def _day_counts(rules: AgentRules, length: int, free: int) -> range:
@@ -162,7 +162,7 @@ class _Week:
     def _legal(self, starts: list[tuple[int, dt.date]], length: int) -> bool:
         """Return whether rest, weekly rest, days and nights in a row hold with the neighbours in force."""
         mine = [(begin, begin + length, day) for begin, day in starts]
-        spans = sorted([(s.starts_at, s.ends_at, s.local_date) for s in self.neighbours] + mine)
+        spans = sorted([(*s.worked(), s.local_date) for s in self.neighbours] + mine)
         if any(b[0] - a[1] < self.rules.rest for a, b in itertools.pairwise(spans)):
             return False
         if _longest_run([day for _, _, day in spans]) > self.rules.consecutive_days:
@@ -186,7 +186,9 @@ class _Week:
 
     def _build(self, queue: int, begin: int, length: int) -> Shift:
         end = begin + length
-        pauses = place_pauses(self.rules.pauses, self.cover.left[queue], begin, self.cover.problem.begin)
+        pauses = place_pauses(
+            [p for p in self.rules.pauses if p.latest <= length], self.cover.left[queue], begin, self.cover.problem.begin
+        )
         code, name = self.cover.problem.on_queue, self.cover.problem.queues[queue]
         segments, at = [], begin
         for start, pause in pauses:

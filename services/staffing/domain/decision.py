@@ -211,8 +211,9 @@ def _lack(queue: QueueOutlook, slots: slice, expected: Floats | None = None) -> 
 
 
 def _first_slot(outlook: GroupOutlook, lever: LeverRule) -> int:
+    """Return the first slot that a lever can change; SLOTS when that lies beyond what is looked at."""
     earliest = outlook.now + max(lever.lead, lever.notice)
-    return min(math.ceil((earliest - outlook.begin) / SLOT), SLOTS - 1)
+    return min(math.ceil((earliest - outlook.begin) / SLOT), SLOTS)
 
 
 def _short_queues(outlook: GroupOutlook) -> list[str]:
@@ -232,6 +233,8 @@ def _scale_up(outlook: GroupOutlook, name: str, used: set[str], expected: dict[s
         if lever is None:
             continue
         first = _first_slot(outlook, lever)
+        if first >= SLOTS:
+            continue
         slots = slice(first, min(first + NEAR_SLOTS, SLOTS))
         need = math.ceil(_lack(outlook.queues[name], slots, expected[name]) - 0.25)
         if need <= 0 or (kind == "OVERTIME" and not _worth_overtime(outlook.queues[name], slots, expected[name])):
@@ -386,6 +389,8 @@ def _scale_down(outlook: GroupOutlook, name: str, used: set[str]) -> Proposal | 
     if lever is None or not queue.window_safe or _cooling(outlook, name, up=False):
         return None
     first = _first_slot(outlook, lever)
+    if first >= SLOTS:
+        return None
     begin = outlook.begin + first * SLOT
     left = queue.expected - queue.required_safe * (1 + RESERVE_SHARE)
     named: list[tuple[AgentOutlook, Named]] = []

@@ -20,16 +20,16 @@ class ForecastDay:
     high: list[float]
     aht: list[float]
     watermark: int
-
-    @property
-    def version(self) -> int:
-        return max(self.versions, default=0)
+    version: int
+    whole: bool
 
 
 def merge_forecast(old: ForecastDay | None, new: ForecastDay) -> ForecastDay:
-    """Return the day with what `new` carries replaced, interval by interval, where its version is higher."""
-    if old is None:
+    """Return the newer of two days; an intraday one (not whole) only replaces the intervals that it carries."""
+    if old is None or (new.whole and new.version >= old.version):
         return new
+    if new.whole:
+        return old
     columns = ("versions", "offered", "high", "aht")
     rows = {s: [getattr(old, c)[i] for c in columns] for i, s in enumerate(old.starts)}
     for i, start in enumerate(new.starts):
@@ -37,7 +37,9 @@ def merge_forecast(old: ForecastDay | None, new: ForecastDay) -> ForecastDay:
             rows[start] = [getattr(new, c)[i] for c in columns]
     starts = sorted(rows)
     merged: dict[str, Any] = {c: [rows[s][n] for s in starts] for n, c in enumerate(columns)}
-    return dataclasses.replace(new, starts=starts, watermark=max(old.watermark, new.watermark), **merged)
+    return dataclasses.replace(
+        new, starts=starts, watermark=max(old.watermark, new.watermark), version=max(old.version, new.version), **merged
+    )
 
 
 @dataclasses.dataclass(frozen=True)

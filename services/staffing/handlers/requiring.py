@@ -26,9 +26,6 @@ def load_of(offered: Floats, aht: Floats, seconds: int, patience: float) -> Load
 
 def on_forecast(days: Sequence[ForecastDay], rules: QueueRules, version: int, now: int) -> list[RequirementDay]:
     """Return the requirement of a queue's days, computed together; the same day always gives the same."""
-    starts = np.concatenate([np.array(d.starts, dtype=np.int64) for d in days])
-    if not starts.size:
-        return []
     seconds = days[0].seconds
     aht = np.concatenate([np.array(d.aht) for d in days])
     mean = load_of(np.concatenate([np.array(d.offered) for d in days]), aht, seconds, rules.patience)

@@ -37,7 +37,8 @@ def apply_ready(connection: sa.Connection, group: str) -> list[Manifest]:
         if len(parts) < row.parts:
             break
         for part in parts:
-            week = (s.c.agent == part.agent) & (s.c.week == part.week) & (s.c.version < row.version)
+            older = (s.c.version < row.version) | (s.c.staffing_group != group)
+            week = (s.c.agent == part.agent) & (s.c.week == part.week) & older
             connection.execute(sa.delete(s).where(week))
             rows = [
                 {"agent": part.agent, "week": part.week, "staffing_group": group, "version": row.version}
@@ -91,7 +92,7 @@ def fold_floor(connection: sa.Connection, picture: FloorPicture) -> None:
     at = {"observed_at": picture.observed_at}
     upsert(connection, f, [{**dataclasses.asdict(a), "queues": list(a.queues), **at} for a in fresh])
     if picture.snapshot_sites:
-        gone = f.c.site.in_(picture.snapshot_sites) & (f.c.observed_at < picture.observed_at)
+        gone = f.c.site.in_(picture.snapshot_sites) & (f.c.observed_at < picture.observed_at) & f.c.agent.not_in(names)
         connection.execute(sa.update(f).where(gone).values(state="LOGGED_OUT", queues=[], **at))
     counts = [{"queue": q, "on_queue": on, "logged_in": logged, **at} for q, on, logged in picture.counts]
     upsert(connection, t.floor_queue, counts)
@@ -114,6 +115,12 @@ def agents_on_queue(connection: sa.Connection, fresh_since: int) -> dict[str, se
     f = t.floor_agent
     rows = connection.execute(sa.select(f.c.agent, f.c.state, f.c.queues).where(f.c.observed_at >= fresh_since))
     return {r.agent: set(r.queues) if r.state in ON_QUEUE else set() for r in rows}
+
+
+def sites_told(connection: sa.Connection, fresh_since: int) -> set[str]:
+    """Return the sites of which the floor has said something since an instant."""
+    f = t.floor_agent
+    return set(connection.execute(sa.select(f.c.site).where(f.c.observed_at >= fresh_since).distinct()).scalars())
 
 
 def presence(connection: sa.Connection, fresh_since: int) -> dict[str, Presence]:
