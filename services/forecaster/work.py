@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from muster.book.copy import BookCopy, Key
 from muster.book.types import Basis, Client, Queue
 from muster.book.view import BookDay, opening_hours
-from muster.domain.calendar import DAY, dates, local_date, resolve
+from muster.domain.calendar import DAY, OpeningHours, dates, local_date, resolve
 from muster.kit.clock import Clock
 from muster.kit.due import DueWork
 from muster.kit.jobs import JobKind, Jobs, Report
@@ -256,8 +256,23 @@ class Work:
             cells,
             cold.weekly_offered_count if cold else None,
             cold.aht_seconds if cold else None,
+            self._later_hours(connection, queue.name, local_date(now, zone)),
         )
         return facts, local_date(now, zone)
+
+    def _later_hours(
+        self, connection: sa.Connection, name: str, today: dt.date
+    ) -> tuple[tuple[dt.date, OpeningHours | None], ...]:
+        """Return from which days of the horizon on the book declares other hours."""
+        view, changes = self.book.view(connection), list[tuple[dt.date, OpeningHours | None]]()
+        before = view.at(today)
+        for day in dates(today, today + dt.timedelta(days=self.settings.forecast_days)):
+            book = view.at(day)
+            if book is not before:
+                row = book.queues.get(name)
+                changes.append((day, opening_hours(row) if row else None))
+                before = book
+        return tuple(changes)
 
     def save_fit(self, connection: sa.Connection, request: dict[str, Any], result: list[QueueForecast]) -> dict[str, Any]:
         """Publish what was fitted."""

@@ -128,3 +128,11 @@ def test_an_intraday_message_replaces_only_the_intervals_it_carries() -> None:
     merged = merge_days(day([0, 1800, 3600], 1, "NIGHTLY"), day([3600], 2, "INTRADAY"))
     assert (merged.offered, merged.versions) == ([1.0, 1.0, 2.0], [1, 1, 2])
     assert merge_days(merged, day([3600], 1, "INTRADAY")).offered == [1.0, 1.0, 2.0]
+
+
+def test_hours_that_change_within_the_horizon_are_forecast_from_their_day_on() -> None:
+    shorter = OpeningHours((Opening(frozenset(range(7)), 8 * 3600, 12 * 3600),))
+    later = ((FIRST + dt.timedelta(days=2), shorter), (FIRST + dt.timedelta(days=4), None))
+    forecast = forecast_queue(facts(56, later=later), FIRST, 6)
+    assert forecast is not None
+    assert [len(d.starts) for d in forecast.days] == [24, 24, 8, 8, 0, 0]

@@ -37,6 +37,15 @@ class QueueFacts:
     cells: Mapping[int, tuple[int | None, int | None, int | None]]
     weekly_offered: float | None = None
     declared_aht: float | None = None
+    later: tuple[tuple[dt.date, OpeningHours | None], ...] = ()
+
+    def hours_on(self, day: dt.date) -> OpeningHours | None:
+        """Return the hours that hold on a day to come; None where the queue is not declared for it. `later`: from when on
+        which others hold, ascending."""
+        found: OpeningHours | None = self.hours
+        for since, hours in self.later:
+            found = hours if since <= day else found
+        return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,7 +237,8 @@ def forecast_queue(facts: QueueFacts, first: dt.date, day_count: int) -> QueueFo
     dispersion = errors.dispersion * trust + COLD_DISPERSION * (1 - trust)
     days = []
     for day in dates(first, first + dt.timedelta(days=day_count - 1)):
-        starts = facts.hours.open_starts(day, facts.zone, facts.seconds)
+        hours = facts.hours_on(day)
+        starts = hours.open_starts(day, facts.zone, facts.seconds) if hours else []
         slots = np.array([slot_of(s, facts.zone, facts.seconds) for s in starts], dtype=int)
         mean = np.zeros(len(starts))
         if fit is not None and len(starts):
