@@ -3,6 +3,7 @@
 import pathlib
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,9 @@ from tests.support.kafka import choose_kafka
 def bootstrap(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[str]:
     """Return a genuine Kafka's address; which one is printed."""
     with choose_kafka(pathlib.Path(tmp_path_factory.mktemp("kafka"))) as kafka:
-        terminal = request.config.pluginmanager.get_plugin("terminalreporter")
-        if terminal:
+        terminal: Any = request.config.pluginmanager.get_plugin("terminalreporter")
+        capture: Any = request.config.pluginmanager.get_plugin("capturemanager")
+        with capture.global_and_fixture_disabled():
             terminal.write_line(f"kafka: {kafka.kind} at {kafka.bootstrap}")
         yield kafka.bootstrap
 

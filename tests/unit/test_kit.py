@@ -10,13 +10,13 @@ import sqlalchemy as sa
 from muster.kit.clock import ConductedClock
 from muster.kit.codec import decode
 from muster.kit.due import DueWork
-from muster.kit.errors import Refusal, SourceReplaced
+from muster.kit.errors import NotReady, Refusal, SourceReplaced
 from muster.kit.jobs import JobKind, Jobs
 from muster.kit.outbox import Outbox, Outgoing
 from muster.kit.positions import Fenced, Positions
 from muster.kit.rpc import Grants, from_rpc_error, page, to_status
 from muster.kit.settings import ServiceSettings, refuse_misspelled
-from muster.kit.sql import Database, add_kit_tables, sqlite_engine
+from muster.kit.sql import Database, add_kit_tables, migrate, sqlite_engine
 from muster.kit.topics import Source
 from muster.v1 import forecaster_service_pb2, volume_pb2
 
@@ -185,3 +185,31 @@ def test_work_that_recurs_is_planned_once() -> None:
         due.plan_once(connection, "prune", "", 20)
         rows = connection.execute(sa.select(metadata.tables["due"].c.due_at)).scalars().all()
     assert rows == [10]
+
+
+@pytest.mark.parametrize("service", ["forecaster", "staffing", "scheduler"])
+def test_a_schema_that_is_newer_than_the_code_refuses_to_start(service: str, tmp_path: pathlib.Path) -> None:
+    migrations = pathlib.Path(__file__).parents[2] / f"services/{service}/store/migrations"
+    engine = sqlite_engine(tmp_path / "x.sqlite", "NORMAL")
+    migrate(engine, migrations)
+    migrate(engine, migrations)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(NotReady, match="start the newer code") as caught:
+        migrate(engine, migrations)
+    assert caught.value.reason == "SCHEMA_NEWER"
+
+
+@pytest.mark.parametrize("service", ["forecaster", "staffing", "scheduler"])
+def test_migrations_make_the_schema_that_the_code_declares(service: str, tmp_path: pathlib.Path) -> None:
+    import importlib
+
+    from alembic.autogenerate import compare_metadata
+    from alembic.runtime.migration import MigrationContext
+
+    engine = sqlite_engine(tmp_path / "x.sqlite", "NORMAL")
+    migrate(engine, pathlib.Path(__file__).parents[2] / f"services/{service}/store/migrations")
+    declared = importlib.import_module(f"services.{service}.store.tables").metadata
+    with engine.begin() as connection:
+        found = compare_metadata(MigrationContext.configure(connection), declared)
+    assert [d for d in found if "alembic_version" not in str(d)] == []
