@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from muster.kit.sql import open_engine
 from muster.kit.topics import apply_topics
 from tests.support.kafka import choose_kafka
+from tests.support.postgres import Postgres, postgres_running
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +31,19 @@ def world(bootstrap: str) -> str:
     name = f"t{uuid.uuid4().hex[:8]}."
     apply_topics(bootstrap, name)
     return name
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Return a genuine PostgreSQL."""
+    with postgres_running() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[sa.Engine]:
+    """Return an empty database of each kind."""
+    url = request.getfixturevalue("postgres").url if request.param == "postgresql" else ""
+    made = open_engine(url, tmp_path, f"t{uuid.uuid4().hex[:8]}.", "store", "NORMAL")
+    yield made
+    made.dispose()

@@ -81,9 +81,9 @@ class Conducted(mode.Service):
             except TimeoutError:
                 pass
         self._clock.move(tick.now.seconds)
-        await self._database.run(lambda c: remember(c, self._metadata, "clock", str(self._clock.now())))
+        await self._database.insist(lambda c: remember(c, self._metadata, "clock", str(self._clock.now())))
         await self._settle()
         answer = clock_pb2.ClockReached(world=tick.world, tick=tick.tick, stage=self._stage, now=tick.now)
         message = Outgoing(REACHED, f"{tick.world}/{self._stage}", encode(answer))
-        await self._database.run(lambda c: self._outbox.write(c, [message]))
+        await self._database.insist(lambda c: self._outbox.write(c, [message]))
         self._wake()

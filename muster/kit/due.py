@@ -68,7 +68,7 @@ class DueWork(mode.Service):
 
     async def settle(self) -> None:
         """Do all work that is due now."""
-        while await self._database.run(self.run_next):
+        while await self._database.insist(self.run_next):
             self.after_work()
 
     @mode.Service.task

@@ -133,7 +133,7 @@ class Jobs(mode.Service):
     @mode.Service.task
     async def _run(self) -> None:
         while not self.should_stop:
-            row = await self._database.run(self._claim)
+            row = await self._database.insist(self._claim)
             if row is not None:
                 await self._work(row)
                 continue
@@ -146,18 +146,18 @@ class Jobs(mode.Service):
     async def _work(self, row: sa.Row[Any]) -> None:
         kind, began = self._kinds[row.kind], self._runtime.monotonic()
         try:
-            payload = await self._database.run(lambda c: kind.load(c, row.request))
+            payload = await self._database.insist(lambda c: kind.load(c, row.request))
             result = await self._in_child(row, kind, payload)
-            saved = await self._database.run(lambda c: self._save(c, row, result))
+            saved = await self._database.insist(lambda c: self._save(c, row, result))
         except MusterError as error:
-            await self._database.run(lambda c, error=error: self._fail(c, row, error))  # type: ignore[misc]
+            await self._database.insist(lambda c, error=error: self._fail(c, row, error))  # type: ignore[misc]
             get_log().warning("job_failed", job=row.name, reason=error.reason, why=error.message)
             return
         except Exception as error:
             if row.token < MOST_TRIES:
                 raise  # a bug: the process ends, is started anew, and tries again
             failure = MusterError("INTERNAL", f"{type(error).__name__}: {error}")
-            await self._database.run(lambda c: self._fail(c, row, failure))
+            await self._database.insist(lambda c: self._fail(c, row, failure))
             get_log().error("job_failed", job=row.name, tries=row.token, why=failure.message, then="report it with the log")
             return
         seconds = round(self._runtime.monotonic() - began, 2)
@@ -173,7 +173,7 @@ class Jobs(mode.Service):
             newest = None
             while not self._reports.empty():
                 newest = self._reports.get()[1]
-            await self._database.run(lambda c, newest=newest: self._renew(c, row, newest))  # type: ignore[misc]
+            await self._database.insist(lambda c, newest=newest: self._renew(c, row, newest))  # type: ignore[misc]
         return await future
 
     def _renew(self, connection: sa.Connection, row: sa.Row[Any], progress: dict[str, Any] | None) -> None:
@@ -185,6 +185,6 @@ class Jobs(mode.Service):
 
     async def settle(self) -> None:
         """Return when no job waits or runs."""
-        while await self._database.run(self.open_count):
+        while await self._database.insist(self.open_count):
             self.wake()
             await asyncio.sleep(0.01)

@@ -8,7 +8,7 @@ import asyncio
 import collections
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import mode
 import sqlalchemy as sa
@@ -24,13 +24,11 @@ from muster.kit.sql import Database
 from muster.kit.topics import dead_letter_topic
 
 
-@dataclasses.dataclass(frozen=True)
-class Fact:
-    """One decoded message, when it became known (seconds since 1970), and its original bytes."""
+class Fact(NamedTuple):
+    """One decoded message, when it became known (seconds since 1970), its original bytes and topic/partition/offset."""
 
     message: Any
     known_at: int
-    key: str
     value: bytes
     origin: str
 
@@ -59,6 +57,11 @@ def dead_letter(topic: str, origin: str, value: bytes, refusal: Refusal) -> Outg
     """Return the dead-letter message: original bytes; reason, detail and origin in headers."""
     headers = {"reason": refusal.reason, "detail": refusal.message[:2000], "origin": origin}
     return Outgoing(dead_letter_topic(topic), origin, value, headers)
+
+
+_Counts = dict[str, collections.Counter[str]]
+_Decoded = tuple[list[Fact], list[tuple[Fact, Refusal]]]
+NO_HEADERS: Mapping[str, bytes] = {}
 
 
 class _SeekOnAssignment(ConsumerRebalanceListener):
@@ -103,6 +106,14 @@ class BatchLoop(mode.Service):
         self.after_commit: Callable[[], None] = lambda: None
         self.conducted = False
 
+    async def _seek_again(self, tps: list[TopicPartition]) -> None:
+        """Seek what is still ours to SQL's positions, once SQL answers."""
+        assert self._consumer
+        known = await self._database.insist(self._positions.read)
+        for tp in set(tps) & set(self._consumer.assignment()):
+            self.expected[tp.topic, tp.partition] = known[tp.topic, tp.partition]
+            self._consumer.seek(tp, known[tp.topic, tp.partition])
+
     def seek_to_sql(self, assigned: Sequence[TopicPartition]) -> None:
         """Seek partitions to SQL's positions, at once."""
         assert self._consumer
@@ -141,19 +152,13 @@ class BatchLoop(mode.Service):
         if not batches:
             return
         try:
-            await self._database.run(lambda c: self._commit(c, batches))
+            decoded = await asyncio.to_thread(lambda: {tp: self._decode(tp.topic, records) for tp, records in batches.items()})
+            refused = await self._database.insist(lambda c: self._commit(c, decoded, batches))
         except Fenced as fenced:
             get_log().warning("batch_fenced", why=str(fenced), then="reading positions again")
-            self.seek_to_sql(list(batches))
+            await self._seek_again(list(batches))
             return
-        except sa.exc.OperationalError as error:
-            get_log().warning("inlet_held", reason="DATABASE_UNAVAILABLE", error=str(error.orig), then="retrying in 1 s")
-            await asyncio.sleep(1)
-            self.seek_to_sql(list(batches))
-            return
-        for tp, records in batches.items():
-            self.expected[tp.topic, tp.partition] = records[-1].offset + 1
-            self.consumed[self._inlets[tp.topic].topic] += len(records)
+        self._count(batches, refused)
         self._stop_bad_inlets()
         self.after_commit()
 
@@ -170,43 +175,56 @@ class BatchLoop(mode.Service):
             return []
         return kept
 
-    def _decode(self, topic: str, records: list[ConsumerRecord]) -> tuple[list[Fact], list[Outgoing]]:
-        inlet, facts, dead = self._inlets[topic], [], []
+    def _decode(self, topic: str, records: list[ConsumerRecord]) -> _Decoded:
+        """Return a partition's facts, and what can't be read with why."""
+        inlet, facts, bad = self._inlets[topic], list[Fact](), list[tuple[Fact, Refusal]]()
+        conducted = self._clock.now() if self.conducted else None
+        decode, head = inlet.decode, f"{inlet.topic}/{records[0].partition}/"
         for record in records:
-            origin = f"{inlet.topic}/{record.partition}/{record.offset}"
-            value = record.value or b""
+            known_at = record.timestamp // 1000 if conducted is None else conducted
             try:
-                headers = {name: value or b"" for name, value in record.headers}
-                message = inlet.decode(record.value, headers)
+                headers = {name: value or b"" for name, value in record.headers} if record.headers else NO_HEADERS
+                message = decode(record.value, headers)
             except Exception as error:
                 refusal = error if isinstance(error, Refusal) else Refusal("MALFORMED", f"{type(error).__name__}: {error}")
-                self.refused[inlet.topic, refusal.reason] += 1
-                self._window[topic][1] += 1
-                dead.append(dead_letter(inlet.topic, origin, value, refusal))
+                bad.append((Fact(None, known_at, record.value or b"", f"{head}{record.offset}"), refusal))
                 continue
-            known_at = self._clock.now() if self.conducted else record.timestamp // 1000
-            facts.append(Fact(message, known_at, (record.key or b"").decode(errors="replace"), value, origin))
-        self._window[topic][0] += len(records)
-        return facts, dead
+            facts.append(Fact(message, known_at, record.value, f"{head}{record.offset}"))
+        return facts, bad
 
-    def _commit(self, connection: sa.Connection, batches: dict[TopicPartition, list[ConsumerRecord]]) -> None:
+    def _commit(
+        self,
+        connection: sa.Connection,
+        decoded: dict[TopicPartition, _Decoded],
+        batches: dict[TopicPartition, list[ConsumerRecord]],
+    ) -> _Counts:
+        """Handle what was fetched and move the positions past it; return what to count once it is committed."""
         by_topic: dict[str, list[Fact]] = collections.defaultdict(list)
+        refused: dict[str, list[tuple[Fact, Refusal]]] = collections.defaultdict(list)
         outgoing: list[Outgoing] = []
         for tp, records in sorted(batches.items()):
             at = (tp.topic, tp.partition)
             self._positions.advance(connection, at, self.expected[at], records[-1].offset + 1)
-            facts, dead = self._decode(tp.topic, records)
-            by_topic[tp.topic] += facts
-            outgoing += dead
+            by_topic[tp.topic] += decoded[tp][0]
+            refused[tp.topic] += decoded[tp][1]
         for topic, facts in by_topic.items():
-            inlet = self._inlets[topic]
-            handled = inlet.handle(connection, facts) if facts else Handled()
+            handled = self._inlets[topic].handle(connection, facts) if facts else Handled()
             outgoing += handled.messages
-            for fact, refusal in handled.refused:
-                self.refused[inlet.topic, refusal.reason] += 1
-                self._window[topic][1] += 1
-                outgoing.append(dead_letter(inlet.topic, fact.origin, fact.value, refusal))
+            refused[topic] += handled.refused
+        for topic, letters in refused.items():
+            outgoing += [dead_letter(self._inlets[topic].topic, fact.origin, fact.value, why) for fact, why in letters]
         self._outbox.write(connection, outgoing)
+        return {topic: collections.Counter(why.reason for _, why in letters) for topic, letters in refused.items()}
+
+    def _count(self, batches: dict[TopicPartition, list[ConsumerRecord]], refused: _Counts) -> None:
+        for tp, records in batches.items():
+            self.expected[tp.topic, tp.partition] = records[-1].offset + 1
+            self.consumed[self._inlets[tp.topic].topic] += len(records)
+            self._window[tp.topic][0] += len(records)
+        for topic, reasons in refused.items():
+            self._window[topic][1] += reasons.total()
+            for reason, count in reasons.items():
+                self.refused[self._inlets[topic].topic, reason] += count
 
     def _stop_bad_inlets(self) -> None:
         """Stop reading a topic of whose last window more than half was refused."""

@@ -57,16 +57,15 @@ class Outbox:
         return int(connection.execute(query).scalar_one())
 
     def published(self, connection: sa.Connection, ids: list[int]) -> None:
-        """Give published messages their dense positions, in order."""
+        """Give published messages their dense positions, in order; what another relay gave one already keeps it."""
         t = self._table
         last = connection.execute(sa.select(sa.func.coalesce(sa.func.max(t.c.position), 0))).scalar_one()
-        rows = [{"row_id": row, "place": last + n} for n, row in enumerate(ids, start=1)]
-        update = (
-            sa.update(t)
-            .where((t.c.id == sa.bindparam("row_id")) & t.c.position.is_(None))
-            .values(position=sa.bindparam("place"))
-        )
-        connection.execute(update, rows)
+        between = t.c.id.between(min(ids), max(ids)) & t.c.position.is_(None)
+        still = set(connection.execute(sa.select(t.c.id).where(between)).scalars()).intersection(ids)
+        rows = [{"row_id": row, "place": last + n} for n, row in enumerate((i for i in ids if i in still), start=1)]
+        if rows:
+            update = sa.update(t).where(t.c.id == sa.bindparam("row_id")).values(position=sa.bindparam("place"))
+            connection.execute(update, rows)
 
     def since(self, connection: sa.Connection, topic: str, position: int, limit: int = 500) -> list[tuple[int, bytes]]:
         """Return (position, bytes) of a topic's messages published after a position."""
@@ -151,8 +150,8 @@ class Relay(mode.Service):
 
     async def publish_some(self, limit: int = 1000) -> int:
         """Publish up to `limit` waiting messages in order; return how many. 0 if another relay holds the lease."""
-        rows = await self._database.run(lambda c: self._outbox.waiting(c, limit) if self._outbox.depth(c) else [])
-        if not rows or not await self._database.run(self._claim):
+        rows = await self._database.insist(lambda c: self._outbox.waiting(c, limit) if self._outbox.depth(c) else [])
+        if not rows or not await self._database.insist(self._claim):
             return 0
         assert self._producer
         sent = []
@@ -162,13 +161,13 @@ class Relay(mode.Service):
                 await self._producer.send(self._world + r.topic, key=r.key.encode(), value=bytes(r.value), headers=headers)
             )
         await asyncio.gather(*sent)
-        await self._database.run(lambda c: self._outbox.published(c, [r.id for r in rows]))
+        await self._database.insist(lambda c: self._outbox.published(c, [r.id for r in rows]))
         async with self.positions_changed:
             self.positions_changed.notify_all()
         return len(rows)
 
     async def drain(self) -> None:
         """Return when nothing waits."""
-        while await self._database.run(self._outbox.depth):
+        while await self._database.insist(self._outbox.depth):
             self.wake()
             await asyncio.sleep(0.005)

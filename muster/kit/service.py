@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ from muster.kit.outbox import Outbox, Relay
 from muster.kit.positions import Partition, Positions
 from muster.kit.rpc import Grants, RpcServer
 from muster.kit.settings import ServiceSettings, refuse_misspelled
-from muster.kit.sql import Database, migrate, sqlite_engine
+from muster.kit.sql import Database, is_trouble, migrate, open_engine
 from muster.kit.state_topics import StateRecord, StateTopics
 from muster.kit.topics import Source, describe_sources
 
@@ -60,7 +61,9 @@ class Edges:
 
 def make_parts(name: str, settings: ServiceSettings, metadata: sa.MetaData) -> Parts:
     """Open the database and build the parts; touches no network."""
-    database = Database(sqlite_engine(settings.data / f"{name}.sqlite", settings.sqlite_synchronous))
+    settings.data.mkdir(parents=True, exist_ok=True)
+    engine = open_engine(settings.database_url, settings.data, settings.world, name, settings.sqlite_synchronous)
+    database = Database(engine)
     conducted = settings.clock == "CONDUCTED"
     clock: Clock = ConductedClock() if conducted else SystemClock()
     outbox = Outbox(metadata, clock)
@@ -151,6 +154,8 @@ class _Running(mode.Service):
         return self._parts.due.has_due(connection) or self._parts.jobs.open_count(connection) > 0
 
     def _why_not_ready(self) -> str | None:
+        if self._parts.database.trouble:
+            return self._parts.database.trouble
         if self._loop.stopped:
             return f"INLET_STOPPED: {self._loop.stopped}"
         assigned = {topic for topic, _ in self._loop.expected}
@@ -204,7 +209,8 @@ class _Running(mode.Service):
         """Leave the ports where the supervisor and the CLI find them."""
         s = self._parts.settings
         told = {"grpc": f"{s.listen}:{self._rpc.port}", "metrics": f"{s.listen}:{self._metrics.port}", "pid": os.getpid()}
-        path = pathlib.Path(s.data) / f"{self._parts.name}.address.json"
+        name = self._parts.name if s.instance == "1" else f"{self._parts.name}-{s.instance}"
+        path = pathlib.Path(s.data) / f"{name}.address.json"
         path.with_suffix(".new").write_text(json.dumps(told))
         path.with_suffix(".new").rename(path)
 
@@ -220,6 +226,20 @@ async def _beginnings(bootstrap: str, sources: dict[str, Source]) -> dict[Partit
         await consumer.stop()
 
 
+def _open(name: str, settings: ServiceSettings, metadata: sa.MetaData, migrations: pathlib.Path) -> Parts:
+    """Make the parts and bring the schema up to date; wait for a database that isn't there yet."""
+    while True:
+        try:
+            parts = make_parts(name, settings, metadata)
+            migrate(parts.database.engine, migrations)
+            return parts
+        except sa.exc.DBAPIError as error:
+            if not is_trouble(error):
+                raise
+            get_log().warning("start_held", reason="DATABASE_UNAVAILABLE", error=str(error.orig), then="retrying in 1 s")
+            time.sleep(1)
+
+
 def run_service(
     name: str,
     settings_type: type[ServiceSettings],
@@ -231,8 +251,7 @@ def run_service(
     refuse_misspelled(settings_type)
     settings = settings_type()  # type: ignore[call-arg]
     configure_logs(name, settings.log_level)
-    parts = make_parts(name, settings, metadata)
-    migrate(parts.database.engine, migrations)
+    parts = _open(name, settings, metadata, migrations)
     edges = plug(parts)
     positions = Positions(metadata)
     state = StateTopics(edges.state_topics, edges.keep_state, parts.database, positions, settings.world)

@@ -32,6 +32,7 @@ class ServiceSettings(BaseSettings):
     world: str = Field("", pattern=r"^([a-z0-9-]+\.)?$", description="prefix of topics and groups; empty in production")
     clock: Literal["SYSTEM", "CONDUCTED"] = Field("SYSTEM", description="real time, or driven by muster.clock.ticked.v1")
     data: pathlib.Path = Field(pathlib.Path("var"), description="folder of the SQLite files, one a service")
+    database_url: str = Field("", description="postgresql://…, one schema a service; empty: SQLite files in `data`")
     sqlite_synchronous: Literal["NORMAL", "FULL"] = Field("FULL", description="FULL survives a power cut")
     instance: str = Field("1", pattern=r"^[A-Za-z0-9_-]{1,32}$", description="name of this process among its service's")
     listen: str = Field("127.0.0.1", description="address for gRPC and metrics; beyond loopback needs MUSTER_AUTH_FILE")

@@ -3,6 +3,8 @@
 import asyncio
 import concurrent.futures
 import pathlib
+import random
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -13,6 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from muster.kit.errors import NotReady
+from muster.kit.logs import get_log
 
 T = TypeVar("T")
 
@@ -98,16 +101,93 @@ def sqlite_engine(path: pathlib.Path, synchronous: str) -> sa.Engine:
     return engine
 
 
+WAIT_MILLISECONDS = 30_000
+IDLE_MILLISECONDS = 15_000
+
+
+def postgres_engine(url: str, schema: str) -> sa.Engine:
+    """Open a schema of a PostgreSQL database; create it if need be. As with SQLite, one transaction writes at a time.
+
+    Writers of a schema wait for one lock, so that what two processes do is what one would have done; readers see one
+    snapshot and wait for nobody. A process that freezes in mid-transaction loses its session, and with it the lock.
+    """
+    found = sa.make_url(url).set(drivername="postgresql+psycopg")
+    options = (
+        f"-c search_path={schema} -c lock_timeout={WAIT_MILLISECONDS} "
+        f"-c idle_in_transaction_session_timeout={IDLE_MILLISECONDS} -c statement_timeout={4 * WAIT_MILLISECONDS}"
+    )
+    alive = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+    arguments = {"options": options, "connect_timeout": 5, **alive}
+    engine = sa.create_engine(found, connect_args=arguments, pool_pre_ping=True, pool_size=8)
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        if connection.get_execution_options().get("reading", False):
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        else:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock(hashtextextended('{schema}', 0))")
+
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    return engine
+
+
+def open_engine(url: str, folder: pathlib.Path, world: str, service: str, synchronous: str) -> sa.Engine:
+    """Open a service's SQL: a schema of `url`, or a SQLite file in `folder` where there is no URL."""
+    if not url:
+        return sqlite_engine(folder / f"{service}.sqlite", synchronous)
+    return postgres_engine(url, re.sub("[^a-z0-9]", "_", f"{world}{service}"))
+
+
+SQLITE_TROUBLES = ("locked", "full", "disk I/O", "unable to open", "readonly")
+
+
+def is_trouble(error: sa.exc.DBAPIError) -> bool:
+    """Return whether an error is the database's trouble, which passes, and not a mistake in what it was asked."""
+    if error.connection_invalidated:
+        return True
+    if not isinstance(error, sa.exc.OperationalError):
+        return False
+    return "sqlite" not in type(error.orig).__module__ or any(word in str(error.orig) for word in SQLITE_TROUBLES)
+
+
 class Database:
     """The service's SQL. Work is a function of a connection; it runs in one transaction, in the database's thread."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
         self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="sql")
+        self.trouble: str | None = None
 
     async def run(self, work: Callable[[sa.Connection], T]) -> T:
-        """Run work in one transaction; roll back if it raises."""
+        """Run work in one transaction; roll back if it raises. sqlalchemy.exc.OperationalError: the database has trouble."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self.run_here, work)
+
+    async def insist(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run work as `run` does, and again for as long as the database has trouble; `trouble` says what, meanwhile.
+
+        For what a service does of itself. Work whose commit was cut off may have been done: it must bear being done again.
+        """
+        while True:
+            try:
+                done = await self.run(work)
+            except sa.exc.DBAPIError as error:
+                if not is_trouble(error):
+                    raise
+                self.have_trouble(error)
+                await asyncio.sleep(random.uniform(0.2, 1.0))
+            else:
+                if self.trouble is not None:
+                    self.trouble = None
+                    get_log().info("database_is_back")
+                return done
+
+    def have_trouble(self, error: sa.exc.DBAPIError) -> None:
+        """Remember, and say once, that the database has trouble."""
+        why = " ".join(str(error.orig).split())
+        if self.trouble is None:
+            get_log().warning("database_held", reason="DATABASE_UNAVAILABLE", error=why, then="retrying")
+        self.trouble = f"DATABASE_UNAVAILABLE: {why}"
 
     def run_here(self, work: Callable[[sa.Connection], T]) -> T:
         """Run work in one transaction in the calling thread."""

@@ -45,7 +45,7 @@ class StateTopics:
             for at, end in ends.items():
                 self.positions.raise_to(connection, at, end)
 
-        await self.database.run(work)
+        await self.database.insist(work)
         for at, end in ends.items():
             self.expected[at] = max(self.expected.get(at, 0), end)
         self.after_commit()

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from muster.v1 import book_pb2 as _book_pb2
 from muster.v1 import forecast_pb2 as _forecast_pb2
 from muster.v1 import volume_pb2 as _volume_pb2
 import builtins as _builtins
@@ -78,12 +79,16 @@ class ListVolumeCellsRequest(_message.Message):
     ENDS_AT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    AS_KNOWN_AT_FIELD_NUMBER: _builtins.int
+    BASIS_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """The queue, client/queue."""
     page_size: _builtins.int
     """Most cells to return, 1 to 5,000; 0: 500."""
     page_token: _builtins.str
     """From the previous answer."""
+    basis: _book_pb2.Basis.ValueType
+    """Only what feeds of this basis tell; unspecified: as best known."""
     @_builtins.property
     def starts_at(self) -> _timestamp_pb2.Timestamp:
         """From; absent: 24 hours before `ends_at`."""
@@ -91,6 +96,10 @@ class ListVolumeCellsRequest(_message.Message):
     @_builtins.property
     def ends_at(self) -> _timestamp_pb2.Timestamp:
         """Until; absent: now."""
+
+    @_builtins.property
+    def as_known_at(self) -> _timestamp_pb2.Timestamp:
+        """What was known then; absent: what is known now."""
 
     def __init__(
         self,
@@ -100,10 +109,12 @@ class ListVolumeCellsRequest(_message.Message):
         ends_at: _timestamp_pb2.Timestamp | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        as_known_at: _timestamp_pb2.Timestamp | None = ...,
+        basis: _book_pb2.Basis.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ends_at", b"ends_at", "starts_at", b"starts_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_known_at", b"as_known_at", "ends_at", b"ends_at", "starts_at", b"starts_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ends_at", b"ends_at", "page_size", b"page_size", "page_token", b"page_token", "queue", b"queue", "starts_at", b"starts_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_known_at", b"as_known_at", "basis", b"basis", "ends_at", b"ends_at", "page_size", b"page_size", "page_token", b"page_token", "queue", b"queue", "starts_at", b"starts_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -136,6 +147,132 @@ class ListVolumeCellsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListVolumeCellsResponse: _TypeAlias = ListVolumeCellsResponse  # noqa: Y015
+
+@_typing.final
+class LockPeriodRequest(_message.Message):
+    """Lock a period."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLIENT_FIELD_NUMBER: _builtins.int
+    THROUGH_FIELD_NUMBER: _builtins.int
+    LOCKED_BY_FIELD_NUMBER: _builtins.int
+    client: _builtins.str
+    """The client."""
+    locked_by: _builtins.str
+    """Who agreed; kept with the lock."""
+    @_builtins.property
+    def through(self) -> _timestamp_pb2.Timestamp:
+        """Everything that arrived before is locked; whole intervals, not in the future."""
+
+    def __init__(
+        self,
+        *,
+        client: _builtins.str = ...,
+        through: _timestamp_pb2.Timestamp | None = ...,
+        locked_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["through", b"through"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "locked_by", b"locked_by", "through", b"through"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LockPeriodRequest: _TypeAlias = LockPeriodRequest  # noqa: Y015
+
+@_typing.final
+class LockPeriodResponse(_message.Message):
+    """What is locked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    THROUGH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def through(self) -> _timestamp_pb2.Timestamp:
+        """Everything that arrived before is locked."""
+
+    def __init__(
+        self,
+        *,
+        through: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["through", b"through"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["through", b"through"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LockPeriodResponse: _TypeAlias = LockPeriodResponse  # noqa: Y015
+
+@_typing.final
+class ListVolumeAdjustmentsRequest(_message.Message):
+    """Ask for adjustments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    STARTS_AT_FIELD_NUMBER: _builtins.int
+    ENDS_AT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    queue: _builtins.str
+    """The queue, client/queue."""
+    page_size: _builtins.int
+    """Most to return, 1 to 5,000; 0: 500."""
+    page_token: _builtins.str
+    """From the previous answer."""
+    @_builtins.property
+    def starts_at(self) -> _timestamp_pb2.Timestamp:
+        """From; absent: the first there is."""
+
+    @_builtins.property
+    def ends_at(self) -> _timestamp_pb2.Timestamp:
+        """Until; absent: now."""
+
+    def __init__(
+        self,
+        *,
+        queue: _builtins.str = ...,
+        starts_at: _timestamp_pb2.Timestamp | None = ...,
+        ends_at: _timestamp_pb2.Timestamp | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ends_at", b"ends_at", "starts_at", b"starts_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ends_at", b"ends_at", "page_size", b"page_size", "page_token", b"page_token", "queue", b"queue", "starts_at", b"starts_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListVolumeAdjustmentsRequest: _TypeAlias = ListVolumeAdjustmentsRequest  # noqa: Y015
+
+@_typing.final
+class ListVolumeAdjustmentsResponse(_message.Message):
+    """Adjustments in order of their intervals."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADJUSTMENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Ask again with it; empty: no more."""
+    @_builtins.property
+    def adjustments(self) -> _containers.RepeatedCompositeFieldContainer[_volume_pb2.VolumeAdjustment]:
+        """The adjustments."""
+
+    def __init__(
+        self,
+        *,
+        adjustments: _abc.Iterable[_volume_pb2.VolumeAdjustment] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListVolumeAdjustmentsResponse: _TypeAlias = ListVolumeAdjustmentsResponse  # noqa: Y015
 
 @_typing.final
 class ListFeedProgressRequest(_message.Message):

@@ -45,6 +45,16 @@ class ForecasterServiceStub:
                 request_serializer=muster_dot_v1_dot_forecaster__service__pb2.ListVolumeCellsRequest.SerializeToString,
                 response_deserializer=muster_dot_v1_dot_forecaster__service__pb2.ListVolumeCellsResponse.FromString,
                 _registered_method=True)
+        self.LockPeriod = channel.unary_unary(
+                '/muster.v1.ForecasterService/LockPeriod',
+                request_serializer=muster_dot_v1_dot_forecaster__service__pb2.LockPeriodRequest.SerializeToString,
+                response_deserializer=muster_dot_v1_dot_forecaster__service__pb2.LockPeriodResponse.FromString,
+                _registered_method=True)
+        self.ListVolumeAdjustments = channel.unary_unary(
+                '/muster.v1.ForecasterService/ListVolumeAdjustments',
+                request_serializer=muster_dot_v1_dot_forecaster__service__pb2.ListVolumeAdjustmentsRequest.SerializeToString,
+                response_deserializer=muster_dot_v1_dot_forecaster__service__pb2.ListVolumeAdjustmentsResponse.FromString,
+                _registered_method=True)
         self.ListFeedProgress = channel.unary_unary(
                 '/muster.v1.ForecasterService/ListFeedProgress',
                 request_serializer=muster_dot_v1_dot_forecaster__service__pb2.ListFeedProgressRequest.SerializeToString,
@@ -76,6 +86,22 @@ class ForecasterServiceServicer:
 
     def ListVolumeCells(self, request, context):
         """Read what is known of a queue's intervals.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LockPeriod(self, request, context):
+        """Lock a client's volume before an instant, when the period has been billed: reports and contacts of it are refused
+        (PERIOD_LOCKED), a correction is an adjustment. A lock never moves back.
+        Errors: INVALID_ARGUMENT (INVALID_LOCK), NOT_FOUND (NO_SUCH_CLIENT).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListVolumeAdjustments(self, request, context):
+        """Read the corrections of a queue's locked intervals.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -114,6 +140,16 @@ def add_ForecasterServiceServicer_to_server(servicer, server):
                     servicer.ListVolumeCells,
                     request_deserializer=muster_dot_v1_dot_forecaster__service__pb2.ListVolumeCellsRequest.FromString,
                     response_serializer=muster_dot_v1_dot_forecaster__service__pb2.ListVolumeCellsResponse.SerializeToString,
+            ),
+            'LockPeriod': grpc.unary_unary_rpc_method_handler(
+                    servicer.LockPeriod,
+                    request_deserializer=muster_dot_v1_dot_forecaster__service__pb2.LockPeriodRequest.FromString,
+                    response_serializer=muster_dot_v1_dot_forecaster__service__pb2.LockPeriodResponse.SerializeToString,
+            ),
+            'ListVolumeAdjustments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListVolumeAdjustments,
+                    request_deserializer=muster_dot_v1_dot_forecaster__service__pb2.ListVolumeAdjustmentsRequest.FromString,
+                    response_serializer=muster_dot_v1_dot_forecaster__service__pb2.ListVolumeAdjustmentsResponse.SerializeToString,
             ),
             'ListFeedProgress': grpc.unary_unary_rpc_method_handler(
                     servicer.ListFeedProgress,
@@ -186,6 +222,60 @@ class ForecasterService:
             '/muster.v1.ForecasterService/ListVolumeCells',
             muster_dot_v1_dot_forecaster__service__pb2.ListVolumeCellsRequest.SerializeToString,
             muster_dot_v1_dot_forecaster__service__pb2.ListVolumeCellsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LockPeriod(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.v1.ForecasterService/LockPeriod',
+            muster_dot_v1_dot_forecaster__service__pb2.LockPeriodRequest.SerializeToString,
+            muster_dot_v1_dot_forecaster__service__pb2.LockPeriodResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListVolumeAdjustments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.v1.ForecasterService/ListVolumeAdjustments',
+            muster_dot_v1_dot_forecaster__service__pb2.ListVolumeAdjustmentsRequest.SerializeToString,
+            muster_dot_v1_dot_forecaster__service__pb2.ListVolumeAdjustmentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,13 @@ class ForecasterServiceStub:
     """
     ListVolumeCells: _grpc.UnaryUnaryMultiCallable[_forecaster_service_pb2.ListVolumeCellsRequest, _forecaster_service_pb2.ListVolumeCellsResponse]
     """Read what is known of a queue's intervals."""
+    LockPeriod: _grpc.UnaryUnaryMultiCallable[_forecaster_service_pb2.LockPeriodRequest, _forecaster_service_pb2.LockPeriodResponse]
+    """Lock a client's volume before an instant, when the period has been billed: reports and contacts of it are refused
+    (PERIOD_LOCKED), a correction is an adjustment. A lock never moves back.
+    Errors: INVALID_ARGUMENT (INVALID_LOCK), NOT_FOUND (NO_SUCH_CLIENT).
+    """
+    ListVolumeAdjustments: _grpc.UnaryUnaryMultiCallable[_forecaster_service_pb2.ListVolumeAdjustmentsRequest, _forecaster_service_pb2.ListVolumeAdjustmentsResponse]
+    """Read the corrections of a queue's locked intervals."""
     ListFeedProgress: _grpc.UnaryUnaryMultiCallable[_forecaster_service_pb2.ListFeedProgressRequest, _forecaster_service_pb2.ListFeedProgressResponse]
     """Read up to when each feed has told everything."""
     ListForecastDays: _grpc.UnaryUnaryMultiCallable[_forecaster_service_pb2.ListForecastDaysRequest, _forecaster_service_pb2.ListForecastDaysResponse]
@@ -57,6 +64,13 @@ class ForecasterServiceAsyncStub(ForecasterServiceStub):
     """
     ListVolumeCells: _aio.UnaryUnaryMultiCallable[_forecaster_service_pb2.ListVolumeCellsRequest, _forecaster_service_pb2.ListVolumeCellsResponse]  # type: ignore[assignment]
     """Read what is known of a queue's intervals."""
+    LockPeriod: _aio.UnaryUnaryMultiCallable[_forecaster_service_pb2.LockPeriodRequest, _forecaster_service_pb2.LockPeriodResponse]  # type: ignore[assignment]
+    """Lock a client's volume before an instant, when the period has been billed: reports and contacts of it are refused
+    (PERIOD_LOCKED), a correction is an adjustment. A lock never moves back.
+    Errors: INVALID_ARGUMENT (INVALID_LOCK), NOT_FOUND (NO_SUCH_CLIENT).
+    """
+    ListVolumeAdjustments: _aio.UnaryUnaryMultiCallable[_forecaster_service_pb2.ListVolumeAdjustmentsRequest, _forecaster_service_pb2.ListVolumeAdjustmentsResponse]  # type: ignore[assignment]
+    """Read the corrections of a queue's locked intervals."""
     ListFeedProgress: _aio.UnaryUnaryMultiCallable[_forecaster_service_pb2.ListFeedProgressRequest, _forecaster_service_pb2.ListFeedProgressResponse]  # type: ignore[assignment]
     """Read up to when each feed has told everything."""
     ListForecastDays: _aio.UnaryUnaryMultiCallable[_forecaster_service_pb2.ListForecastDaysRequest, _forecaster_service_pb2.ListForecastDaysResponse]  # type: ignore[assignment]
@@ -84,6 +98,25 @@ class ForecasterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_forecaster_service_pb2.ListVolumeCellsResponse, _abc.Awaitable[_forecaster_service_pb2.ListVolumeCellsResponse]]:
         """Read what is known of a queue's intervals."""
+
+    @_abc_1.abstractmethod
+    def LockPeriod(
+        self,
+        request: _forecaster_service_pb2.LockPeriodRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_forecaster_service_pb2.LockPeriodResponse, _abc.Awaitable[_forecaster_service_pb2.LockPeriodResponse]]:
+        """Lock a client's volume before an instant, when the period has been billed: reports and contacts of it are refused
+        (PERIOD_LOCKED), a correction is an adjustment. A lock never moves back.
+        Errors: INVALID_ARGUMENT (INVALID_LOCK), NOT_FOUND (NO_SUCH_CLIENT).
+        """
+
+    @_abc_1.abstractmethod
+    def ListVolumeAdjustments(
+        self,
+        request: _forecaster_service_pb2.ListVolumeAdjustmentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_forecaster_service_pb2.ListVolumeAdjustmentsResponse, _abc.Awaitable[_forecaster_service_pb2.ListVolumeAdjustmentsResponse]]:
+        """Read the corrections of a queue's locked intervals."""
 
     @_abc_1.abstractmethod
     def ListFeedProgress(

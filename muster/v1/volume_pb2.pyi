@@ -507,6 +507,81 @@ class IntervalReportColumns(_message.Message):
 Global___IntervalReportColumns: _TypeAlias = IntervalReportColumns  # noqa: Y015
 
 @_typing.final
+class VolumeAdjustment(_message.Message):
+    """A correction of an interval of a locked period: what to add to its counts. It is listed, and changes no cell."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADJUSTMENT_ID_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    STARTS_AT_FIELD_NUMBER: _builtins.int
+    INTERVAL_SECONDS_FIELD_NUMBER: _builtins.int
+    OFFERED_COUNT_FIELD_NUMBER: _builtins.int
+    ANSWERED_COUNT_FIELD_NUMBER: _builtins.int
+    ABANDONED_COUNT_FIELD_NUMBER: _builtins.int
+    HANDLE_MILLISECONDS_SUM_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ADJUSTED_BY_FIELD_NUMBER: _builtins.int
+    adjustment_id: _builtins.str
+    """Identifies the adjustment within the queue."""
+    revision: _builtins.int
+    """Grows with each message about the adjustment, 0 or more; the highest stands."""
+    interval_seconds: _builtins.int
+    """Its length, seconds."""
+    offered_count: _builtins.int
+    """To add to the offered; may be negative."""
+    answered_count: _builtins.int
+    """To add to the answered; may be negative."""
+    abandoned_count: _builtins.int
+    """To add to the abandoned; may be negative."""
+    handle_milliseconds_sum: _builtins.int
+    """To add to the sum of handle time, milliseconds; may be negative."""
+    reason: _builtins.str
+    """Why."""
+    adjusted_by: _builtins.str
+    """Who agreed."""
+    @_builtins.property
+    def starts_at(self) -> _timestamp_pb2.Timestamp:
+        """Start of the interval."""
+
+    def __init__(
+        self,
+        *,
+        adjustment_id: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        starts_at: _timestamp_pb2.Timestamp | None = ...,
+        interval_seconds: _builtins.int = ...,
+        offered_count: _builtins.int | None = ...,
+        answered_count: _builtins.int | None = ...,
+        abandoned_count: _builtins.int | None = ...,
+        handle_milliseconds_sum: _builtins.int | None = ...,
+        reason: _builtins.str = ...,
+        adjusted_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_abandoned_count", b"_abandoned_count", "_answered_count", b"_answered_count", "_handle_milliseconds_sum", b"_handle_milliseconds_sum", "_offered_count", b"_offered_count", "abandoned_count", b"abandoned_count", "answered_count", b"answered_count", "handle_milliseconds_sum", b"handle_milliseconds_sum", "offered_count", b"offered_count", "starts_at", b"starts_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_abandoned_count", b"_abandoned_count", "_answered_count", b"_answered_count", "_handle_milliseconds_sum", b"_handle_milliseconds_sum", "_offered_count", b"_offered_count", "abandoned_count", b"abandoned_count", "adjusted_by", b"adjusted_by", "adjustment_id", b"adjustment_id", "answered_count", b"answered_count", "handle_milliseconds_sum", b"handle_milliseconds_sum", "interval_seconds", b"interval_seconds", "offered_count", b"offered_count", "reason", b"reason", "revision", b"revision", "starts_at", b"starts_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__abandoned_count: _TypeAlias = _typing.Literal["abandoned_count"]  # noqa: Y015
+    _WhichOneofArgType__abandoned_count: _TypeAlias = _typing.Literal["_abandoned_count", b"_abandoned_count"]  # noqa: Y015
+    _WhichOneofReturnType__answered_count: _TypeAlias = _typing.Literal["answered_count"]  # noqa: Y015
+    _WhichOneofArgType__answered_count: _TypeAlias = _typing.Literal["_answered_count", b"_answered_count"]  # noqa: Y015
+    _WhichOneofReturnType__handle_milliseconds_sum: _TypeAlias = _typing.Literal["handle_milliseconds_sum"]  # noqa: Y015
+    _WhichOneofArgType__handle_milliseconds_sum: _TypeAlias = _typing.Literal["_handle_milliseconds_sum", b"_handle_milliseconds_sum"]  # noqa: Y015
+    _WhichOneofReturnType__offered_count: _TypeAlias = _typing.Literal["offered_count"]  # noqa: Y015
+    _WhichOneofArgType__offered_count: _TypeAlias = _typing.Literal["_offered_count", b"_offered_count"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__abandoned_count) -> _WhichOneofReturnType__abandoned_count | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__answered_count) -> _WhichOneofReturnType__answered_count | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__handle_milliseconds_sum) -> _WhichOneofReturnType__handle_milliseconds_sum | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__offered_count) -> _WhichOneofReturnType__offered_count | None: ...
+
+Global___VolumeAdjustment: _TypeAlias = VolumeAdjustment  # noqa: Y015
+
+@_typing.final
 class VolumeObserved(_message.Message):
     """On muster.volume.observed.v1, keyed client/queue."""
 
@@ -518,6 +593,7 @@ class VolumeObserved(_message.Message):
     CONTACTS_FIELD_NUMBER: _builtins.int
     REPORTS_FIELD_NUMBER: _builtins.int
     REPORT_COLUMNS_FIELD_NUMBER: _builtins.int
+    ADJUSTMENTS_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """The queue, client/queue."""
     feed: _builtins.str
@@ -536,6 +612,10 @@ class VolumeObserved(_message.Message):
     def report_columns(self) -> Global___IntervalReportColumns:
         """Reports as columns."""
 
+    @_builtins.property
+    def adjustments(self) -> _containers.RepeatedCompositeFieldContainer[Global___VolumeAdjustment]:
+        """Corrections of intervals of a period that is locked."""
+
     def __init__(
         self,
         *,
@@ -545,10 +625,11 @@ class VolumeObserved(_message.Message):
         contacts: _abc.Iterable[Global___Contact] | None = ...,
         reports: _abc.Iterable[Global___IntervalReport] | None = ...,
         report_columns: Global___IntervalReportColumns | None = ...,
+        adjustments: _abc.Iterable[Global___VolumeAdjustment] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["report_columns", b"report_columns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "contacts", b"contacts", "feed", b"feed", "queue", b"queue", "report_columns", b"report_columns", "reports", b"reports"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "basis", b"basis", "contacts", b"contacts", "feed", b"feed", "queue", b"queue", "report_columns", b"report_columns", "reports", b"reports"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -582,6 +663,14 @@ class VolumeCell(_message.Message):
     INTERPOLATED_FIELD_NUMBER: _builtins.int
     OTHER_BASIS_OFFERED_COUNT_FIELD_NUMBER: _builtins.int
     SHORT_ABANDONED_COUNT_FIELD_NUMBER: _builtins.int
+    TALK_MILLISECONDS_SUM_FIELD_NUMBER: _builtins.int
+    HOLD_MILLISECONDS_SUM_FIELD_NUMBER: _builtins.int
+    AFTER_CALL_MILLISECONDS_SUM_FIELD_NUMBER: _builtins.int
+    HANDLE_SQUARES_SUM_FIELD_NUMBER: _builtins.int
+    ANSWERED_WAIT_SQUARES_SUM_FIELD_NUMBER: _builtins.int
+    ATTRIBUTION_FIELD_NUMBER: _builtins.int
+    CENSORED_FIELD_NUMBER: _builtins.int
+    KNOWN_AT_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """The queue, client/queue."""
     interval_seconds: _builtins.int
@@ -616,6 +705,20 @@ class VolumeCell(_message.Message):
     """Offered by the basis that lost, where both told; the variance is the difference."""
     short_abandoned_count: _builtins.int
     """Short abandons, where observed."""
+    talk_milliseconds_sum: _builtins.int
+    """Talk of the handled, milliseconds; absent: not observed apart."""
+    hold_milliseconds_sum: _builtins.int
+    """Hold of the handled, milliseconds; absent: not observed apart."""
+    after_call_milliseconds_sum: _builtins.int
+    """After-call work of the handled, milliseconds; absent: not observed apart."""
+    handle_squares_sum: _builtins.int
+    """Sum of squares of handle times, each in tenths of a second; absent: not observed."""
+    answered_wait_squares_sum: _builtins.int
+    """Sum of squares of the answered contacts' waits, each in tenths of a second; absent: not observed."""
+    attribution: Global___Attribution.ValueType
+    """To which interval its reports count a contact, where that is not its arrival."""
+    censored: _builtins.bool
+    """Whether a feed that only reports at the end has yet to tell the rest: low, and not final."""
     @_builtins.property
     def starts_at(self) -> _timestamp_pb2.Timestamp:
         """Start of the interval."""
@@ -635,6 +738,12 @@ class VolumeCell(_message.Message):
     @_builtins.property
     def complete_through(self) -> _timestamp_pb2.Timestamp:
         """Up to when the feeds had told everything."""
+
+    @_builtins.property
+    def known_at(self) -> _timestamp_pb2.Timestamp:
+        """With `as_known_at`: since when this was known. After three days only marks are kept: the close, an hour and a day after
+        it, and each later restatement.
+        """
 
     def __init__(
         self,
@@ -661,23 +770,39 @@ class VolumeCell(_message.Message):
         interpolated: _builtins.bool = ...,
         other_basis_offered_count: _builtins.int | None = ...,
         short_abandoned_count: _builtins.int | None = ...,
+        talk_milliseconds_sum: _builtins.int | None = ...,
+        hold_milliseconds_sum: _builtins.int | None = ...,
+        after_call_milliseconds_sum: _builtins.int | None = ...,
+        handle_squares_sum: _builtins.int | None = ...,
+        answered_wait_squares_sum: _builtins.int | None = ...,
+        attribution: Global___Attribution.ValueType = ...,
+        censored: _builtins.bool = ...,
+        known_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_abandoned_count", b"_abandoned_count", "_abandoned_wait_milliseconds_sum", b"_abandoned_wait_milliseconds_sum", "_answered_count", b"_answered_count", "_answered_wait_milliseconds_sum", b"_answered_wait_milliseconds_sum", "_handle_milliseconds_sum", b"_handle_milliseconds_sum", "_handled_count", b"_handled_count", "_offered_count", b"_offered_count", "_open_count", b"_open_count", "_other_basis_offered_count", b"_other_basis_offered_count", "_overflowed_out_count", b"_overflowed_out_count", "_short_abandoned_count", b"_short_abandoned_count", "abandoned_count", b"abandoned_count", "abandoned_wait_milliseconds_sum", b"abandoned_wait_milliseconds_sum", "answered_count", b"answered_count", "answered_wait_milliseconds_sum", b"answered_wait_milliseconds_sum", "complete_through", b"complete_through", "handle_milliseconds_sum", b"handle_milliseconds_sum", "handled_count", b"handled_count", "offered_count", b"offered_count", "open_count", b"open_count", "other_basis_offered_count", b"other_basis_offered_count", "overflowed_out_count", b"overflowed_out_count", "short_abandoned_count", b"short_abandoned_count", "starts_at", b"starts_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_abandoned_count", b"_abandoned_count", "_abandoned_wait_milliseconds_sum", b"_abandoned_wait_milliseconds_sum", "_after_call_milliseconds_sum", b"_after_call_milliseconds_sum", "_answered_count", b"_answered_count", "_answered_wait_milliseconds_sum", b"_answered_wait_milliseconds_sum", "_answered_wait_squares_sum", b"_answered_wait_squares_sum", "_handle_milliseconds_sum", b"_handle_milliseconds_sum", "_handle_squares_sum", b"_handle_squares_sum", "_handled_count", b"_handled_count", "_hold_milliseconds_sum", b"_hold_milliseconds_sum", "_offered_count", b"_offered_count", "_open_count", b"_open_count", "_other_basis_offered_count", b"_other_basis_offered_count", "_overflowed_out_count", b"_overflowed_out_count", "_short_abandoned_count", b"_short_abandoned_count", "_talk_milliseconds_sum", b"_talk_milliseconds_sum", "abandoned_count", b"abandoned_count", "abandoned_wait_milliseconds_sum", b"abandoned_wait_milliseconds_sum", "after_call_milliseconds_sum", b"after_call_milliseconds_sum", "answered_count", b"answered_count", "answered_wait_milliseconds_sum", b"answered_wait_milliseconds_sum", "answered_wait_squares_sum", b"answered_wait_squares_sum", "complete_through", b"complete_through", "handle_milliseconds_sum", b"handle_milliseconds_sum", "handle_squares_sum", b"handle_squares_sum", "handled_count", b"handled_count", "hold_milliseconds_sum", b"hold_milliseconds_sum", "known_at", b"known_at", "offered_count", b"offered_count", "open_count", b"open_count", "other_basis_offered_count", b"other_basis_offered_count", "overflowed_out_count", b"overflowed_out_count", "short_abandoned_count", b"short_abandoned_count", "starts_at", b"starts_at", "talk_milliseconds_sum", b"talk_milliseconds_sum"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_abandoned_count", b"_abandoned_count", "_abandoned_wait_milliseconds_sum", b"_abandoned_wait_milliseconds_sum", "_answered_count", b"_answered_count", "_answered_wait_milliseconds_sum", b"_answered_wait_milliseconds_sum", "_handle_milliseconds_sum", b"_handle_milliseconds_sum", "_handled_count", b"_handled_count", "_offered_count", b"_offered_count", "_open_count", b"_open_count", "_other_basis_offered_count", b"_other_basis_offered_count", "_overflowed_out_count", b"_overflowed_out_count", "_short_abandoned_count", b"_short_abandoned_count", "abandoned_count", b"abandoned_count", "abandoned_wait_milliseconds_sum", b"abandoned_wait_milliseconds_sum", "abandoned_waits", b"abandoned_waits", "answered_count", b"answered_count", "answered_wait_milliseconds_sum", b"answered_wait_milliseconds_sum", "answered_waits", b"answered_waits", "basis", b"basis", "closed", b"closed", "complete_through", b"complete_through", "handle_milliseconds_sum", b"handle_milliseconds_sum", "handled_count", b"handled_count", "interpolated", b"interpolated", "interval_seconds", b"interval_seconds", "offered_count", b"offered_count", "open_count", b"open_count", "other_basis_offered_count", b"other_basis_offered_count", "overflowed_out_count", b"overflowed_out_count", "queue", b"queue", "revision", b"revision", "short_abandoned_count", b"short_abandoned_count", "starts_at", b"starts_at", "wait_edges_milliseconds", b"wait_edges_milliseconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_abandoned_count", b"_abandoned_count", "_abandoned_wait_milliseconds_sum", b"_abandoned_wait_milliseconds_sum", "_after_call_milliseconds_sum", b"_after_call_milliseconds_sum", "_answered_count", b"_answered_count", "_answered_wait_milliseconds_sum", b"_answered_wait_milliseconds_sum", "_answered_wait_squares_sum", b"_answered_wait_squares_sum", "_handle_milliseconds_sum", b"_handle_milliseconds_sum", "_handle_squares_sum", b"_handle_squares_sum", "_handled_count", b"_handled_count", "_hold_milliseconds_sum", b"_hold_milliseconds_sum", "_offered_count", b"_offered_count", "_open_count", b"_open_count", "_other_basis_offered_count", b"_other_basis_offered_count", "_overflowed_out_count", b"_overflowed_out_count", "_short_abandoned_count", b"_short_abandoned_count", "_talk_milliseconds_sum", b"_talk_milliseconds_sum", "abandoned_count", b"abandoned_count", "abandoned_wait_milliseconds_sum", b"abandoned_wait_milliseconds_sum", "abandoned_waits", b"abandoned_waits", "after_call_milliseconds_sum", b"after_call_milliseconds_sum", "answered_count", b"answered_count", "answered_wait_milliseconds_sum", b"answered_wait_milliseconds_sum", "answered_wait_squares_sum", b"answered_wait_squares_sum", "answered_waits", b"answered_waits", "attribution", b"attribution", "basis", b"basis", "censored", b"censored", "closed", b"closed", "complete_through", b"complete_through", "handle_milliseconds_sum", b"handle_milliseconds_sum", "handle_squares_sum", b"handle_squares_sum", "handled_count", b"handled_count", "hold_milliseconds_sum", b"hold_milliseconds_sum", "interpolated", b"interpolated", "interval_seconds", b"interval_seconds", "known_at", b"known_at", "offered_count", b"offered_count", "open_count", b"open_count", "other_basis_offered_count", b"other_basis_offered_count", "overflowed_out_count", b"overflowed_out_count", "queue", b"queue", "revision", b"revision", "short_abandoned_count", b"short_abandoned_count", "starts_at", b"starts_at", "talk_milliseconds_sum", b"talk_milliseconds_sum", "wait_edges_milliseconds", b"wait_edges_milliseconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__abandoned_count: _TypeAlias = _typing.Literal["abandoned_count"]  # noqa: Y015
     _WhichOneofArgType__abandoned_count: _TypeAlias = _typing.Literal["_abandoned_count", b"_abandoned_count"]  # noqa: Y015
     _WhichOneofReturnType__abandoned_wait_milliseconds_sum: _TypeAlias = _typing.Literal["abandoned_wait_milliseconds_sum"]  # noqa: Y015
     _WhichOneofArgType__abandoned_wait_milliseconds_sum: _TypeAlias = _typing.Literal["_abandoned_wait_milliseconds_sum", b"_abandoned_wait_milliseconds_sum"]  # noqa: Y015
+    _WhichOneofReturnType__after_call_milliseconds_sum: _TypeAlias = _typing.Literal["after_call_milliseconds_sum"]  # noqa: Y015
+    _WhichOneofArgType__after_call_milliseconds_sum: _TypeAlias = _typing.Literal["_after_call_milliseconds_sum", b"_after_call_milliseconds_sum"]  # noqa: Y015
     _WhichOneofReturnType__answered_count: _TypeAlias = _typing.Literal["answered_count"]  # noqa: Y015
     _WhichOneofArgType__answered_count: _TypeAlias = _typing.Literal["_answered_count", b"_answered_count"]  # noqa: Y015
     _WhichOneofReturnType__answered_wait_milliseconds_sum: _TypeAlias = _typing.Literal["answered_wait_milliseconds_sum"]  # noqa: Y015
     _WhichOneofArgType__answered_wait_milliseconds_sum: _TypeAlias = _typing.Literal["_answered_wait_milliseconds_sum", b"_answered_wait_milliseconds_sum"]  # noqa: Y015
+    _WhichOneofReturnType__answered_wait_squares_sum: _TypeAlias = _typing.Literal["answered_wait_squares_sum"]  # noqa: Y015
+    _WhichOneofArgType__answered_wait_squares_sum: _TypeAlias = _typing.Literal["_answered_wait_squares_sum", b"_answered_wait_squares_sum"]  # noqa: Y015
     _WhichOneofReturnType__handle_milliseconds_sum: _TypeAlias = _typing.Literal["handle_milliseconds_sum"]  # noqa: Y015
     _WhichOneofArgType__handle_milliseconds_sum: _TypeAlias = _typing.Literal["_handle_milliseconds_sum", b"_handle_milliseconds_sum"]  # noqa: Y015
+    _WhichOneofReturnType__handle_squares_sum: _TypeAlias = _typing.Literal["handle_squares_sum"]  # noqa: Y015
+    _WhichOneofArgType__handle_squares_sum: _TypeAlias = _typing.Literal["_handle_squares_sum", b"_handle_squares_sum"]  # noqa: Y015
     _WhichOneofReturnType__handled_count: _TypeAlias = _typing.Literal["handled_count"]  # noqa: Y015
     _WhichOneofArgType__handled_count: _TypeAlias = _typing.Literal["_handled_count", b"_handled_count"]  # noqa: Y015
+    _WhichOneofReturnType__hold_milliseconds_sum: _TypeAlias = _typing.Literal["hold_milliseconds_sum"]  # noqa: Y015
+    _WhichOneofArgType__hold_milliseconds_sum: _TypeAlias = _typing.Literal["_hold_milliseconds_sum", b"_hold_milliseconds_sum"]  # noqa: Y015
     _WhichOneofReturnType__offered_count: _TypeAlias = _typing.Literal["offered_count"]  # noqa: Y015
     _WhichOneofArgType__offered_count: _TypeAlias = _typing.Literal["_offered_count", b"_offered_count"]  # noqa: Y015
     _WhichOneofReturnType__open_count: _TypeAlias = _typing.Literal["open_count"]  # noqa: Y015
@@ -688,18 +813,28 @@ class VolumeCell(_message.Message):
     _WhichOneofArgType__overflowed_out_count: _TypeAlias = _typing.Literal["_overflowed_out_count", b"_overflowed_out_count"]  # noqa: Y015
     _WhichOneofReturnType__short_abandoned_count: _TypeAlias = _typing.Literal["short_abandoned_count"]  # noqa: Y015
     _WhichOneofArgType__short_abandoned_count: _TypeAlias = _typing.Literal["_short_abandoned_count", b"_short_abandoned_count"]  # noqa: Y015
+    _WhichOneofReturnType__talk_milliseconds_sum: _TypeAlias = _typing.Literal["talk_milliseconds_sum"]  # noqa: Y015
+    _WhichOneofArgType__talk_milliseconds_sum: _TypeAlias = _typing.Literal["_talk_milliseconds_sum", b"_talk_milliseconds_sum"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__abandoned_count) -> _WhichOneofReturnType__abandoned_count | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__abandoned_wait_milliseconds_sum) -> _WhichOneofReturnType__abandoned_wait_milliseconds_sum | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__after_call_milliseconds_sum) -> _WhichOneofReturnType__after_call_milliseconds_sum | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__answered_count) -> _WhichOneofReturnType__answered_count | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__answered_wait_milliseconds_sum) -> _WhichOneofReturnType__answered_wait_milliseconds_sum | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__answered_wait_squares_sum) -> _WhichOneofReturnType__answered_wait_squares_sum | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__handle_milliseconds_sum) -> _WhichOneofReturnType__handle_milliseconds_sum | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__handle_squares_sum) -> _WhichOneofReturnType__handle_squares_sum | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__handled_count) -> _WhichOneofReturnType__handled_count | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__hold_milliseconds_sum) -> _WhichOneofReturnType__hold_milliseconds_sum | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__offered_count) -> _WhichOneofReturnType__offered_count | None: ...
     @_typing.overload
@@ -710,6 +845,8 @@ class VolumeCell(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__overflowed_out_count) -> _WhichOneofReturnType__overflowed_out_count | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__short_abandoned_count) -> _WhichOneofReturnType__short_abandoned_count | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__talk_milliseconds_sum) -> _WhichOneofReturnType__talk_milliseconds_sum | None: ...
 
 Global___VolumeCell: _TypeAlias = VolumeCell  # noqa: Y015
 

@@ -3,16 +3,17 @@
 Refusal
 ├── EMPTY, NOT_JSON, NOT_PROTOBUF    the bytes say nothing
 ├── NO_QUEUE, NO_CONTENT             a message about no queue, or with no facts
-├── INVALID_CONTACT, INVALID_REPORT  a field has no value or an impossible one
+├── INVALID_CONTACT, INVALID_REPORT,
+│   INVALID_ADJUSTMENT               a field has no value or an impossible one
 ├── MISALIGNED_INTERVAL              a report does not divide or make up the queue's intervals
 ├── VOLUME_TOO_LATE                  a contact older than the lateness horizon
+├── PERIOD_LOCKED                    a fact of a period that is locked; a correction is an adjustment
 ├── QUEUE_LIMIT                      1,000 facts of undeclared queues are parked already
 └── INVALID_PROGRESS                 progress without client, feed or instant
 """
 
 from muster.kit.errors import Refusal
 
-LATENESS_HORIZON_SECONDS = 72 * 3600
 PARKED_LIMIT = 1000
 
 

@@ -9,14 +9,19 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from muster.book.types import Queue
+from muster.book.view import BookDay
 from muster.domain.calendar import DAY, local_date
 from muster.kit.errors import NotFound, NotReady, Refusal
 from muster.kit.rpc import next_token, page
 from muster.kit.service import Parts
+from muster.v1 import book_pb2
 from muster.v1 import forecaster_service_pb2 as pb
 from muster.v1 import forecaster_service_pb2_grpc as stubs
 from services.forecaster import wire
-from services.forecaster.domain.volume import FIXED_EDGES, Cell, empty_tally, merge_range
+from services.forecaster.domain.facts import Adjustment
+from services.forecaster.domain.tally import FIXED_EDGES, empty_tally
+from services.forecaster.domain.volume import MINUTE, Cell, merge_range
 from services.forecaster.store import forecasts, volume
 from services.forecaster.work import Work
 
@@ -60,31 +65,87 @@ class ForecasterRpc(stubs.ForecasterServiceServicer):
         limit, offset = page(request.page_size, request.page_token, 500, 5000)
         end = request.ends_at.seconds if request.HasField("ends_at") else self._parts.clock.now()
         begin = request.starts_at.seconds if request.HasField("starts_at") else end - DAY
-        return await self._parts.database.read(lambda c: self._cells(c, request.queue, begin, end, limit, offset))
-
-    def _cells(
-        self, connection: sa.Connection, name: str, begin: int, end: int, limit: int, offset: int
-    ) -> pb.ListVolumeCellsResponse:
-        queue = self._work.streams.book_today(connection).queues.get(name)
-        if queue is None:
-            raise NotFound("NO_SUCH_QUEUE", f"no queue {name!r} in the book; declare it with muster apply")
-        seconds = queue.interval_seconds
-        begin -= begin % seconds
         if end - begin > LONGEST_SPAN:
             raise Refusal("INVALID_SPAN", f"{(end - begin) // DAY} days; allowed: {LONGEST_SPAN // DAY}; ask in parts")
-        reports = volume.reports_between(connection, name, begin, end)
-        through = volume.closed_through(connection, name)
+        return await self._parts.database.read(lambda c: self._cells(c, request, begin, end, limit, offset))
+
+    def _queue(self, connection: sa.Connection, name: str) -> tuple[BookDay, Queue]:
+        book = self._work.streams.book_today(connection)
+        queue = book.queues.get(name)
+        if queue is None:
+            raise NotFound("NO_SUCH_QUEUE", f"no queue {name!r} in the book; declare it with muster apply")
+        return book, queue
+
+    def _cells(
+        self, connection: sa.Connection, request: pb.ListVolumeCellsRequest, begin: int, end: int, limit: int, offset: int
+    ) -> pb.ListVolumeCellsResponse:
+        book, queue = self._queue(connection, request.queue)
+        seconds, through = queue.interval_seconds, volume.closed_through(connection, queue.name)
+        begin -= begin % seconds
+        only = request.basis or None
+        known: dict[int, int] = {}
+        if request.HasField("as_known_at"):
+            then = request.as_known_at.seconds
+            reports = []
+            for span in volume.spans_between(connection, queue.name, begin, end):
+                found = span.known_by(then // MINUTE)
+                if found is not None:
+                    reports.append(found[0])
+                    start = span.starts_at - span.starts_at % seconds
+                    for s in range(start, max(span.starts_at + span.seconds, start + 1), seconds):
+                        known[s] = max(known.get(s, 0), found[1])
+        else:
+            reports = volume.reports_between(connection, queue.name, begin, end)
+        if only is not None:
+            reports = [r for r in reports if r.official == (only == book_pb2.BASIS_OFFICIAL)]
         cells = merge_range(reports, range(begin, end, seconds), seconds)
-        closed = volume.closed_cells(connection, name, range(begin, end, seconds))
-        for start in closed:
-            cells.setdefault(start, Cell(start, False, empty_tally(FIXED_EDGES), False, None))
+        closed = volume.closed_cells(connection, queue.name, range(begin, end, seconds))
+        if not known and only is None and not request.HasField("as_known_at"):
+            for start in closed:
+                cells.setdefault(start, Cell(start, False, empty_tally(FIXED_EDGES), False, None))
         starts = sorted(cells)[offset : offset + limit + 1]
+        at_the_end = self._work.reports_at_the_end(connection, book, queue)
         answer = pb.ListVolumeCellsResponse(next_page_token=next_token(limit, offset, starts))
         for start in starts[:limit]:
             is_closed = start + seconds <= through
-            revision = closed.get(start, (0, None))[0]
-            answer.cells.append(wire.cell_message(name, seconds, cells[start], revision, is_closed, through))
+            revision = closed[start].revision if start in closed else 0
+            censored = at_the_end and not is_closed
+            message = wire.cell_message(queue.name, seconds, cells[start], revision, is_closed, through, censored)
+            if start in known:
+                message.known_at.seconds = known[start] * MINUTE
+            answer.cells.append(message)
         return answer
+
+    async def LockPeriod(self, request: pb.LockPeriodRequest, context: Any) -> pb.LockPeriodResponse:
+        through, now = request.through.seconds, self._parts.clock.now()
+        if not 0 < through <= now or through % 900:
+            raise Refusal("INVALID_LOCK", f"through is {through}; allowed: a quarter of an hour's start, not after now ({now})")
+
+        def work(connection: sa.Connection) -> int:
+            if request.client not in self._work.streams.book_today(connection).clients:
+                raise NotFound("NO_SUCH_CLIENT", f"no client {request.client!r} in the book; declare it with muster apply")
+            before = volume.locked_through(connection, request.client)
+            if through < before:
+                raise Refusal("INVALID_LOCK", f"{request.client} is locked before {before} already; a lock never moves back")
+            volume.lock_period(connection, request.client, through, now, request.locked_by)
+            return through
+
+        return pb.LockPeriodResponse(through=Timestamp(seconds=await self._parts.database.run(work)))
+
+    async def ListVolumeAdjustments(
+        self, request: pb.ListVolumeAdjustmentsRequest, context: Any
+    ) -> pb.ListVolumeAdjustmentsResponse:
+        limit, offset = page(request.page_size, request.page_token, 500, 5000)
+        begin = request.starts_at.seconds
+        end = request.ends_at.seconds if request.HasField("ends_at") else self._parts.clock.now()
+
+        def work(connection: sa.Connection) -> list[Adjustment]:
+            self._queue(connection, request.queue)
+            return volume.adjustments_between(connection, request.queue, begin, end)
+
+        rows = (await self._parts.database.read(work))[offset : offset + limit + 1]
+        messages = [wire.adjustment_message(a) for a in rows[:limit]]
+        return pb.ListVolumeAdjustmentsResponse(adjustments=messages, next_page_token=next_token(limit, offset, rows))
 
     async def ListFeedProgress(self, request: pb.ListFeedProgressRequest, context: Any) -> pb.ListFeedProgressResponse:
         limit, offset = page(request.page_size, request.page_token, 500, 1000)

@@ -15,10 +15,19 @@ from muster.kit.due import DueWork
 from muster.kit.errors import Refusal
 from muster.kit.loop import Fact, Handled, Inlet
 from services.forecaster import wire
-from services.forecaster.domain.facts import Observed, Progress
-from services.forecaster.domain.volume import FIXED_EDGES
-from services.forecaster.errors import LATENESS_HORIZON_SECONDS, PARKED_LIMIT, refuse
-from services.forecaster.handlers.volume import SpanKey, VolumeSlice, is_aligned, on_observed, touched_starts
+from services.forecaster.domain.facts import ContactRow, Observed, Progress
+from services.forecaster.domain.tally import FIXED_EDGES
+from services.forecaster.domain.volume import MINUTE, minute_of
+from services.forecaster.errors import PARKED_LIMIT, refuse
+from services.forecaster.handlers.volume import (
+    LATENESS_HORIZON_SECONDS,
+    VolumeSlice,
+    is_aligned,
+    on_adjustment,
+    on_contacts,
+    on_report,
+    spans_of,
+)
 from services.forecaster.store import volume as store
 
 EVERY_QUEUE = "*"
@@ -33,6 +42,7 @@ class Streams:
     due: DueWork
     clock: Clock
     real_time: bool = True
+    hot: store.HotContacts = dataclasses.field(default_factory=store.HotContacts)
 
     def inlets(self) -> list[Inlet]:
         return [
@@ -84,61 +94,78 @@ class Streams:
     def _fold(
         self, connection: sa.Connection, queue: Queue, edges: tuple[int, ...], facts: list[Fact], handled: Handled
     ) -> None:
+        locked = store.locked_through(connection, queue.client)
         good = []
         for fact in facts:
-            refusal = self._refusal(queue, fact.message, fact.known_at)
+            refusal = self._refusal(queue, fact.message, fact.known_at, locked)
             if refusal is not None:
                 handled.refused.append((fact, refusal))
             if refusal is None or refusal.reason == "VOLUME_TOO_LATE":
                 good.append(fact)
+        if not good:
+            return
+        told = self._contacts_told(good, locked)
         state = VolumeSlice(queue.name, queue.interval_seconds, edges)
-        self._load(connection, state, [f.message for f in good])
+        store.load_contacts(connection, state, {s for rows in told.values() for s in spans_of(rows, state.seconds)}, self.hot)
+        store.load_reports(connection, state, {r.starts_at for f in good for r in f.message.reports})
+        store.load_adjustments(connection, state, {a.adjustment_id for f in good for a in f.message.adjustments})
+        for (feed, official, minute), rows in sorted(told.items(), key=lambda item: item[0][2]):
+            on_contacts(state, feed, official, rows, minute * MINUTE)
         for fact in good:
-            on_observed(state, fact.message, fact.known_at)
-        self._save(connection, state, good)
+            for report in fact.message.reports:
+                on_report(state, fact.message.feed, fact.message.official, report, fact.known_at)
+            for adjustment in fact.message.adjustments:
+                on_adjustment(state, adjustment)
+        store.save_contacts(connection, state, self.hot)
+        store.save_reports(connection, state)
+        store.save_adjustments(connection, state)
+        self._raise_progress(connection, queue.name, good)
+        self._plan_reclose(connection, state)
 
-    def _refusal(self, queue: Queue, observed: Observed, known_at: int) -> Refusal | None:
+    def _contacts_told(self, facts: list[Fact], locked: int) -> dict[tuple[str, bool, int], list[ContactRow]]:
+        """Return contacts by feed, basis and the minute in which they became known; those told too late left out."""
+        told: dict[tuple[str, bool, int], list[ContactRow]] = {}
+        for fact in facts:
+            observed: Observed = fact.message
+            if observed.contacts:
+                oldest = max(fact.known_at - LATENESS_HORIZON_SECONDS, locked)
+                key = (observed.feed, observed.official, minute_of(fact.known_at))
+                rows = told.get(key)
+                if rows is None:
+                    rows = told[key] = []
+                rows += [c for c in observed.contacts if c[0] >= oldest]
+        return {key: rows for key, rows in told.items() if rows}
+
+    def _refusal(self, queue: Queue, observed: Observed, known_at: int, locked: int) -> Refusal | None:
         for report in observed.reports:
             if not is_aligned(report, queue.interval_seconds):
                 why = f"a report of {report.seconds} s does not fit the queue's intervals of {queue.interval_seconds} s"
                 return refuse("MISALIGNED_INTERVAL", why)
-        old = [c for c in observed.contacts if c.arrived_at < known_at - LATENESS_HORIZON_SECONDS]
+            if report.starts_at < locked:
+                why = f"{queue.client} is locked before {locked}; send an adjustment with its reason instead"
+                return refuse("PERIOD_LOCKED", why)
+        oldest = known_at - LATENESS_HORIZON_SECONDS
+        old = sum(c[0] < oldest for c in observed.contacts)
         if old:
-            return refuse("VOLUME_TOO_LATE", f"{len(old)} contacts arrived more than 72 h before; send a report instead")
+            return refuse("VOLUME_TOO_LATE", f"{old} contacts arrived more than 72 h before; send a report instead")
+        if locked > oldest and any(c[0] < locked for c in observed.contacts):
+            return refuse("PERIOD_LOCKED", f"{queue.client} is locked before {locked}; send an adjustment instead")
         return None
 
-    def _load(self, connection: sa.Connection, state: VolumeSlice, observed: list[Observed]) -> None:
-        prints: dict[str, set[str]] = collections.defaultdict(set)
-        for o in observed:
-            prints[o.identity] |= {c.fingerprint for c in o.contacts}
-        starts = touched_starts(observed, state.seconds)
-        for feed, wanted in prints.items():
-            state.contacts[feed] = store.load_contacts(connection, state.queue, feed, wanted)
-            starts |= {c.arrived_at - c.arrived_at % state.seconds for c in state.contacts[feed].values()}
-        for r in store.load_reports(connection, state.queue, starts):
-            state.reports[r.starts_at, r.feed, r.official, r.from_report] = r
-
-    def _save(self, connection: sa.Connection, state: VolumeSlice, facts: list[Fact]) -> None:
-        told: dict[str, set[str]] = collections.defaultdict(set)
-        spoken: dict[str, store.Told] = collections.defaultdict(store.Told)
+    def _raise_progress(self, connection: sa.Connection, queue: str, facts: list[Fact]) -> None:
+        spoken: dict[str, tuple[int, int]] = {}
         for fact in facts:
-            o: Observed = fact.message
-            told[o.identity] |= {c.fingerprint for c in o.contacts}
-            at = [c.arrived_at for c in o.contacts] + [r.starts_at for r in o.reports]
-            spoken[o.feed] = spoken[o.feed].with_(store.Told(None, max(at), min(at)))
-        for feed, prints in told.items():
-            known = state.contacts.get(feed, {})
-            store.save_contacts(connection, state.queue, feed, [known[p] for p in sorted(prints) if p in known])
-        changed = sorted(state.changed)
-        store.save_reports(connection, state.queue, [state.reports[key] for key in changed], state.known_at)
-        for feed, word in sorted(spoken.items()):
-            store.raise_progress(connection, state.queue, feed, word)
-        self._plan_reclose(connection, state, changed)
+            starts = fact.message.starts()
+            low, high = min(starts), max(starts)
+            old = spoken.get(fact.message.feed)
+            spoken[fact.message.feed] = (min(old[0], low), max(old[1], high)) if old else (low, high)
+        for feed, (low, high) in sorted(spoken.items()):
+            store.raise_progress(connection, queue, feed, store.Told(None, high, low))
 
-    def _plan_reclose(self, connection: sa.Connection, state: VolumeSlice, changed: list[SpanKey]) -> None:
+    def _plan_reclose(self, connection: sa.Connection, state: VolumeSlice) -> None:
         """Have intervals that were closed already looked at again."""
         through = store.closed_through(connection, state.queue)
-        late = [start for start, _, _, _ in changed if start < through]
+        late = [start for start in state.changed_starts() if start < through]
         if late:
             self.due.plan(connection, "reclose", f"{state.queue}|{min(late)}|{max(late)}", self.clock.now())
 
@@ -164,5 +191,5 @@ class Streams:
         facts = []
         for row in store.unpark(connection, queue):
             message = wire.read_observed(bytes(row.value), {})
-            facts.append(Fact(message, row.known_at, queue, bytes(row.value), row.origin))
+            facts.append(Fact(message, row.known_at, bytes(row.value), row.origin))
         return facts

@@ -11,9 +11,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from muster.kit.codec import decode, encode
 from muster.kit.outbox import Outgoing
 from muster.v1 import book_pb2, feed_pb2, forecast_pb2, volume_pb2
-from services.forecaster.domain.facts import Observed, Progress, PublishedDay, ReportFact
+from services.forecaster.domain.contacts import FINGERPRINT_BYTES, Stage
+from services.forecaster.domain.facts import Adjustment, ContactRow, Observed, Progress, PublishedDay, ReportFact
 from services.forecaster.domain.forecast import LEVELS
-from services.forecaster.domain.volume import Cell, ContactState, Stage, Tally
+from services.forecaster.domain.tally import Tally
+from services.forecaster.domain.volume import Cell
 from services.forecaster.errors import refuse
 
 OBSERVED = "muster.volume.observed.v1"
@@ -21,37 +23,50 @@ PROGRESSED = "muster.feed.progressed.v1"
 CLOSED = "muster.volume.closed.v1"
 PUBLISHED = "muster.forecast.published.v1"
 LONGEST_SECONDS = 30 * 86_400
-WAITED = {Stage.ANSWERED, Stage.ENDED, Stage.WRAPPED, Stage.ABANDONED}
+HIGHEST_REVISION = 2**62
 
 
-def fingerprint(contact_id: str) -> str:
-    """Return the hash a contact is known by; ids themselves are never stored."""
-    return hashlib.blake2b(contact_id.encode(), digest_size=12).hexdigest()
+def fingerprint(contact_id: str) -> int:
+    """Return the hash a contact is known by, 56 bits; ids themselves are never stored."""
+    return int.from_bytes(hashlib.blake2b(contact_id.encode(), digest_size=12).digest()[:FINGERPRINT_BYTES])
 
 
 def _milliseconds(message: Message, *fields: str, most: float = LONGEST_SECONDS, reason: str = "INVALID_CONTACT") -> int | None:
     """Return the sum of seconds fields in milliseconds; None if none of them is given."""
-    values = [getattr(message, f) for f in fields if message.HasField(f)]
-    for value in values:
-        if not (math.isfinite(value) and 0 <= value <= most):
-            raise refuse(reason, f"{'/'.join(fields)} is {value}; allowed: 0 to {most:g} seconds")
-    return round(sum(values) * 1000) if values else None
+    total = None
+    for name in fields:
+        if message.HasField(name):
+            value = getattr(message, name)
+            if not 0 <= value <= most:
+                raise refuse(reason, f"{name} is {value}; allowed: 0 to {most:g} seconds")
+            total = (total or 0) + round(value * 1000)
+    return total
 
 
-def _contact(message: volume_pb2.Contact) -> ContactState:
-    if not message.contact_id:
+def _contact(message: volume_pb2.Contact) -> ContactRow:
+    contact_id, revision, arrived_at, stage = (
+        message.contact_id,
+        message.revision,
+        message.arrived_at.seconds,
+        int(message.stage),
+    )
+    if not contact_id:
         raise refuse("INVALID_CONTACT", "contact_id is empty")
-    if not message.HasField("arrived_at") or message.arrived_at.seconds <= 0:
-        raise refuse("INVALID_CONTACT", f"contact {message.contact_id!r} has no arrived_at")
-    if message.revision < 0:
-        raise refuse("INVALID_CONTACT", f"revision is {message.revision}; allowed: 0 or more")
-    names = volume_pb2.Stage.DESCRIPTOR.values_by_number
-    if message.stage not in names or message.stage == volume_pb2.STAGE_UNSPECIFIED:
-        raise refuse("INVALID_CONTACT", f"stage is {message.stage}; allowed: {', '.join(Stage)}")
-    stage = Stage(names[message.stage].name.removeprefix("STAGE_"))
-    handle = _milliseconds(message, "talk_seconds", "hold_seconds", "after_call_seconds") if stage == Stage.WRAPPED else None
-    wait = _milliseconds(message, "queue_seconds", "ring_seconds") if stage in WAITED else None
-    return ContactState(fingerprint(message.contact_id), message.revision, message.arrived_at.seconds, stage, wait, handle)
+    if arrived_at <= 0:
+        raise refuse("INVALID_CONTACT", f"contact {contact_id!r} has no arrived_at")
+    if not 0 <= revision < HIGHEST_REVISION:
+        raise refuse("INVALID_CONTACT", f"revision is {revision}; allowed: 0 to {HIGHEST_REVISION - 1}")
+    if not Stage.OFFERED <= stage <= Stage.RETRACTED:
+        raise refuse("INVALID_CONTACT", f"stage is {stage}; allowed: {', '.join(Stage.__members__)}")
+    wait = talk = hold = after = None
+    if Stage.ANSWERED <= stage <= Stage.ABANDONED:
+        wait = _milliseconds(message, "queue_seconds", "ring_seconds")
+        if stage == Stage.WRAPPED:
+            talk = _milliseconds(message, "talk_seconds")
+            hold = _milliseconds(message, "hold_seconds")
+            after = _milliseconds(message, "after_call_seconds")
+    told = [-1 if value is None else value for value in (wait, talk, hold, after)]
+    return (arrived_at, fingerprint(contact_id), revision, stage, *told)  # type: ignore[return-value]
 
 
 def _check_span(start: int, seconds: int, revision: int) -> None:
@@ -119,13 +134,19 @@ def _report(message: volume_pb2.IntervalReport) -> ReportFact:
         open=count("open_count"),
         handled=count("answered_count") if handle is not None else None,
         handle_ms=handle,
+        talk_ms=_sum(message, "talk_seconds_sum"),
+        hold_ms=_sum(message, "hold_seconds_sum"),
+        after_call_ms=_sum(message, "after_call_seconds_sum"),
         answered_wait_ms=_sum(message, "answered_wait_seconds_sum"),
         abandoned_wait_ms=_sum(message, "abandoned_wait_seconds_sum"),
         edges=tuple(edges),
         answered_waits=_bins(edges, answered_within, count("answered_count")),
         abandoned_waits=_bins(edges, abandoned_within, count("abandoned_count")),
     )
-    return ReportFact(message.starts_at.seconds, message.interval_seconds, message.revision, _check_counts(tally))
+    counted = _check_counts(tally)
+    return ReportFact(
+        message.starts_at.seconds, message.interval_seconds, message.revision, counted, attribution=_attribution(message)
+    )
 
 
 def _columns(message: volume_pb2.IntervalReportColumns) -> list[ReportFact]:
@@ -158,21 +179,73 @@ def _columns(message: volume_pb2.IntervalReportColumns) -> list[ReportFact]:
             answered_waits=_bins(list(edges), within, values["answered"]),
         )
         known_at = message.known_at_epoch_seconds[i] if message.known_at_epoch_seconds else None
-        facts.append(ReportFact(start, message.interval_seconds, message.revision, _check_counts(tally), known_at))
+        counted = _check_counts(tally)
+        facts.append(ReportFact(start, message.interval_seconds, message.revision, counted, known_at, _attribution(message)))
     return facts
+
+
+def _attribution(message: volume_pb2.IntervalReport | volume_pb2.IntervalReportColumns) -> int:
+    """Return to which interval a report counts a contact; 0 is its arrival's, said or not."""
+    value = message.attribution
+    if value not in volume_pb2.Attribution.DESCRIPTOR.values_by_number:
+        raise refuse("INVALID_REPORT", f"attribution is {value}; allowed: ARRIVAL, OUTCOME, END")
+    return 0 if value == volume_pb2.ATTRIBUTION_ARRIVAL else value
+
+
+def _adjustment(message: volume_pb2.VolumeAdjustment) -> Adjustment:
+    start, seconds = message.starts_at.seconds, message.interval_seconds
+    if not message.adjustment_id or not message.reason:
+        raise refuse("INVALID_ADJUSTMENT", "adjustment_id and reason must both be given")
+    if start <= 0 or start % 60 or not 60 <= seconds <= 86_400 or message.revision < 0:
+        raise refuse("INVALID_ADJUSTMENT", f"start {start}, interval_seconds {seconds}, revision {message.revision}")
+
+    def count(name: str) -> int | None:
+        return int(getattr(message, name)) if message.HasField(name) else None  # type: ignore[arg-type]
+
+    return Adjustment(
+        message.adjustment_id,
+        message.revision,
+        start,
+        seconds,
+        count("offered_count"),
+        count("answered_count"),
+        count("abandoned_count"),
+        count("handle_milliseconds_sum"),
+        message.reason,
+        message.adjusted_by,
+    )
+
+
+def adjustment_message(a: Adjustment) -> volume_pb2.VolumeAdjustment:
+    """Return an adjustment on the wire."""
+    return volume_pb2.VolumeAdjustment(
+        adjustment_id=a.adjustment_id,
+        revision=a.revision,
+        starts_at=Timestamp(seconds=a.starts_at),
+        interval_seconds=a.seconds,
+        offered_count=a.offered,
+        answered_count=a.answered,
+        abandoned_count=a.abandoned,
+        handle_milliseconds_sum=a.handle_ms,
+        reason=a.reason,
+        adjusted_by=a.adjusted_by,
+    )
 
 
 def check_observed(message: volume_pb2.VolumeObserved) -> Observed:
     """Return a message's facts. Raise Refusal."""
-    client, slash, name = message.queue.partition("/")
-    if not (client and slash and name) or len(message.queue) > 127:
-        raise refuse("NO_QUEUE", f"queue is {message.queue[:60]!r}; allowed: client/queue")
-    contacts = tuple(_contact(c) for c in message.contacts)
-    columns = _columns(message.report_columns) if message.HasField("report_columns") else []
-    reports = tuple(_report(r) for r in message.reports) + tuple(columns)
-    if not contacts and not reports:
+    queue = message.queue
+    client, slash, name = queue.partition("/")
+    if not (client and slash and name) or len(queue) > 127:
+        raise refuse("NO_QUEUE", f"queue is {queue[:60]!r}; allowed: client/queue")
+    contacts = tuple([_contact(c) for c in message.contacts])
+    reports = tuple([_report(r) for r in message.reports])
+    if message.HasField("report_columns"):
+        reports += tuple(_columns(message.report_columns))
+    adjustments = tuple([_adjustment(a) for a in message.adjustments])
+    if not contacts and not reports and not adjustments:
         raise refuse("NO_CONTENT", "the message carries neither contacts nor reports")
-    return Observed(message.queue, message.feed, message.basis == book_pb2.BASIS_OFFICIAL, contacts, reports)
+    return Observed(queue, message.feed, message.basis == book_pb2.BASIS_OFFICIAL, contacts, reports, adjustments)
 
 
 def read_observed(value: bytes | None, headers: Mapping[str, bytes]) -> Observed:
@@ -189,7 +262,7 @@ def read_progress(value: bytes | None, headers: Mapping[str, bytes]) -> Progress
 
 
 def cell_message(
-    queue: str, seconds: int, cell: Cell, revision: int, is_closed: bool, complete_through: int
+    queue: str, seconds: int, cell: Cell, revision: int, is_closed: bool, complete_through: int, censored: bool = False
 ) -> volume_pb2.VolumeCell:
     """Return a cell on the wire."""
     t = cell.tally
@@ -215,6 +288,13 @@ def cell_message(
         abandoned_waits=t.abandoned_waits or (),
         interpolated=cell.interpolated,
         other_basis_offered_count=cell.other_offered,
+        talk_milliseconds_sum=t.talk_ms,
+        hold_milliseconds_sum=t.hold_ms,
+        after_call_milliseconds_sum=t.after_call_ms,
+        handle_squares_sum=t.handle_squares,
+        answered_wait_squares_sum=t.answered_wait_squares,
+        attribution=volume_pb2.Attribution.ValueType(cell.attribution),
+        censored=censored,
     )
     if complete_through:
         message.complete_through.seconds = complete_through

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from muster.book.copy import BookCopy, Key
-from muster.book.types import Basis, Client, Queue
+from muster.book.types import Basis, Client, Queue, Reporting
 from muster.book.view import BookDay, opening_hours
 from muster.domain.calendar import DAY, OpeningHours, dates, local_date, resolve
 from muster.kit.clock import Clock
@@ -22,6 +22,7 @@ from services.forecaster.domain.forecast import QueueFacts, QueueForecast, forec
 from services.forecaster.domain.volume import closed_through, merge_range
 from services.forecaster.handlers.closing import close_cells
 from services.forecaster.handlers.forecasting import published_days, updated_day
+from services.forecaster.handlers.volume import LATENESS_HORIZON_SECONDS
 from services.forecaster.settings import ForecasterSettings
 from services.forecaster.store import forecasts, volume
 from services.forecaster.streams import EVERY_QUEUE, Streams
@@ -112,6 +113,12 @@ class Work:
             told[feed] = told.get(feed, volume.Told()).with_(word)
         return told
 
+    def reports_at_the_end(self, connection: sa.Connection, book: BookDay, queue: Queue) -> bool:
+        """Return whether a feed that counts for the queue tells of a contact only when it is over."""
+        client = book.clients.get(queue.client)
+        counting = self._counting_feeds(book, queue, self._progress(connection, queue))
+        return any(f.name in counting and f.reports == Reporting.END for f in client.feeds) if client else False
+
     def close(self, connection: sa.Connection, name: str, due_at: int) -> None:
         """Close the intervals that feeds have completed, tell staffing, and update the rest of today."""
         book = self.streams.book_today(connection)
@@ -159,9 +166,14 @@ class Work:
         told = {s for r in reports for s in range(r.starts_at - r.starts_at % seconds, r.starts_at + r.seconds, seconds)}
         starts = sorted(s for s in opened | told if begin <= s and s + seconds <= end)
         said = volume.closed_cells(connection, queue.name, starts)
-        cells = close_cells(reports, starts, seconds, said, volume.tally_body)
+        before = {start: (was.revision, was.digest) for start, was in said.items()}
+        cells = close_cells(reports, starts, seconds, before, volume.digest)
         self.outbox.write(connection, [wire.closed_message(queue.name, seconds, c.cell, c.revision, end) for c in cells])
-        rows = [(c.cell.starts_at, c.revision, volume.tally_body(c.cell.tally)) for c in cells]
+        now = self.clock.now()
+        rows = []
+        for c in cells:
+            first = said[c.cell.starts_at].closed_at if c.cell.starts_at in said else now
+            rows.append((c.cell.starts_at, volume.Said(c.revision, c.digest, first)))
         volume.save_closed_cells(connection, queue.name, rows)
         if cells:
             get_log().info("volume_closed", queue=queue.name, intervals=len(cells), through=end)
@@ -296,13 +308,14 @@ class Work:
         """Delete what is older than its retention says, and plan the next round."""
         now = self.clock.now()
         # Against the newest contact, not the clock: after an outage the backlog still needs its identities.
-        newest = connection.execute(sa.text("SELECT max(arrived_at) FROM contact")).scalar() or 0
-        horizon = sa.text("DELETE FROM contact WHERE arrived_at < :before")
-        connection.execute(horizon, {"before": min(now, newest) - 4 * DAY})
+        cold = min(now, volume.newest_contact(connection)) - LATENESS_HORIZON_SECONDS - DAY
+        closed_at = volume.closing_minutes(connection, cold - 14 * DAY, cold)
+        volume.compact_spans(connection, cold, closed_at)
+        volume.compact_reports(connection, now - 6 * DAY, now - 4 * DAY, volume.closing_minutes(connection, now - 6 * DAY, now))
         oldest = now - self.settings.keep_days * DAY
         connection.execute(sa.text("DELETE FROM forecast_version WHERE made_at < :before"), {"before": oldest})
         self.jobs.prune(connection, now - 30 * DAY)
-        for table in ("volume_report", "closed_cell"):
+        for table in ("volume_cell", "closed_cell"):
             connection.execute(sa.text(f"DELETE FROM {table} WHERE starts_at < :before"), {"before": oldest})  # noqa: S608
         self.outbox.prune(connection, now - 14 * DAY)
         self.due.plan(connection, "prune", "", now + DAY)

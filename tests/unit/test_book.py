@@ -117,10 +117,9 @@ def test_unused_fields_exist_and_are_told_only_where_declared() -> None:
 
 
 @pytest.fixture
-def connection() -> Any:
+def connection(engine: sa.Engine) -> Any:
     metadata = sa.MetaData()
     add_book_tables(metadata)
-    engine = sa.create_engine("sqlite://")
     metadata.create_all(engine)
     with engine.begin() as connection:
         yield connection, BookCopy(metadata)

@@ -16,7 +16,7 @@ from muster.kit.outbox import Outbox, Outgoing
 from muster.kit.positions import Fenced, Positions
 from muster.kit.rpc import Grants, from_rpc_error, page, to_status
 from muster.kit.settings import ServiceSettings, refuse_misspelled
-from muster.kit.sql import Database, add_kit_tables, migrate, sqlite_engine
+from muster.kit.sql import Database, add_kit_tables, migrate
 from muster.kit.topics import Source
 from muster.v1 import forecaster_service_pb2, volume_pb2
 
@@ -25,8 +25,8 @@ add_kit_tables(metadata)
 
 
 @pytest.fixture
-def database(tmp_path: pathlib.Path) -> Any:
-    made = Database(sqlite_engine(tmp_path / "kit.sqlite", "NORMAL"))
+def database(engine: sa.Engine) -> Any:
+    made = Database(engine)
     metadata.create_all(made.engine)
     yield made
     made.close()
@@ -176,11 +176,9 @@ def test_protobuf_whose_second_byte_looks_like_json_is_protobuf() -> None:
         assert decode(volume_pb2.VolumeObserved, message.SerializeToString(), {}) == message
 
 
-def test_work_that_recurs_is_planned_once() -> None:
-    engine = sa.create_engine("sqlite://")
-    metadata.create_all(engine)
-    due = DueWork(Database(engine), metadata, ConductedClock(1), runs_itself=False)
-    with engine.begin() as connection:
+def test_work_that_recurs_is_planned_once(database: Database) -> None:
+    due = DueWork(database, metadata, ConductedClock(1), runs_itself=False)
+    with database.engine.begin() as connection:
         due.plan_once(connection, "prune", "", 10)
         due.plan_once(connection, "prune", "", 20)
         rows = connection.execute(sa.select(metadata.tables["due"].c.due_at)).scalars().all()
@@ -188,9 +186,8 @@ def test_work_that_recurs_is_planned_once() -> None:
 
 
 @pytest.mark.parametrize("service", ["forecaster", "staffing", "scheduler"])
-def test_a_schema_that_is_newer_than_the_code_refuses_to_start(service: str, tmp_path: pathlib.Path) -> None:
+def test_a_schema_that_is_newer_than_the_code_refuses_to_start(service: str, engine: sa.Engine) -> None:
     migrations = pathlib.Path(__file__).parents[2] / f"services/{service}/store/migrations"
-    engine = sqlite_engine(tmp_path / "x.sqlite", "NORMAL")
     migrate(engine, migrations)
     migrate(engine, migrations)
     with engine.begin() as connection:
@@ -201,13 +198,12 @@ def test_a_schema_that_is_newer_than_the_code_refuses_to_start(service: str, tmp
 
 
 @pytest.mark.parametrize("service", ["forecaster", "staffing", "scheduler"])
-def test_migrations_make_the_schema_that_the_code_declares(service: str, tmp_path: pathlib.Path) -> None:
+def test_migrations_make_the_schema_that_the_code_declares(service: str, engine: sa.Engine) -> None:
     import importlib
 
     from alembic.autogenerate import compare_metadata
     from alembic.runtime.migration import MigrationContext
 
-    engine = sqlite_engine(tmp_path / "x.sqlite", "NORMAL")
     migrate(engine, pathlib.Path(__file__).parents[2] / f"services/{service}/store/migrations")
     declared = importlib.import_module(f"services.{service}.store.tables").metadata
     with engine.begin() as connection:

@@ -1,12 +1,15 @@
 """What arrives about volume, read and checked."""
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
-from services.forecaster.domain.volume import ContactState, Tally
+from services.forecaster.domain.tally import Tally
+
+# A contact as told: (arrived_at, *the columns of domain.contacts).
+ContactRow = tuple[int, int, int, int, int, int, int, int]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class ReportFact:
     """One interval report: absolute sums; the highest revision of a span wins."""
 
@@ -15,26 +18,42 @@ class ReportFact:
     revision: int
     tally: Tally
     known_at: int | None = None
+    attribution: int = 0
 
 
-@dataclasses.dataclass(frozen=True)
-class Observed:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Adjustment:
+    """A correction of a locked interval: what to add to its counts, why, and by whom."""
+
+    adjustment_id: str
+    revision: int
+    starts_at: int
+    seconds: int
+    offered: int | None
+    answered: int | None
+    abandoned: int | None
+    handle_ms: int | None
+    reason: str
+    adjusted_by: str
+
+
+class Observed(NamedTuple):
     """One message of volume."""
 
     queue: str
     feed: str
     official: bool
-    contacts: tuple[ContactState, ...]
-    reports: tuple[ReportFact, ...]
+    contacts: tuple[ContactRow, ...] = ()
+    reports: tuple[ReportFact, ...] = ()
+    adjustments: tuple[Adjustment, ...] = ()
 
     @property
     def client(self) -> str:
         return self.queue.partition("/")[0]
 
-    @property
-    def identity(self) -> str:
-        """Within what contact ids are unique: the feed, and its basis."""
-        return f"{self.feed}#official" if self.official else self.feed
+    def starts(self) -> list[int]:
+        """Return the instants it speaks of, at least one."""
+        return [c[0] for c in self.contacts] + [r.starts_at for r in self.reports] + [a.starts_at for a in self.adjustments]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,198 +1,82 @@
-"""What is known of a queue's interval: counts, sums and wait histograms, and how facts add up to them.
+"""What is known of a queue's interval: what each feed told of it, when, and how feeds' words merge into one cell."""
 
-All sums are integers (milliseconds), so that the order of facts never shows. Not observed is None, never 0.
-"""
-
-import bisect
 import dataclasses
-import enum
 from collections.abc import Iterable, Sequence
-from typing import Any
 
-# Upper edges of wait histograms, milliseconds; one more bin holds what waited longer.
-FIXED_EDGES = tuple(s * 1000 for s in (5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 3600))
+from services.forecaster.domain.tally import Tally, add_tallies, is_zero, pack, split_tally, unpack
 
-
-class Stage(enum.StrEnum):
-    """How far a contact has come."""
-
-    OFFERED = "OFFERED"
-    ANSWERED = "ANSWERED"
-    ENDED = "ENDED"
-    WRAPPED = "WRAPPED"
-    ABANDONED = "ABANDONED"
-    OVERFLOWED = "OVERFLOWED"
-    RETRACTED = "RETRACTED"
+MINUTE = 60
+HOUR_MINUTES, DAY_MINUTES = 60, 1440
 
 
-ANSWERED_STAGES = frozenset({Stage.ANSWERED, Stage.ENDED, Stage.WRAPPED})
+@dataclasses.dataclass(frozen=True, slots=True)
+class Entry:
+    """What one feed told, and the minute (since 1970) by which it was known.
 
+    Of contacts: an addition to what was known before. Of reports: the sums as of a revision. `attribution` is the number of the
+    wire's Attribution, 0 where contacts are counted.
+    """
 
-@dataclasses.dataclass(frozen=True)
-class ContactState:
-    """A contact's full state so far. `wait_ms` and `handle_ms` are None while not known."""
-
-    fingerprint: str
+    known: int
     revision: int
-    arrived_at: int
-    stage: Stage
-    wait_ms: int | None = None
-    handle_ms: int | None = None
+    attribution: int
+    tally: Tally
 
 
-@dataclasses.dataclass(frozen=True)
-class Tally:
-    """Counts and sums of an interval. Histograms are counts per bin of `edges`, last bin open.
+def minute_of(known_at: int) -> int:
+    """Return the minute by which an instant had passed: nothing is said to be known before it was."""
+    return -(-known_at // MINUTE)
 
-    offered = answered + abandoned + overflowed + open, where all are observed.
+
+def rank(entry: Entry) -> tuple[int, bytes]:
+    """Return what decides between two reports of a span: the revision, and between equal ones the content, in any order."""
+    return entry.revision, pack([entry.attribution], entry.tally)
+
+
+def add_report(entries: Sequence[Entry], told: Entry) -> list[Entry]:
+    """Return the restatements of a span by when they became known, each above the one before it.
+
+    A function of the set of reports told: their order and repetition don't matter. The last one stands.
     """
-
-    offered: int | None = None
-    answered: int | None = None
-    abandoned: int | None = None
-    short_abandoned: int | None = None
-    overflowed: int | None = None
-    open: int | None = None
-    handled: int | None = None
-    handle_ms: int | None = None
-    answered_wait_ms: int | None = None
-    abandoned_wait_ms: int | None = None
-    edges: tuple[int, ...] = ()
-    answered_waits: tuple[int, ...] | None = None
-    abandoned_waits: tuple[int, ...] | None = None
-
-
-COUNTS = (
-    "offered",
-    "answered",
-    "abandoned",
-    "short_abandoned",
-    "overflowed",
-    "open",
-    "handled",
-    "handle_ms",
-    "answered_wait_ms",
-    "abandoned_wait_ms",
-)
-
-
-def empty_tally(edges: Sequence[int]) -> Tally:
-    """Return an interval in which nothing has been offered, everything observed."""
-    bins = (0,) * (len(edges) + 1)
-    zeros: dict[str, Any] = dict.fromkeys((c for c in COUNTS if c != "short_abandoned"), 0)
-    return Tally(**zeros, edges=tuple(edges), answered_waits=bins, abandoned_waits=bins)
-
-
-def _bump(bins: tuple[int, ...] | None, edges: tuple[int, ...], wait_ms: int | None, sign: int) -> tuple[int, ...] | None:
-    if bins is None or wait_ms is None:
-        return bins
-    place = bisect.bisect_left(edges, wait_ms)
-    return (*bins[:place], bins[place] + sign, *bins[place + 1 :])
-
-
-def _plus(value: int | None, more: int) -> int | None:
-    return None if value is None else value + more
-
-
-def add_contact(tally: Tally, contact: ContactState, sign: int) -> Tally:
-    """Add (sign 1) or take away (sign -1) one contact's state."""
-    if contact.stage == Stage.RETRACTED:
-        return tally
-    answered = contact.stage in ANSWERED_STAGES
-    abandoned = contact.stage == Stage.ABANDONED
-    handled = contact.stage == Stage.WRAPPED and contact.handle_ms is not None
-    wait = contact.wait_ms or 0
-    return dataclasses.replace(
-        tally,
-        offered=_plus(tally.offered, sign),
-        answered=_plus(tally.answered, sign * answered),
-        abandoned=_plus(tally.abandoned, sign * abandoned),
-        overflowed=_plus(tally.overflowed, sign * (contact.stage == Stage.OVERFLOWED)),
-        open=_plus(tally.open, sign * (contact.stage == Stage.OFFERED)),
-        handled=_plus(tally.handled, sign * handled),
-        handle_ms=_plus(tally.handle_ms, sign * (contact.handle_ms or 0) * handled),
-        answered_wait_ms=_plus(tally.answered_wait_ms, sign * wait * answered),
-        abandoned_wait_ms=_plus(tally.abandoned_wait_ms, sign * wait * abandoned),
-        answered_waits=_bump(tally.answered_waits, tally.edges, contact.wait_ms if answered else None, sign),
-        abandoned_waits=_bump(tally.abandoned_waits, tally.edges, contact.wait_ms if abandoned else None, sign),
-    )
-
-
-def fold_contacts(
-    known: dict[str, ContactState], tallies: dict[int, Tally], contacts: Iterable[ContactState], seconds: int
-) -> set[int]:
-    """Fold contacts into what is known, in place; return the starts of the intervals that changed.
-
-    The highest revision of a contact wins, in any order, and a repeated one changes nothing. A contact counts in the
-    interval of the arrival that its first revision told; `tallies` holds every interval that contacts arrive in.
-    """
-    touched = set()
-    for contact in contacts:
-        old = known.get(contact.fingerprint)
-        if old is not None and old.revision >= contact.revision:
+    rising: list[Entry] = []
+    for entry in sorted((*entries, told), key=lambda e: (e.known, rank(e))):
+        if rising and rank(entry) <= rank(rising[-1]):
             continue
-        if old is not None:
-            contact = dataclasses.replace(contact, arrived_at=old.arrived_at)
-        start = contact.arrived_at - contact.arrived_at % seconds
-        if old is not None:
-            tallies[start] = add_contact(tallies[start], old, -1)
-        tallies[start] = add_contact(tallies[start], contact, 1)
-        known[contact.fingerprint] = contact
-        touched.add(start)
-    return touched
+        if rising and rising[-1].known == entry.known:
+            rising.pop()
+        rising.append(entry)
+    return rising
 
 
-def coarsen(tally: Tally, edges: tuple[int, ...]) -> Tally:
-    """Return the tally with fewer edges, all of which it has."""
-    if tally.edges == edges:
-        return tally
-
-    def regroup(bins: tuple[int, ...] | None) -> tuple[int, ...] | None:
-        if bins is None:
-            return None
-        merged = [0] * (len(edges) + 1)
-        for edge, count in zip((*tally.edges, None), bins, strict=True):
-            merged[len(edges) if edge is None else bisect.bisect_left(edges, edge)] += count
-        return tuple(merged)
-
-    return dataclasses.replace(
-        tally, edges=edges, answered_waits=regroup(tally.answered_waits), abandoned_waits=regroup(tally.abandoned_waits)
-    )
+def pack_entries(entries: Iterable[Entry]) -> bytes:
+    """Return entries as bytes, one after the other."""
+    return b"".join(pack([e.known, e.revision, e.attribution], e.tally) for e in entries)
 
 
-def add_tallies(tallies: Sequence[Tally]) -> Tally:
-    """Return the sum; what one of them did not observe, the sum has not observed."""
-    if len(tallies) == 1:
-        return tallies[0]
-    shared = set(tallies[0].edges).intersection(*(t.edges for t in tallies))
-    parts = [coarsen(t, tuple(sorted(shared))) for t in tallies]
-
-    def total(values: list[int | None]) -> int | None:
-        return None if any(v is None for v in values) else sum(v for v in values if v is not None)
-
-    def bins(values: list[tuple[int, ...] | None]) -> tuple[int, ...] | None:
-        return None if any(v is None for v in values) else tuple(map(sum, zip(*[v for v in values if v], strict=True)))
-
-    counts: dict[str, Any] = {name: total([getattr(t, name) for t in parts]) for name in COUNTS}
-    return Tally(
-        **counts,
-        edges=parts[0].edges,
-        answered_waits=bins([t.answered_waits for t in parts]),
-        abandoned_waits=bins([t.abandoned_waits for t in parts]),
-    )
+def unpack_entries(body: bytes) -> list[Entry]:
+    """Return the entries of their bytes."""
+    entries, at = [], 0
+    while at < len(body):
+        (known, revision, attribution), tally, at = unpack(body, 3, at)
+        entries.append(Entry(known, revision, attribution, tally))
+    return entries
 
 
-def split_tally(tally: Tally, parts: int) -> list[Tally]:
-    """Return a coarse report's counts spread evenly over `parts` intervals; they add up to it. Waits aren't split."""
+def compact(entries: Sequence[Entry], closed: int, adds: bool) -> list[Entry]:
+    """Return marks: what was known at the close (a minute), an hour and a day after it, and at each later restatement."""
+    bounds = (closed, closed + HOUR_MINUTES, closed + DAY_MINUTES)
+    groups: dict[int, list[Entry]] = {}
+    for entry in sorted(entries, key=lambda e: e.known):
+        groups.setdefault(next((b for b in bounds if entry.known <= b), entry.known), []).append(entry)
+    marks = []
+    for known, group in groups.items():
+        tally = add_tallies([e.tally for e in group]) if adds else group[-1].tally
+        if not adds or not is_zero(tally):
+            marks.append(Entry(known, group[-1].revision, group[-1].attribution, tally))
+    return marks
 
-    def share(value: int | None, place: int) -> int | None:
-        return None if value is None else value * (place + 1) // parts - value * place // parts
 
-    columns: list[dict[str, Any]] = [{name: share(getattr(tally, name), place) for name in COUNTS} for place in range(parts)]
-    return [Tally(**counts) for counts in columns]
-
-
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Report:
     """What one feed says of one span: from contacts, or a report with a revision."""
 
@@ -203,53 +87,85 @@ class Report:
     seconds: int
     revision: int
     tally: Tally
+    attribution: int = 0
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
+class Span:
+    """One feed's span with all it told of it: `newest` is what stands, `entries` how it came to (of contacts: additions)."""
+
+    feed: str
+    official: bool
+    from_report: bool
+    starts_at: int
+    seconds: int
+    newest: Entry
+    entries: tuple[Entry, ...]
+
+    def report(self) -> Report:
+        """Return what stands."""
+        return self._as(self.newest)
+
+    def _as(self, e: Entry) -> Report:
+        return Report(
+            self.feed, self.official, self.from_report, self.starts_at, self.seconds, e.revision, e.tally, e.attribution
+        )
+
+    def known_by(self, minute: int) -> tuple[Report, int] | None:
+        """Return what stood at the end of a minute and since which minute it had; None: nothing was known."""
+        before = [e for e in self.entries if e.known <= minute]
+        if not before:
+            return None
+        last = max(before, key=lambda e: e.known)
+        if self.from_report:
+            return self._as(last), last.known
+        return self._as(dataclasses.replace(last, tally=add_tallies([e.tally for e in before]))), last.known
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Cell:
-    """What a queue's interval holds, as best known."""
+    """What a queue's interval holds, as best known. `other_offered`: by the basis that lost; `attribution`: other than arrival."""
 
     starts_at: int
     official: bool
     tally: Tally
     interpolated: bool
     other_offered: int | None
+    attribution: int = 0
 
 
-def _per_feed(reports: Iterable[Report], start: int, seconds: int) -> dict[tuple[bool, str], list[tuple[Tally, bool]]]:
+def _per_feed(reports: Iterable[Report], start: int, seconds: int) -> dict[tuple[bool, str], list[Report]]:
     """Gather what each feed says of an interval. Its reports replace its contacts; where it reported the time in spans of
     several lengths, those of the highest revision stand, the finest if equal: never both."""
-    said: dict[tuple[bool, str], dict[tuple[bool, int], list[tuple[int, Tally, bool]]]] = {}
+    said: dict[tuple[bool, str], dict[tuple[bool, int], list[Report]]] = {}
     for r in reports:
-        kind = (r.from_report, r.seconds)
-        if r.seconds <= seconds:
-            if start <= r.starts_at < start + seconds:
-                said.setdefault((r.official, r.feed), {}).setdefault(kind, []).append((r.revision, r.tally, False))
-        elif r.starts_at <= start < r.starts_at + r.seconds:
-            place = (start - r.starts_at) // seconds
-            part = (r.revision, split_tally(r.tally, r.seconds // seconds)[place], True)
-            said.setdefault((r.official, r.feed), {}).setdefault(kind, []).append(part)
+        fine = r.seconds <= seconds
+        if start <= r.starts_at < start + seconds if fine else r.starts_at <= start < r.starts_at + r.seconds:
+            if not fine:
+                part = split_tally(r.tally, r.seconds // seconds)[(start - r.starts_at) // seconds]
+                r = dataclasses.replace(r, tally=part)
+            said.setdefault((r.official, r.feed), {}).setdefault((r.from_report, r.seconds), []).append(r)
     chosen = {}
     for key, kinds in said.items():
-        best = max(kinds, key=lambda kind: (kind[0], max(revision for revision, _, _ in kinds[kind]), -kind[1]))
-        chosen[key] = [(tally, split) for _, tally, split in kinds[best]]
+        best = max(kinds, key=lambda kind: (kind[0], max(r.revision for r in kinds[kind]), -kind[1]))
+        chosen[key] = kinds[best]
     return chosen
 
 
 def merge_reports(reports: Iterable[Report], start: int, seconds: int) -> Cell | None:
     """Return the interval as best known: feeds of one basis add, OFFICIAL wins over REALTIME. None: nothing told."""
     told = _per_feed(reports, start, seconds)
-    sums = {}
-    for official in (True, False):
-        parts = [part for (is_official, _), parts in sorted(told.items()) if is_official == official for part in parts]
-        if parts:
-            sums[official] = (add_tallies([tally for tally, _ in parts]), any(split for _, split in parts))
-    if not sums:
+    by_basis: dict[bool, list[Report]] = {}
+    for (official, _), parts in sorted(told.items()):
+        by_basis.setdefault(official, []).extend(parts)
+    if not by_basis:
         return None
-    best = True in sums
-    tally, interpolated = sums[best]
-    other = sums[False][0].offered if best and False in sums else None
-    return Cell(start, best, tally, interpolated, other)
+    best = True in by_basis
+    parts = by_basis[best]
+    other = add_tallies([r.tally for r in by_basis[False]]).offered if best and False in by_basis else None
+    split = any(r.seconds > seconds for r in parts)
+    tally = add_tallies([r.tally for r in parts])
+    return Cell(start, best, tally, split, other, max(r.attribution for r in parts))
 
 
 def merge_range(reports: Iterable[Report], starts: Iterable[int], seconds: int) -> dict[int, Cell]:

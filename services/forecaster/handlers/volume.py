@@ -1,40 +1,68 @@
 """What volume facts do to a queue's slice: contacts and reports fold in, in any order, once."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Sequence
 
-from services.forecaster.domain.facts import Observed, ReportFact
-from services.forecaster.domain.volume import ContactState, Report, empty_tally, fold_contacts
-from services.forecaster.errors import LATENESS_HORIZON_SECONDS
+import numpy as np
 
-SpanKey = tuple[int, str, bool, bool]
+from services.forecaster.domain.contacts import COLUMNS, NONE, Rows, fold, minus, newest_of_each, tally_of
+from services.forecaster.domain.facts import Adjustment, ContactRow, ReportFact
+from services.forecaster.domain.tally import Tally, add_tallies, empty_tally, is_zero
+from services.forecaster.domain.volume import Entry, add_report, minute_of
+
+LATENESS_HORIZON_SECONDS = 72 * 3600
+
+# (feed, official, starts_at, seconds)
+SpanKey = tuple[str, bool, int, int]
+
+
+@dataclasses.dataclass
+class ContactSpan:
+    """One interval as a feed's contacts tell it.
+
+    `contacts` is everything within the horizon, in order of fingerprint; `newest_minute` when the newest of it became known.
+    What a batch does is kept apart, for saving: `came` (rows that came to stand) and `added` (by minute).
+    """
+
+    edges: tuple[int, ...]
+    total: Tally
+    newest_minute: int
+    contacts: Rows
+    came: list[Rows] = dataclasses.field(default_factory=list)
+    added: dict[int, Tally] = dataclasses.field(default_factory=dict)
+
+
+def new_span(edges: tuple[int, ...]) -> ContactSpan:
+    """Return an interval of which no contact is known."""
+    return ContactSpan(edges, empty_tally(edges), 0, NONE)
 
 
 @dataclasses.dataclass
 class VolumeSlice:
-    """What is known of one queue, as far as a batch touches it.
-
-    contacts by identity (feed and basis) and fingerprint; reports by (start, feed, official, from_report); `edges` of new histograms;
-    `seconds` of the queue's interval. `known_at` is when each changed span became known.
-    """
+    """What is known of one queue, as far as a batch touches it. `seconds`: the queue's interval; `edges` of new histograms."""
 
     queue: str
     seconds: int
     edges: tuple[int, ...]
-    contacts: dict[str, dict[str, ContactState]] = dataclasses.field(default_factory=dict)
-    reports: dict[SpanKey, Report] = dataclasses.field(default_factory=dict)
-    changed: set[SpanKey] = dataclasses.field(default_factory=set)
-    known_at: dict[int, int] = dataclasses.field(default_factory=dict)
-    late: int = 0
+    contacts: dict[SpanKey, ContactSpan] = dataclasses.field(default_factory=dict)
+    reports: dict[SpanKey, list[Entry]] = dataclasses.field(default_factory=dict)
+    changed_reports: set[SpanKey] = dataclasses.field(default_factory=set)
+    adjustments: dict[str, Adjustment] = dataclasses.field(default_factory=dict)
+
+    def changed_starts(self) -> set[int]:
+        """Return the starts of the spans that the batch changed."""
+        return {key[2] for key, span in self.contacts.items() if span.came} | {key[2] for key in self.changed_reports}
 
 
-def touched_starts(observed: Iterable[Observed], seconds: int) -> set[int]:
-    """Return the starts of the spans that facts speak of, for loading the slice."""
-    starts = set()
-    for o in observed:
-        starts |= {c.arrived_at - c.arrived_at % seconds for c in o.contacts}
-        starts |= {r.starts_at for r in o.reports}
-    return starts
+def too_old(arrived_at: int, known_at: int) -> bool:
+    """Return whether a contact is told later than identities are kept."""
+    return arrived_at < known_at - LATENESS_HORIZON_SECONDS
+
+
+def interval_of(instant: int, seconds: int) -> int:
+    """Return the start of the interval in which an instant lies."""
+    return instant - instant % seconds
 
 
 def is_aligned(report: ReportFact, seconds: int) -> bool:
@@ -43,37 +71,61 @@ def is_aligned(report: ReportFact, seconds: int) -> bool:
     return fits and report.starts_at % min(report.seconds, seconds) == 0
 
 
-def on_observed(state: VolumeSlice, observed: Observed, known_at: int) -> VolumeSlice:
-    """Fold one message into the slice. Contacts older than the lateness horizon are counted in `late`, not folded."""
-    _fold_contacts(state, observed, known_at)
-    for fact in observed.reports:
-        key = (fact.starts_at, observed.feed, observed.official, True)
-        old = state.reports.get(key)
-        if old is None or fact.revision > old.revision:
-            state.reports[key] = Report(
-                observed.feed, observed.official, True, fact.starts_at, fact.seconds, fact.revision, fact.tally
-            )
-            state.changed.add(key)
-            state.known_at[fact.starts_at] = fact.known_at or known_at
+def on_contacts(state: VolumeSlice, feed: str, official: bool, rows: Sequence[ContactRow], known_at: int) -> VolumeSlice:
+    """Fold what one feed told of contacts by an instant into the slice.
+
+    Contacts known by the same minute fold as one. A span's minutes never go back: what is read later is known later.
+    """
+    told = np.array(rows, np.int64)
+    starts = told[:, 0] - told[:, 0] % state.seconds
+    order = np.argsort(starts, kind="stable")
+    told, starts = told[order, 1:], starts[order]
+    bounds = [0, *(np.flatnonzero(starts[1:] != starts[:-1]) + 1).tolist(), len(starts)]
+    for begin, end in itertools.pairwise(bounds):
+        if begin < end:
+            key = (feed, official, int(starts[begin]), state.seconds)
+            span = state.contacts.get(key) or state.contacts.setdefault(key, new_span(state.edges))
+            _fold_span(span, told[begin:end], minute_of(known_at))
     return state
 
 
-def _fold_contacts(state: VolumeSlice, observed: Observed, known_at: int) -> None:
-    on_time = [c for c in observed.contacts if c.arrived_at >= known_at - LATENESS_HORIZON_SECONDS]
-    state.late += len(observed.contacts) - len(on_time)
-    known = state.contacts.setdefault(observed.identity, {})
-    tallies = {}
-    for start in _intervals(on_time, known, state.seconds):
-        report = state.reports.get((start, observed.feed, observed.official, False))
-        tallies[start] = report.tally if report else empty_tally(state.edges)
-    for start in fold_contacts(known, tallies, on_time, state.seconds):
-        key = (start, observed.feed, observed.official, False)
-        revision = state.reports[key].revision + 1 if key in state.reports else 1
-        state.reports[key] = Report(observed.feed, observed.official, False, start, state.seconds, revision, tallies[start])
-        state.changed.add(key)
-        state.known_at[start] = known_at
+def _fold_span(span: ContactSpan, told: Rows, minute: int) -> None:
+    span.contacts, came, went = fold(span.contacts, newest_of_each(told.reshape(-1, COLUMNS)))
+    if not len(came):
+        return
+    span.newest_minute = max(span.newest_minute, minute)
+    added = tally_of(came, span.edges)
+    if len(went):
+        added = minus(added, tally_of(went, span.edges))
+    span.came.append(came)
+    span.total = add_tallies([span.total, added])
+    before = span.added.get(span.newest_minute)
+    if before is not None:
+        added = add_tallies([before, added])
+    if before is not None or not is_zero(added):
+        span.added[span.newest_minute] = added
 
 
-def _intervals(contacts: Sequence[ContactState], known: dict[str, ContactState], seconds: int) -> set[int]:
-    arrivals = [known[c.fingerprint].arrived_at if c.fingerprint in known else c.arrived_at for c in contacts]
-    return {a - a % seconds for a in arrivals}
+def on_report(state: VolumeSlice, feed: str, official: bool, fact: ReportFact, known_at: int) -> VolumeSlice:
+    """Fold one report into the slice."""
+    key = (feed, official, fact.starts_at, fact.seconds)
+    known = minute_of(fact.known_at or known_at)
+    old = state.reports.get(key, [])
+    entries = add_report(old, Entry(known, fact.revision, fact.attribution, fact.tally))
+    if entries != old:
+        state.reports[key] = entries
+        state.changed_reports.add(key)
+    return state
+
+
+def on_adjustment(state: VolumeSlice, fact: Adjustment) -> VolumeSlice:
+    """Keep one adjustment; the greatest of an id stands."""
+    old = state.adjustments.get(fact.adjustment_id)
+    if old is None or dataclasses.astuple(fact)[1:] > dataclasses.astuple(old)[1:]:
+        state.adjustments[fact.adjustment_id] = fact
+    return state
+
+
+def spans_of(rows: Iterable[ContactRow], seconds: int) -> set[int]:
+    """Return the starts of the intervals that contacts arrive in."""
+    return {c[0] - c[0] % seconds for c in rows}

@@ -9,33 +9,76 @@ metadata = sa.MetaData()
 add_kit_tables(metadata)
 add_book_tables(metadata)
 
-# What each feed says of a span, from contacts or from reports (the newest revision).
-report = sa.Table(
-    "volume_report",
+# What each feed says of a span, from contacts or from reports: packed by domain.tally. `stamp` differs with each write.
+cell = sa.Table(
+    "volume_cell",
     metadata,
     sa.Column("queue", sa.Text, primary_key=True),
     sa.Column("starts_at", sa.BigInteger, primary_key=True),
     sa.Column("feed", sa.Text, primary_key=True),
     sa.Column("official", sa.Boolean, primary_key=True),
     sa.Column("from_report", sa.Boolean, primary_key=True),
-    sa.Column("seconds", sa.Integer, nullable=False),
-    sa.Column("revision", sa.BigInteger, nullable=False),
-    sa.Column("known_at", sa.BigInteger, nullable=False),
-    sa.Column("tally", sa.JSON, nullable=False),
+    sa.Column("seconds", sa.Integer, primary_key=True),
+    sa.Column("stamp", sa.BigInteger, nullable=False),
+    sa.Column("chunks", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    # Of contacts older than the lateness horizon: what their additions were compacted to.
+    sa.Column("marks", sa.LargeBinary),
+    sqlite_with_rowid=False,
 )
 
-# Contacts within the lateness horizon, by hashed id.
-contact = sa.Table(
-    "contact",
+# What contacts added to a span, by the minute in which it became known; until the lateness horizon.
+delta = sa.Table(
+    "volume_delta",
     metadata,
     sa.Column("queue", sa.Text, primary_key=True),
+    sa.Column("starts_at", sa.BigInteger, primary_key=True),
     sa.Column("feed", sa.Text, primary_key=True),
-    sa.Column("fingerprint", sa.Text, primary_key=True),
+    sa.Column("official", sa.Boolean, primary_key=True),
+    sa.Column("seconds", sa.Integer, primary_key=True),
+    sa.Column("minute", sa.BigInteger, primary_key=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Contacts within the lateness horizon, by hashed id: chunks of rows packed by domain.contacts; a later chunk wins.
+chunk = sa.Table(
+    "contact_chunk",
+    metadata,
+    sa.Column("queue", sa.Text, primary_key=True),
+    sa.Column("starts_at", sa.BigInteger, primary_key=True),
+    sa.Column("feed", sa.Text, primary_key=True),
+    sa.Column("official", sa.Boolean, primary_key=True),
+    sa.Column("seconds", sa.Integer, primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Up to when a client's volume is locked: reports are refused, corrections are adjustments.
+period_lock = sa.Table(
+    "period_lock",
+    metadata,
+    sa.Column("client", sa.Text, primary_key=True),
+    sa.Column("through", sa.BigInteger, nullable=False),
+    sa.Column("locked_at", sa.BigInteger, nullable=False),
+    sa.Column("locked_by", sa.Text, nullable=False),
+)
+
+adjustment = sa.Table(
+    "volume_adjustment",
+    metadata,
+    sa.Column("queue", sa.Text, primary_key=True),
+    sa.Column("adjustment_id", sa.Text, primary_key=True),
     sa.Column("revision", sa.BigInteger, nullable=False),
-    sa.Column("arrived_at", sa.BigInteger, nullable=False, index=True),
-    sa.Column("stage", sa.Text, nullable=False),
-    sa.Column("wait_ms", sa.BigInteger),
+    sa.Column("starts_at", sa.BigInteger, nullable=False),
+    sa.Column("seconds", sa.Integer, nullable=False),
+    sa.Column("offered", sa.BigInteger),
+    sa.Column("answered", sa.BigInteger),
+    sa.Column("abandoned", sa.BigInteger),
     sa.Column("handle_ms", sa.BigInteger),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("adjusted_by", sa.Text, nullable=False),
 )
 
 feed_progress = sa.Table(
@@ -57,14 +100,16 @@ closed = sa.Table(
     sa.Column("through", sa.BigInteger, nullable=False),
 )
 
-# How often an interval has been published as closed.
+# Which revision of an interval has been published as closed, when first, and a digest of what was said.
 closed_cell = sa.Table(
     "closed_cell",
     metadata,
     sa.Column("queue", sa.Text, primary_key=True),
     sa.Column("starts_at", sa.BigInteger, primary_key=True),
     sa.Column("revision", sa.Integer, nullable=False),
-    sa.Column("tally", sa.JSON, nullable=False),
+    sa.Column("closed_at", sa.BigInteger, nullable=False),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # Facts about queues that aren't declared yet.

@@ -1,82 +1,276 @@
 """SQL of volume: load the slices that facts touch, save what they became."""
 
+import collections
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import hashlib
+import secrets
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
 from muster.kit.sql import upsert
-from services.forecaster.domain.volume import ContactState, Report, Stage, Tally
+from services.forecaster.domain.contacts import NONE, PRINT, Rows, pack_rows, unpack_rows
+from services.forecaster.domain.facts import Adjustment
+from services.forecaster.domain.tally import Tally, add_tallies, pack, unpack
+from services.forecaster.domain.volume import Entry, Report, Span, compact, minute_of, pack_entries, unpack_entries
+from services.forecaster.handlers.volume import ContactSpan, SpanKey, VolumeSlice
 from services.forecaster.store import tables as t
 
 CHUNK = 500
+MOST_CHUNKS = 16
+HOT_ROWS = 400_000
 
 
-def tally_body(tally: Tally) -> dict[str, Any]:
-    """Return a tally as JSON-able data, what is None left out."""
-    return {k: v for k, v in dataclasses.asdict(tally).items() if v is not None and v != ()}
+class HotContacts:
+    """Contacts of the intervals touched last, each valid while its cell's stamp is the one it was read or written under."""
+
+    def __init__(self, most_rows: int = HOT_ROWS) -> None:
+        self._most, self._count = most_rows, 0
+        self._kept: collections.OrderedDict[tuple[Any, ...], tuple[int, Rows]] = collections.OrderedDict()
+
+    def get(self, key: tuple[Any, ...], stamp: int) -> Rows | None:
+        """Return the contacts of a cell if they are those of its stamp."""
+        kept = self._kept.get(key)
+        return kept[1] if kept and kept[0] == stamp else None
+
+    def put(self, key: tuple[Any, ...], stamp: int, rows: Rows) -> None:
+        """Keep a cell's contacts; those touched longest ago go first."""
+        old = self._kept.pop(key, None)
+        self._count += len(rows) - (len(old[1]) if old else 0)
+        self._kept[key] = (stamp, rows)
+        while self._count > self._most and len(self._kept) > 1:
+            self._count -= len(self._kept.popitem(last=False)[1][1])
 
 
-def tally_from(body: Mapping[str, Any]) -> Tally:
-    """Return the tally of its data."""
-    bins = {k: tuple(body[k]) for k in ("edges", "answered_waits", "abandoned_waits") if k in body}
-    return Tally(**{**body, **bins})
+def _in_parts(wanted: Iterable[int]) -> Iterable[list[int]]:
+    ordered = sorted(set(wanted))
+    return (ordered[i : i + CHUNK] for i in range(0, len(ordered), CHUNK))
 
 
-def _report_from(row: Any) -> Report:
-    return Report(row.feed, row.official, row.from_report, row.starts_at, row.seconds, row.revision, tally_from(row.tally))
+def _key(row: Any) -> SpanKey:
+    return row.feed, row.official, row.starts_at, row.seconds
 
 
-def load_contacts(connection: sa.Connection, queue: str, feed: str, prints: Iterable[str]) -> dict[str, ContactState]:
-    """Return what is known of contacts, by fingerprint."""
-    known, c, wanted = {}, t.contact.c, sorted(set(prints))
-    for i in range(0, len(wanted), CHUNK):
-        where = (c.queue == queue) & (c.feed == feed) & c.fingerprint.in_(wanted[i : i + CHUNK])
-        for r in connection.execute(sa.select(t.contact).where(where)):
-            known[r.fingerprint] = ContactState(r.fingerprint, r.revision, r.arrived_at, Stage(r.stage), r.wait_ms, r.handle_ms)
-    return known
+def _columns(queue: str, key: SpanKey) -> dict[str, Any]:
+    feed, official, starts_at, seconds = key
+    return {"queue": queue, "feed": feed, "official": official, "starts_at": starts_at, "seconds": seconds}
 
 
-def save_contacts(connection: sa.Connection, queue: str, feed: str, contacts: Iterable[ContactState]) -> None:
-    """Keep contacts' newest states."""
-    rows = [{"queue": queue, "feed": feed, **dataclasses.asdict(c), "stage": str(c.stage)} for c in contacts]
-    upsert(connection, t.contact, rows)
+def _of(table: sa.Table, queue: str, key: SpanKey) -> sa.ColumnElement[bool]:
+    return sa.and_(*(table.c[name] == value for name, value in _columns(queue, key).items()))
 
 
-def load_reports(connection: sa.Connection, queue: str, starts: Iterable[int]) -> list[Report]:
-    """Return what any feed says of spans that start at the given instants."""
-    found, c, wanted = [], t.report.c, sorted(set(starts))
-    for i in range(0, len(wanted), CHUNK):
-        where = (c.queue == queue) & c.starts_at.in_(wanted[i : i + CHUNK])
-        found += [_report_from(r) for r in connection.execute(sa.select(t.report).where(where))]
-    return found
+def load_contacts(connection: sa.Connection, state: VolumeSlice, starts: Iterable[int], hot: HotContacts) -> None:
+    """Load the intervals that start at the given instants as contacts told them, with their contacts."""
+    c = t.cell.c
+    for part in _in_parts(starts):
+        query = sa.select(c.feed, c.official, c.starts_at, c.seconds, c.stamp, c.body)
+        where = (c.queue == state.queue) & c.starts_at.in_(part) & sa.not_(c.from_report) & (c.seconds == state.seconds)
+        for row in connection.execute(query.where(where)):
+            key = _key(row)
+            rows = hot.get((state.queue, *key), row.stamp)
+            if rows is None:
+                rows = _read_chunks(connection, state.queue, key)
+            (minute,), total, _ = unpack(bytes(row.body), 1)
+            state.contacts[key] = ContactSpan(total.edges, total, minute, rows)
+
+
+def _read_chunks(connection: sa.Connection, queue: str, key: SpanKey) -> Rows:
+    query = sa.select(t.chunk.c.body).where(_of(t.chunk, queue, key)).order_by(t.chunk.c.seq)
+    parts = [unpack_rows(bytes(body)) for (body,) in connection.execute(query)]
+    if not parts:
+        return NONE
+    rows: Rows = np.concatenate(parts)
+    rows = rows[np.argsort(rows[:, PRINT], kind="stable")]
+    last = np.append(rows[1:, PRINT] != rows[:-1, PRINT], True)
+    newest: Rows = rows[last]
+    return newest
+
+
+def save_contacts(connection: sa.Connection, state: VolumeSlice, hot: HotContacts) -> None:
+    """Save the intervals that a batch of contacts changed, in the same transaction as everything else it did."""
+    changed = {key: span for key, span in state.contacts.items() if span.came}
+    if not changed:
+        return
+    cells, chunks = [], []
+    counts = _chunk_counts(connection, state.queue, changed)
+    for key, span in sorted(changed.items()):
+        stamp, columns, count = secrets.randbits(62), _columns(state.queue, key), counts.get(key, 0)
+        came = np.concatenate(span.came)
+        if count >= MOST_CHUNKS:
+            connection.execute(sa.delete(t.chunk).where(_of(t.chunk, state.queue, key)))
+            came, count = span.contacts, 0
+        chunks.append({**columns, "seq": count, "body": pack_rows(came)})
+        body = pack([span.newest_minute], span.total)
+        cells.append({**columns, "from_report": False, "stamp": stamp, "chunks": count + 1, "body": body})
+        hot.put((state.queue, *key), stamp, span.contacts)
+    upsert(connection, t.cell, cells)
+    connection.execute(sa.insert(t.chunk), chunks)
+    _save_deltas(connection, state.queue, changed)
+
+
+def _chunk_counts(connection: sa.Connection, queue: str, keys: Iterable[SpanKey]) -> dict[SpanKey, int]:
+    c, counts = t.cell.c, {}
+    for part in _in_parts(key[2] for key in keys):
+        where = (c.queue == queue) & c.starts_at.in_(part) & sa.not_(c.from_report)
+        rows = connection.execute(sa.select(c.feed, c.official, c.starts_at, c.seconds, c.chunks).where(where))
+        counts.update({_key(row): row.chunks for row in rows})
+    return counts
+
+
+def _save_deltas(connection: sa.Connection, queue: str, changed: dict[SpanKey, ContactSpan]) -> None:
+    d, before = t.delta.c, {}
+    minutes = {minute for span in changed.values() for minute in span.added}
+    for part in _in_parts(key[2] for key in changed):
+        where = (d.queue == queue) & d.starts_at.in_(part) & (d.minute >= min(minutes, default=0))
+        for row in connection.execute(sa.select(t.delta).where(where)):
+            before[_key(row), row.minute] = bytes(row.body)
+    rows = []
+    for key, span in sorted(changed.items()):
+        for minute, added in sorted(span.added.items()):
+            old = before.get((key, minute))
+            whole = add_tallies([unpack(old, 0)[1], added]) if old else added
+            rows.append({**_columns(queue, key), "minute": minute, "body": pack([], whole)})
+    upsert(connection, t.delta, rows)
+
+
+def load_reports(connection: sa.Connection, state: VolumeSlice, starts: Iterable[int]) -> None:
+    """Load what reports told of spans that start at the given instants."""
+    c = t.cell.c
+    for part in _in_parts(starts):
+        query = sa.select(c.feed, c.official, c.starts_at, c.seconds, c.body)
+        for row in connection.execute(query.where((c.queue == state.queue) & c.starts_at.in_(part) & c.from_report)):
+            state.reports[_key(row)] = unpack_entries(bytes(row.body))
+
+
+def save_reports(connection: sa.Connection, state: VolumeSlice) -> None:
+    """Save the reports that a batch changed."""
+    rows = [
+        {
+            **_columns(state.queue, key),
+            "from_report": True,
+            "stamp": secrets.randbits(62),
+            "chunks": 0,
+            "body": pack_entries(state.reports[key]),
+        }
+        for key in sorted(state.changed_reports)
+    ]
+    upsert(connection, t.cell, rows)
+
+
+def _spans(connection: sa.Connection, queue: str, begin: int, end: int) -> Iterable[sa.Row[Any]]:
+    """Return the rows of spans that touch [begin, end); the longest span is a day."""
+    c = t.cell.c
+    where = (c.queue == queue) & (c.starts_at > begin - 86_400) & (c.starts_at < end) & (c.starts_at + c.seconds > begin)
+    return connection.execute(
+        sa.select(t.cell).where(where).order_by(c.starts_at, c.feed, c.official, c.from_report, c.seconds)
+    )
+
+
+def _newest(row: Any) -> Report:
+    if row.from_report:
+        e = unpack_entries(bytes(row.body))[-1]
+        return Report(row.feed, row.official, True, row.starts_at, row.seconds, e.revision, e.tally, e.attribution)
+    return Report(row.feed, row.official, False, row.starts_at, row.seconds, 0, unpack(bytes(row.body), 1)[1])
 
 
 def reports_between(connection: sa.Connection, queue: str, begin: int, end: int) -> list[Report]:
-    """Return what any feed says of spans that touch [begin, end); the longest span is a day."""
-    c = t.report.c
-    where = (c.queue == queue) & (c.starts_at > begin - 86_400) & (c.starts_at < end) & (c.starts_at + c.seconds > begin)
-    return [_report_from(r) for r in connection.execute(sa.select(t.report).where(where).order_by(c.starts_at))]
+    """Return what any feed says of spans that touch [begin, end), as best known."""
+    return [_newest(row) for row in _spans(connection, queue, begin, end)]
 
 
-def save_reports(connection: sa.Connection, queue: str, reports: Iterable[Report], known_at: Mapping[int, int]) -> None:
-    """Keep what feeds say; `known_at` by start."""
-    rows = [
-        {
-            "queue": queue,
-            "starts_at": r.starts_at,
-            "feed": r.feed,
-            "official": r.official,
-            "from_report": r.from_report,
-            "seconds": r.seconds,
-            "revision": r.revision,
-            "known_at": known_at[r.starts_at],
-            "tally": tally_body(r.tally),
-        }
-        for r in reports
-    ]
-    upsert(connection, t.report, rows)
+def spans_between(connection: sa.Connection, queue: str, begin: int, end: int) -> list[Span]:
+    """Return the same with all that was told of each span, and when."""
+    d, added = t.delta.c, collections.defaultdict(list)
+    where = (d.queue == queue) & (d.starts_at > begin - 86_400) & (d.starts_at < end)
+    for row in connection.execute(sa.select(t.delta).where(where).order_by(d.minute)):
+        added[_key(row)].append(Entry(row.minute, 0, 0, unpack(bytes(row.body), 0)[1]))
+    spans = []
+    for row in _spans(connection, queue, begin, end):
+        key = (row.feed, row.official, row.from_report, row.starts_at, row.seconds)
+        if row.from_report:
+            entries = unpack_entries(bytes(row.body))
+            spans.append(Span(*key, entries[-1], tuple(entries)))
+        else:
+            (minute,), total, _ = unpack(bytes(row.body), 1)
+            marks = unpack_entries(bytes(row.marks or b""))
+            spans.append(Span(*key, Entry(minute, 0, 0, total), (*marks, *added[_key(row)])))
+    return spans
+
+
+def compact_spans(connection: sa.Connection, before: int, closed_at: Callable[[str, int, int], int]) -> int:
+    """Compact to marks what was told of spans that start before an instant; return how many were.
+
+    closed_at(queue, starts_at, seconds): the minute of the close. Contacts' identities and additions go.
+    """
+    d, c = t.delta.c, t.cell.c
+    old = connection.execute(sa.select(t.delta).where(d.starts_at < before).order_by(d.queue, d.starts_at, d.minute))
+    added: dict[tuple[str, SpanKey], list[Entry]] = collections.defaultdict(list)
+    for row in old:
+        added[row.queue, _key(row)].append(Entry(row.minute, 0, 0, unpack(bytes(row.body), 0)[1]))
+    for (queue, key), entries in added.items():
+        where = _of(t.cell, queue, key) & sa.not_(c.from_report)
+        marks = connection.execute(sa.select(c.marks).where(where)).scalar()
+        kept = compact([*unpack_entries(bytes(marks or b"")), *entries], closed_at(queue, key[2], key[3]), adds=True)
+        connection.execute(sa.update(t.cell).where(where).values(marks=pack_entries(kept), chunks=0))
+    connection.execute(sa.delete(t.delta).where(d.starts_at < before))
+    connection.execute(sa.delete(t.chunk).where(t.chunk.c.starts_at < before))
+    return len(added)
+
+
+def compact_reports(connection: sa.Connection, since: int, before: int, closed_at: Callable[[str, int, int], int]) -> None:
+    """Compact to marks what reports told of spans that start between two instants; restatements after a day all stay."""
+    c = t.cell.c
+    for row in connection.execute(
+        sa.select(t.cell).where(c.from_report & (c.starts_at >= since) & (c.starts_at < before))
+    ).all():
+        entries = unpack_entries(bytes(row.body))
+        kept = compact(entries, closed_at(row.queue, row.starts_at, row.seconds), adds=False)
+        if len(kept) < len(entries):
+            where = _of(t.cell, row.queue, _key(row)) & c.from_report
+            connection.execute(sa.update(t.cell).where(where).values(body=pack_entries(kept)))
+
+
+def newest_contact(connection: sa.Connection) -> int:
+    """Return the start of the newest interval of which identities are kept, 0 if none."""
+    return int(connection.execute(sa.select(sa.func.max(t.chunk.c.starts_at))).scalar() or 0)
+
+
+def load_adjustments(connection: sa.Connection, state: VolumeSlice, ids: Iterable[str]) -> None:
+    """Load what is known of adjustments."""
+    where = (t.adjustment.c.queue == state.queue) & t.adjustment.c.adjustment_id.in_(sorted(set(ids)))
+    for row in connection.execute(sa.select(t.adjustment).where(where)):
+        state.adjustments[row.adjustment_id] = _adjustment(row)
+
+
+def _adjustment(row: Any) -> Adjustment:
+    return Adjustment(**{f.name: getattr(row, f.name) for f in dataclasses.fields(Adjustment)})
+
+
+def save_adjustments(connection: sa.Connection, state: VolumeSlice) -> None:
+    """Save adjustments."""
+    upsert(connection, t.adjustment, [{"queue": state.queue, **dataclasses.asdict(a)} for a in state.adjustments.values()])
+
+
+def adjustments_between(connection: sa.Connection, queue: str, begin: int, end: int) -> list[Adjustment]:
+    """Return a queue's adjustments of intervals that start between two instants."""
+    a = t.adjustment.c
+    where = (a.queue == queue) & (a.starts_at >= begin) & (a.starts_at < end)
+    rows = connection.execute(sa.select(t.adjustment).where(where).order_by(a.starts_at, a.adjustment_id))
+    return [_adjustment(row) for row in rows]
+
+
+def locked_through(connection: sa.Connection, client: str) -> int:
+    """Return the instant before which a client's volume is locked, 0 if never."""
+    query = sa.select(t.period_lock.c.through).where(t.period_lock.c.client == client)
+    return int(connection.execute(query).scalar() or 0)
+
+
+def lock_period(connection: sa.Connection, client: str, through: int, now: int, who: str) -> None:
+    """Lock a client's volume before an instant."""
+    upsert(connection, t.period_lock, [{"client": client, "through": through, "locked_at": now, "locked_by": who}])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,20 +322,44 @@ def save_closed_through(connection: sa.Connection, queue: str, through: int) -> 
     upsert(connection, t.closed, [{"queue": queue, "through": through}])
 
 
-def closed_cells(connection: sa.Connection, queue: str, starts: Iterable[int]) -> dict[int, tuple[int, dict[str, Any]]]:
-    """Return (revision, what was said) of intervals published as closed, by start."""
-    found, c, wanted = {}, t.closed_cell.c, sorted(starts)
-    for i in range(0, len(wanted), CHUNK):
-        where = (c.queue == queue) & c.starts_at.in_(wanted[i : i + CHUNK])
-        for r in connection.execute(sa.select(t.closed_cell).where(where)):
-            found[r.starts_at] = (r.revision, r.tally)
+@dataclasses.dataclass(frozen=True)
+class Said:
+    """What was published of a closed interval: revision, a digest of the content, when first."""
+
+    revision: int
+    digest: bytes
+    closed_at: int
+
+
+def digest(tally: Tally) -> bytes:
+    """Return what tells one content of an interval from another."""
+    return hashlib.blake2b(pack([], tally), digest_size=8).digest()
+
+
+def closed_cells(connection: sa.Connection, queue: str, starts: Iterable[int]) -> dict[int, Said]:
+    """Return what was published of closed intervals, by start."""
+    found, c = {}, t.closed_cell.c
+    for part in _in_parts(starts):
+        for r in connection.execute(sa.select(t.closed_cell).where((c.queue == queue) & c.starts_at.in_(part))):
+            found[r.starts_at] = Said(r.revision, bytes(r.digest), r.closed_at)
     return found
 
 
-def save_closed_cells(connection: sa.Connection, queue: str, rows: Iterable[tuple[int, int, dict[str, Any]]]) -> None:
-    """Keep (start, revision, what was said)."""
-    saved = [{"queue": queue, "starts_at": s, "revision": r, "tally": body} for s, r, body in rows]
+def save_closed_cells(connection: sa.Connection, queue: str, rows: Iterable[tuple[int, Said]]) -> None:
+    """Keep what was published."""
+    saved = [
+        {"queue": queue, "starts_at": s, "revision": said.revision, "digest": said.digest, "closed_at": said.closed_at}
+        for s, said in rows
+    ]
     upsert(connection, t.closed_cell, saved)
+
+
+def closing_minutes(connection: sa.Connection, begin: int, end: int) -> Callable[[str, int, int], int]:
+    """Return a function (queue, starts_at, seconds) → the minute in which the interval was first closed, else its end."""
+    c = t.closed_cell.c
+    query = sa.select(c.queue, c.starts_at, c.closed_at).where((c.starts_at >= begin) & (c.starts_at < end))
+    closed = {(r.queue, r.starts_at): r.closed_at for r in connection.execute(query)}
+    return lambda queue, start, seconds: minute_of(closed.get((queue, start), start + seconds))
 
 
 def park(connection: sa.Connection, row: dict[str, Any], limit: int) -> bool:

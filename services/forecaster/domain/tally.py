@@ -1,0 +1,186 @@
+"""Counts, sums and wait histograms of an interval, and how they add up.
+
+All sums are integers, so that the order of facts never shows. Not observed is None, never 0.
+"""
+
+import bisect
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+# Upper edges of wait histograms, milliseconds; one more bin holds what waited longer.
+FIXED_EDGES = tuple(s * 1000 for s in (5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 3600))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts and sums of an interval. Histograms are counts per bin of `edges`, last bin open.
+
+    offered = answered + abandoned + overflowed + open, where all are observed. Times are milliseconds; squares are of tenths
+    of a second, summed.
+    """
+
+    offered: int | None = None
+    answered: int | None = None
+    abandoned: int | None = None
+    short_abandoned: int | None = None
+    overflowed: int | None = None
+    open: int | None = None
+    handled: int | None = None
+    handle_ms: int | None = None
+    talk_ms: int | None = None
+    hold_ms: int | None = None
+    after_call_ms: int | None = None
+    handle_squares: int | None = None
+    answered_wait_ms: int | None = None
+    abandoned_wait_ms: int | None = None
+    answered_wait_squares: int | None = None
+    edges: tuple[int, ...] = ()
+    answered_waits: tuple[int, ...] | None = None
+    abandoned_waits: tuple[int, ...] | None = None
+
+
+COUNTS = tuple(f.name for f in dataclasses.fields(Tally) if f.name not in ("edges", "answered_waits", "abandoned_waits"))
+NEVER_FROM_CONTACTS = "short_abandoned"
+
+
+def empty_tally(edges: Sequence[int]) -> Tally:
+    """Return an interval in which nothing has been offered, everything observed."""
+    bins = (0,) * (len(edges) + 1)
+    zeros: dict[str, Any] = dict.fromkeys((c for c in COUNTS if c != NEVER_FROM_CONTACTS), 0)
+    return Tally(**zeros, edges=tuple(edges), answered_waits=bins, abandoned_waits=bins)
+
+
+def is_zero(tally: Tally) -> bool:
+    """Return whether nothing is counted and nothing is summed."""
+    return (
+        not any(getattr(tally, c) for c in COUNTS)
+        and not any(tally.answered_waits or ())
+        and not any(tally.abandoned_waits or ())
+    )
+
+
+def coarsen(tally: Tally, edges: tuple[int, ...]) -> Tally:
+    """Return the tally with fewer edges, all of which it has."""
+    if tally.edges == edges:
+        return tally
+
+    def regroup(bins: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if bins is None:
+            return None
+        merged = [0] * (len(edges) + 1)
+        for edge, count in zip((*tally.edges, None), bins, strict=True):
+            merged[len(edges) if edge is None else bisect.bisect_left(edges, edge)] += count
+        return tuple(merged)
+
+    return dataclasses.replace(
+        tally, edges=edges, answered_waits=regroup(tally.answered_waits), abandoned_waits=regroup(tally.abandoned_waits)
+    )
+
+
+def add_tallies(tallies: Sequence[Tally]) -> Tally:
+    """Return the sum; what one of them did not observe, the sum has not observed."""
+    if len(tallies) == 1:
+        return tallies[0]
+    shared = set(tallies[0].edges).intersection(*(t.edges for t in tallies))
+    parts = [coarsen(t, tuple(sorted(shared))) for t in tallies]
+
+    def total(values: list[int | None]) -> int | None:
+        return None if any(v is None for v in values) else sum(v for v in values if v is not None)
+
+    def bins(values: list[tuple[int, ...] | None]) -> tuple[int, ...] | None:
+        return None if any(v is None for v in values) else tuple(map(sum, zip(*[v for v in values if v], strict=True)))
+
+    counts: dict[str, Any] = {name: total([getattr(t, name) for t in parts]) for name in COUNTS}
+    return Tally(
+        **counts,
+        edges=parts[0].edges,
+        answered_waits=bins([t.answered_waits for t in parts]),
+        abandoned_waits=bins([t.abandoned_waits for t in parts]),
+    )
+
+
+def split_tally(tally: Tally, parts: int) -> list[Tally]:
+    """Return a coarse report's counts spread evenly over `parts` intervals; they add up to it. Waits aren't split."""
+
+    def share(value: int | None, place: int) -> int | None:
+        return None if value is None else value * (place + 1) // parts - value * place // parts
+
+    columns: list[dict[str, Any]] = [{name: share(getattr(tally, name), place) for name in COUNTS} for place in range(parts)]
+    return [Tally(**counts) for counts in columns]
+
+
+def _write_varint(out: bytearray, value: int) -> None:
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+
+
+def _write_signed(out: bytearray, value: int) -> None:
+    _write_varint(out, value << 1 if value >= 0 else (-value << 1) - 1)
+
+
+def _write_sparse(out: bytearray, values: Sequence[int]) -> None:
+    _write_varint(out, sum(1 << i for i, v in enumerate(values) if v))
+    for value in values:
+        if value:
+            _write_signed(out, value)
+
+
+def pack(numbers: Sequence[int], tally: Tally) -> bytes:
+    """Return numbers (0 or more) and a tally as bytes: a bitmap of what is observed, one of what isn't zero, then varints."""
+    out = bytearray()
+    for number in numbers:
+        _write_varint(out, number)
+    values = [getattr(tally, name) for name in COUNTS]
+    hist = (tally.answered_waits, tally.abandoned_waits)
+    _write_varint(out, sum(1 << i for i, v in enumerate((*values, *hist)) if v is not None))
+    _write_sparse(out, [v or 0 for v in values])
+    fixed = set(FIXED_EDGES) <= set(tally.edges)
+    edges = [e for e in tally.edges if e not in FIXED_EDGES] if fixed else tally.edges
+    _write_varint(out, len(edges) << 1 | fixed)
+    for edge in edges:
+        _write_varint(out, edge)
+    for bins in hist:
+        if bins is not None:
+            _write_sparse(out, bins)
+    return bytes(out)
+
+
+class _Reader:
+    def __init__(self, body: bytes, at: int) -> None:
+        self.body, self.at = body, at
+
+    def varint(self) -> int:
+        value, shift, body, at = 0, 0, self.body, self.at
+        while True:
+            byte = body[at]
+            at += 1
+            value |= (byte & 127) << shift
+            if byte < 128:
+                self.at = at
+                return value
+            shift += 7
+
+    def signed(self) -> int:
+        value = self.varint()
+        return value >> 1 if not value & 1 else -((value + 1) >> 1)
+
+    def sparse(self, size: int) -> list[int]:
+        bits = self.varint()
+        return [self.signed() if bits >> i & 1 else 0 for i in range(size)]
+
+
+def unpack(body: bytes, count: int, at: int = 0) -> tuple[list[int], Tally, int]:
+    """Return the numbers, the tally, and where in the bytes they end."""
+    r = _Reader(body, at)
+    numbers = [r.varint() for _ in range(count)]
+    observed = r.varint()
+    values = r.sparse(len(COUNTS))
+    head = r.varint()
+    own = tuple(r.varint() for _ in range(head >> 1))
+    edges = tuple(sorted((*FIXED_EDGES, *own))) if head & 1 else own
+    hist = [tuple(r.sparse(len(edges) + 1)) if observed >> (len(COUNTS) + i) & 1 else None for i in (0, 1)]
+    fields: list[Any] = [*(v if observed >> i & 1 else None for i, v in enumerate(values)), edges, *hist]
+    return numbers, Tally(*fields), r.at
