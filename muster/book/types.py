@@ -298,9 +298,13 @@ class Target(Row):
     window: Window
     rounding_places: int | None = Field(None, ge=0, le=6)
     exclusions: tuple[Exclusion, ...] = ()
+    each_target: float | None = Field(None, gt=0)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        shares = (Aggregation.SHARE_OF_INTERVALS, Aggregation.SHARE_OF_DAYS)
+        if self.each_target is not None and self.aggregation not in shares:
+            raise ValueError(f"each_target goes with SHARE_OF_INTERVALS or SHARE_OF_DAYS, not {self.aggregation}")
         if self.metric != TargetMetric.ASA and self.target > 1:
             raise ValueError(f"target is {self.target}; {self.metric} is a share, allowed: above 0 to 1")
         if self.metric == TargetMetric.SERVICE_LEVEL and self.threshold_seconds is None:

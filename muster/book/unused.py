@@ -6,16 +6,12 @@ from typing import Any
 from muster.book.types import KINDS, Book, Row
 
 UNUSED = {
-    "clients.fiscal_calendar",
-    "clients.feeds.reports",
     "queues.intake_hours",
     "queues.concurrency",
     "queues.allocation_share",
     "queues.cold_start.shape",
     "contracts.targets.threshold_business",
     "contracts.targets.clock_start",
-    "contracts.targets.rounding_places",
-    "contracts.targets.exclusions",
     "contracts.minimum_dedicated_agents",
     "contracts.lock",
     "contracts.commitment",

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from muster.client.stubs import Muster, find_addresses
 from muster.domain.calendar import parse_date, resolve, zone_of
@@ -39,3 +40,17 @@ def read_instant(text: str, zone: str) -> int:
         return int(found.timestamp()) if found.tzinfo else resolve(found, zone)
     except ValueError as error:
         raise Refusal("INVALID_DATE", f"{text!r}: {error}; write 2026-03-25 or 2026-03-25T14:30") from error
+
+
+def table_of(title: str, *heads: str) -> Table:
+    """Return an empty table; all columns but the first hold numbers."""
+    table = Table(title=title, title_justify="left")
+    table.add_column(heads[0])
+    for head in heads[1:]:
+        table.add_column(head, justify="right")
+    return table
+
+
+def number(there: bool, value: float, places: int = 0) -> str:
+    """Return a number, or a dash for what was not observed."""
+    return f"{value:,.{places}f}" if there else "–"

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from muster.cli import book as book_commands
-from muster.cli import decisions, files, plans, running, schedule, topics
+from muster.cli import contract, decisions, files, plans, running, schedule, topics, volume
 from muster.client.stubs import NotRunning
 from muster.dev.broker import BrokerError
 from muster.dev.kafka_parts import KafkaPartsError
@@ -21,9 +21,10 @@ app.command("import")(files.import_file)
 app.command("replay")(files.replay)
 app.command("demo")(running.demo)
 app.command("dev")(running.dev)
-app.add_typer(plans.volume, name="volume")
+app.add_typer(volume.volume, name="volume")
 app.add_typer(plans.forecast, name="forecast")
 app.add_typer(plans.requirement, name="requirement")
+app.add_typer(contract.contract, name="contract")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(decisions.app, name="decisions")
 app.add_typer(topics.topics, name="topics")

@@ -25,12 +25,13 @@ from muster.kit.topics import dead_letter_topic
 
 
 class Fact(NamedTuple):
-    """One decoded message, when it became known (seconds since 1970), its original bytes and topic/partition/offset."""
+    """One decoded message, when it became known (seconds since 1970), its original bytes and key, topic/partition/offset."""
 
     message: Any
     known_at: int
     value: bytes
     origin: str
+    key: bytes = b""
 
 
 @dataclasses.dataclass
@@ -53,10 +54,12 @@ class Inlet:
     handle: Callable[[sa.Connection, Sequence[Fact]], Handled]
 
 
-def dead_letter(topic: str, origin: str, value: bytes, refusal: Refusal) -> Outgoing:
-    """Return the dead-letter message: original bytes; reason, detail and origin in headers."""
-    headers = {"reason": refusal.reason, "detail": refusal.message[:2000], "origin": origin}
-    return Outgoing(dead_letter_topic(topic), origin, value, headers)
+def dead_letter(topic: str, fact: Fact, refusal: Refusal) -> Outgoing:
+    """Return the dead-letter message: original bytes; reason, detail, origin and original key in headers."""
+    headers = {"reason": refusal.reason, "detail": refusal.message[:2000], "origin": fact.origin}
+    if fact.key:
+        headers["key"] = fact.key.decode(errors="replace")
+    return Outgoing(dead_letter_topic(topic), fact.origin, fact.value, headers)
 
 
 _Counts = dict[str, collections.Counter[str]]
@@ -187,9 +190,9 @@ class BatchLoop(mode.Service):
                 message = decode(record.value, headers)
             except Exception as error:
                 refusal = error if isinstance(error, Refusal) else Refusal("MALFORMED", f"{type(error).__name__}: {error}")
-                bad.append((Fact(None, known_at, record.value or b"", f"{head}{record.offset}"), refusal))
+                bad.append((Fact(None, known_at, record.value or b"", f"{head}{record.offset}", record.key or b""), refusal))
                 continue
-            facts.append(Fact(message, known_at, record.value, f"{head}{record.offset}"))
+            facts.append(Fact(message, known_at, record.value, f"{head}{record.offset}", record.key))
         return facts, bad
 
     def _commit(
@@ -212,7 +215,7 @@ class BatchLoop(mode.Service):
             outgoing += handled.messages
             refused[topic] += handled.refused
         for topic, letters in refused.items():
-            outgoing += [dead_letter(self._inlets[topic].topic, fact.origin, fact.value, why) for fact, why in letters]
+            outgoing += [dead_letter(self._inlets[topic].topic, fact, why) for fact, why in letters]
         self._outbox.write(connection, outgoing)
         return {topic: collections.Counter(why.reason for _, why in letters) for topic, letters in refused.items()}
 

@@ -236,6 +236,13 @@ class Attainment(_message.Message):
     BASE_COUNT_FIELD_NUMBER: _builtins.int
     INTERVAL_COUNT_FIELD_NUMBER: _builtins.int
     UNOBSERVED_INTERVAL_COUNT_FIELD_NUMBER: _builtins.int
+    EXCLUDED_INTERVAL_COUNT_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    DEFINITION_FIELD_NUMBER: _builtins.int
+    AGGREGATION_FIELD_NUMBER: _builtins.int
+    THRESHOLD_SECONDS_FIELD_NUMBER: _builtins.int
+    ZONE_FIELD_NUMBER: _builtins.int
+    EACH_TARGET_FIELD_NUMBER: _builtins.int
     contract: _builtins.str
     """The contract, client/contract."""
     target_index: _builtins.int
@@ -254,6 +261,20 @@ class Attainment(_message.Message):
     """Intervals counted."""
     unobserved_interval_count: _builtins.int
     """Intervals whose waits were not observed."""
+    excluded_interval_count: _builtins.int
+    """Intervals that the contract's exclusions leave out."""
+    metric: _builtins.str
+    """SERVICE_LEVEL, ASA, ABANDONMENT, OCCUPANCY_CAP or DEADLINE_MET."""
+    definition: _builtins.str
+    """For SERVICE_LEVEL: what is divided by what, by the book's name."""
+    aggregation: _builtins.str
+    """How intervals add up, by the book's name."""
+    threshold_seconds: _builtins.float
+    """The T of service level, seconds."""
+    zone: _builtins.str
+    """Zone of the window and its days."""
+    each_target: _builtins.float
+    """For SHARE_OF_INTERVALS and SHARE_OF_DAYS: what each must reach, in the unit of the metric."""
     @_builtins.property
     def window_starts_at(self) -> _timestamp_pb2.Timestamp:
         """First instant of the window."""
@@ -271,13 +292,25 @@ class Attainment(_message.Message):
         base_count: _builtins.int = ...,
         interval_count: _builtins.int = ...,
         unobserved_interval_count: _builtins.int = ...,
+        excluded_interval_count: _builtins.int = ...,
+        metric: _builtins.str = ...,
+        definition: _builtins.str = ...,
+        aggregation: _builtins.str = ...,
+        threshold_seconds: _builtins.float | None = ...,
+        zone: _builtins.str = ...,
+        each_target: _builtins.float = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "value", b"value", "window_starts_at", b"window_starts_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_threshold_seconds", b"_threshold_seconds", "_value", b"_value", "threshold_seconds", b"threshold_seconds", "value", b"value", "window_starts_at", b"window_starts_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "base_count", b"base_count", "contract", b"contract", "good_count", b"good_count", "interval_count", b"interval_count", "target", b"target", "target_index", b"target_index", "unobserved_interval_count", b"unobserved_interval_count", "value", b"value", "window", b"window", "window_starts_at", b"window_starts_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_threshold_seconds", b"_threshold_seconds", "_value", b"_value", "aggregation", b"aggregation", "base_count", b"base_count", "contract", b"contract", "definition", b"definition", "each_target", b"each_target", "excluded_interval_count", b"excluded_interval_count", "good_count", b"good_count", "interval_count", b"interval_count", "metric", b"metric", "target", b"target", "target_index", b"target_index", "threshold_seconds", b"threshold_seconds", "unobserved_interval_count", b"unobserved_interval_count", "value", b"value", "window", b"window", "window_starts_at", b"window_starts_at", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__threshold_seconds: _TypeAlias = _typing.Literal["threshold_seconds"]  # noqa: Y015
+    _WhichOneofArgType__threshold_seconds: _TypeAlias = _typing.Literal["_threshold_seconds", b"_threshold_seconds"]  # noqa: Y015
     _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
     _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__threshold_seconds) -> _WhichOneofReturnType__threshold_seconds | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
 
 Global___Attainment: _TypeAlias = Attainment  # noqa: Y015

@@ -146,6 +146,115 @@ class ListAttainmentsResponse(_message.Message):
 Global___ListAttainmentsResponse: _TypeAlias = ListAttainmentsResponse  # noqa: Y015
 
 @_typing.final
+class ListTargetIntervalsRequest(_message.Message):
+    """Ask for a target's intervals."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACT_FIELD_NUMBER: _builtins.int
+    TARGET_INDEX_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    contract: _builtins.str
+    """The contract, client/contract."""
+    target_index: _builtins.int
+    """Place of the target in the contract, from 0."""
+    page_size: _builtins.int
+    """Most rows to return, 1 to 10,000; 0: 2,000."""
+    page_token: _builtins.str
+    """From the previous answer."""
+    def __init__(
+        self,
+        *,
+        contract: _builtins.str = ...,
+        target_index: _builtins.int = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "page_size", b"page_size", "page_token", b"page_token", "target_index", b"target_index"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTargetIntervalsRequest: _TypeAlias = ListTargetIntervalsRequest  # noqa: Y015
+
+@_typing.final
+class TargetInterval(_message.Message):
+    """What one queue's interval adds to a target."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    STARTS_AT_FIELD_NUMBER: _builtins.int
+    GOOD_COUNT_FIELD_NUMBER: _builtins.int
+    BASE_COUNT_FIELD_NUMBER: _builtins.int
+    EXCLUDED_FIELD_NUMBER: _builtins.int
+    queue: _builtins.str
+    """The queue, client/queue."""
+    good_count: _builtins.int
+    """Added to the numerator; absent: not observed."""
+    base_count: _builtins.int
+    """Added to the denominator; absent: not observed."""
+    excluded: _builtins.bool
+    """Whether the contract's exclusions leave it out."""
+    @_builtins.property
+    def starts_at(self) -> _timestamp_pb2.Timestamp:
+        """Start of the interval."""
+
+    def __init__(
+        self,
+        *,
+        queue: _builtins.str = ...,
+        starts_at: _timestamp_pb2.Timestamp | None = ...,
+        good_count: _builtins.int | None = ...,
+        base_count: _builtins.int | None = ...,
+        excluded: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_base_count", b"_base_count", "_good_count", b"_good_count", "base_count", b"base_count", "good_count", b"good_count", "starts_at", b"starts_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_base_count", b"_base_count", "_good_count", b"_good_count", "base_count", b"base_count", "excluded", b"excluded", "good_count", b"good_count", "queue", b"queue", "starts_at", b"starts_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__base_count: _TypeAlias = _typing.Literal["base_count"]  # noqa: Y015
+    _WhichOneofArgType__base_count: _TypeAlias = _typing.Literal["_base_count", b"_base_count"]  # noqa: Y015
+    _WhichOneofReturnType__good_count: _TypeAlias = _typing.Literal["good_count"]  # noqa: Y015
+    _WhichOneofArgType__good_count: _TypeAlias = _typing.Literal["_good_count", b"_good_count"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__base_count) -> _WhichOneofReturnType__base_count | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__good_count) -> _WhichOneofReturnType__good_count | None: ...
+
+Global___TargetInterval: _TypeAlias = TargetInterval  # noqa: Y015
+
+@_typing.final
+class ListTargetIntervalsResponse(_message.Message):
+    """Intervals in order of time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INTERVALS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Ask again with it; empty: no more."""
+    @_builtins.property
+    def intervals(self) -> _containers.RepeatedCompositeFieldContainer[Global___TargetInterval]:
+        """The intervals."""
+
+    def __init__(
+        self,
+        *,
+        intervals: _abc.Iterable[Global___TargetInterval] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["intervals", b"intervals", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTargetIntervalsResponse: _TypeAlias = ListTargetIntervalsResponse  # noqa: Y015
+
+@_typing.final
 class ListQueueStatesRequest(_message.Message):
     """Ask for states."""
 

@@ -56,6 +56,11 @@ class StaffingServiceStub:
                 request_serializer=muster_dot_v1_dot_staffing__service__pb2.ListAttainmentsRequest.SerializeToString,
                 response_deserializer=muster_dot_v1_dot_staffing__service__pb2.ListAttainmentsResponse.FromString,
                 _registered_method=True)
+        self.ListTargetIntervals = channel.unary_unary(
+                '/muster.v1.StaffingService/ListTargetIntervals',
+                request_serializer=muster_dot_v1_dot_staffing__service__pb2.ListTargetIntervalsRequest.SerializeToString,
+                response_deserializer=muster_dot_v1_dot_staffing__service__pb2.ListTargetIntervalsResponse.FromString,
+                _registered_method=True)
         self.ListQueueStates = channel.unary_unary(
                 '/muster.v1.StaffingService/ListQueueStates',
                 request_serializer=muster_dot_v1_dot_staffing__service__pb2.ListQueueStatesRequest.SerializeToString,
@@ -106,6 +111,14 @@ class StaffingServiceServicer:
 
     def ListAttainments(self, request, context):
         """Read how targets stand in their current windows.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTargetIntervals(self, request, context):
+        """Read what each interval adds to a target in its window, to recompute it by hand. ASA: milliseconds waited, answered.
+        Errors: NOT_FOUND (NO_SUCH_TARGET).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -163,6 +176,11 @@ def add_StaffingServiceServicer_to_server(servicer, server):
                     servicer.ListAttainments,
                     request_deserializer=muster_dot_v1_dot_staffing__service__pb2.ListAttainmentsRequest.FromString,
                     response_serializer=muster_dot_v1_dot_staffing__service__pb2.ListAttainmentsResponse.SerializeToString,
+            ),
+            'ListTargetIntervals': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTargetIntervals,
+                    request_deserializer=muster_dot_v1_dot_staffing__service__pb2.ListTargetIntervalsRequest.FromString,
+                    response_serializer=muster_dot_v1_dot_staffing__service__pb2.ListTargetIntervalsResponse.SerializeToString,
             ),
             'ListQueueStates': grpc.unary_unary_rpc_method_handler(
                     servicer.ListQueueStates,
@@ -294,6 +312,33 @@ class StaffingService:
             '/muster.v1.StaffingService/ListAttainments',
             muster_dot_v1_dot_staffing__service__pb2.ListAttainmentsRequest.SerializeToString,
             muster_dot_v1_dot_staffing__service__pb2.ListAttainmentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTargetIntervals(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.v1.StaffingService/ListTargetIntervals',
+            muster_dot_v1_dot_staffing__service__pb2.ListTargetIntervalsRequest.SerializeToString,
+            muster_dot_v1_dot_staffing__service__pb2.ListTargetIntervalsResponse.FromString,
             options,
             channel_credentials,
             insecure,

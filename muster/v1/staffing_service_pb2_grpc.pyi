@@ -44,6 +44,10 @@ class StaffingServiceStub:
     """Read the newest requirement of a queue, day by day."""
     ListAttainments: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.ListAttainmentsRequest, _staffing_service_pb2.ListAttainmentsResponse]
     """Read how targets stand in their current windows."""
+    ListTargetIntervals: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.ListTargetIntervalsRequest, _staffing_service_pb2.ListTargetIntervalsResponse]
+    """Read what each interval adds to a target in its window, to recompute it by hand. ASA: milliseconds waited, answered.
+    Errors: NOT_FOUND (NO_SUCH_TARGET).
+    """
     ListQueueStates: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.ListQueueStatesRequest, _staffing_service_pb2.ListQueueStatesResponse]
     """Read each queue's state now: forecast, actual, required, scheduled, on queue."""
     ListDecisions: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.ListDecisionsRequest, _staffing_service_pb2.ListDecisionsResponse]
@@ -72,6 +76,10 @@ class StaffingServiceAsyncStub(StaffingServiceStub):
     """Read the newest requirement of a queue, day by day."""
     ListAttainments: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.ListAttainmentsRequest, _staffing_service_pb2.ListAttainmentsResponse]  # type: ignore[assignment]
     """Read how targets stand in their current windows."""
+    ListTargetIntervals: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.ListTargetIntervalsRequest, _staffing_service_pb2.ListTargetIntervalsResponse]  # type: ignore[assignment]
+    """Read what each interval adds to a target in its window, to recompute it by hand. ASA: milliseconds waited, answered.
+    Errors: NOT_FOUND (NO_SUCH_TARGET).
+    """
     ListQueueStates: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.ListQueueStatesRequest, _staffing_service_pb2.ListQueueStatesResponse]  # type: ignore[assignment]
     """Read each queue's state now: forecast, actual, required, scheduled, on queue."""
     ListDecisions: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.ListDecisionsRequest, _staffing_service_pb2.ListDecisionsResponse]  # type: ignore[assignment]
@@ -121,6 +129,16 @@ class StaffingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_staffing_service_pb2.ListAttainmentsResponse, _abc.Awaitable[_staffing_service_pb2.ListAttainmentsResponse]]:
         """Read how targets stand in their current windows."""
+
+    @_abc_1.abstractmethod
+    def ListTargetIntervals(
+        self,
+        request: _staffing_service_pb2.ListTargetIntervalsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_staffing_service_pb2.ListTargetIntervalsResponse, _abc.Awaitable[_staffing_service_pb2.ListTargetIntervalsResponse]]:
+        """Read what each interval adds to a target in its window, to recompute it by hand. ASA: milliseconds waited, answered.
+        Errors: NOT_FOUND (NO_SUCH_TARGET).
+        """
 
     @_abc_1.abstractmethod
     def ListQueueStates(

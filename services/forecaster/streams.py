@@ -191,5 +191,5 @@ class Streams:
         facts = []
         for row in store.unpark(connection, queue):
             message = wire.read_observed(bytes(row.value), {})
-            facts.append(Fact(message, row.known_at, bytes(row.value), row.origin))
+            facts.append(Fact(message, row.known_at, bytes(row.value), row.origin, queue.encode()))
         return facts

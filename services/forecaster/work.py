@@ -90,7 +90,7 @@ class Work:
         facts = self.streams.take_parked(connection, queue)
         if facts:
             handled = self.streams.on_volume(connection, facts)
-            dead = [dead_letter(wire.OBSERVED, fact.origin, fact.value, refusal) for fact, refusal in handled.refused]
+            dead = [dead_letter(wire.OBSERVED, fact, refusal) for fact, refusal in handled.refused]
             self.outbox.write(connection, [*handled.messages, *dead])
             get_log().info("volume_unparked", queue=queue, messages=len(facts))
         self.due.plan(connection, "close", queue, self.clock.now())

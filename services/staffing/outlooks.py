@@ -13,7 +13,7 @@ from muster.domain.calendar import DAY, dates, local_date
 from muster.domain.money import Money
 from muster.kit.clock import Clock
 from muster.kit.logs import get_log
-from services.staffing.domain.attainment import window_start
+from services.staffing.attaining import standing
 from services.staffing.domain.decision import (
     SLOT,
     SLOTS,
@@ -150,13 +150,10 @@ class Outlooks:
         contract = book.contract_of(queue)
         if contract is None:
             return None
-        client = book.clients.get(queue.partition("/")[0])
         for index, t in enumerate(contract.targets):
             if t.metric == TargetMetric.SERVICE_LEVEL and (not t.queues or queue in t.queues):
-                zone = t.window.zone or (client.zone if client else "UTC")
-                since = window_start(t.window.kind, t.window.week_start, zone, self.clock.now())
-                sums = plans.target_sums(connection, contract.name, index, since)
-                return (sums.good / sums.base, t.target) if sums.base else None
+                found = standing(connection, book, contract.name, index, t, self.clock.now())
+                return None if found.value is None else (found.value, t.target)
         return None
 
     def _levers(self, book: BookDay, group: StaffingGroup) -> dict[str, LeverRule]:

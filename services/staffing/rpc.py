@@ -22,7 +22,7 @@ from muster.v1 import book_pb2, decision_pb2, requirement_pb2
 from muster.v1 import staffing_service_pb2 as pb
 from muster.v1 import staffing_service_pb2_grpc as stubs
 from services.staffing import wire
-from services.staffing.domain.attainment import window_start
+from services.staffing.attaining import judging_of, standing, window_of, zone_of
 from services.staffing.states import queue_states
 from services.staffing.store import decisions, plans
 from services.staffing.work import Work
@@ -68,28 +68,58 @@ class StaffingRpc(stubs.StaffingServiceServicer):
                 if request.client and client != request.client:
                     continue
                 for index, t in enumerate(contract.targets):
-                    zone = t.window.zone or (book.clients[client].zone if client in book.clients else "UTC")
-                    since = window_start(t.window.kind, t.window.week_start, zone, now)
-                    sums = plans.target_sums(connection, name, index, since)
-                    scale = 1000 if t.metric == "ASA" else 1
+                    found = standing(connection, book, name, index, t, now)
                     rows.append(
                         requirement_pb2.Attainment(
                             contract=name,
                             target_index=index,
-                            window_starts_at=Timestamp(seconds=since),
+                            window_starts_at=Timestamp(seconds=window_of(book, name, t, now)),
                             window=t.window.kind,
-                            value=sums.good / sums.base / scale if sums.base else None,
+                            value=found.value,
                             target=t.target,
-                            good_count=sums.good,
-                            base_count=sums.base,
-                            interval_count=sums.intervals,
-                            unobserved_interval_count=sums.unobserved,
+                            good_count=found.good,
+                            base_count=found.base,
+                            interval_count=found.intervals,
+                            unobserved_interval_count=found.unobserved,
+                            excluded_interval_count=found.excluded,
+                            metric=str(t.metric),
+                            definition=str(t.definition or "ANSWERED_OVER_OFFERED") if t.metric == "SERVICE_LEVEL" else "",
+                            aggregation=str(t.aggregation),
+                            threshold_seconds=t.threshold_seconds,
+                            zone=zone_of(book, name, t),
+                            each_target=judging_of(book, name, t).each,
                         )
                     )
             return rows
 
         rows = (await self._parts.database.read(work))[offset:]
         return pb.ListAttainmentsResponse(attainments=rows[:limit], next_page_token=next_token(limit, offset, rows))
+
+    async def ListTargetIntervals(self, request: pb.ListTargetIntervalsRequest, context: Any) -> pb.ListTargetIntervalsResponse:
+        limit, offset = page(request.page_size, request.page_token, 2000, 10_000)
+
+        def work(connection: sa.Connection) -> pb.ListTargetIntervalsResponse:
+            book, now = self._work.streams.book_today(connection), self._parts.clock.now()
+            contract = book.contracts.get(request.contract)
+            if contract is None or not 0 <= request.target_index < len(contract.targets):
+                raise NotFound("NO_SUCH_TARGET", f"no target {request.target_index} of contract {request.contract!r}")
+            target = contract.targets[request.target_index]
+            judging, since = judging_of(book, contract.name, target), window_of(book, contract.name, target, now)
+            rows = plans.target_cells(connection, contract.name, request.target_index, since, limit + 1, offset)
+            answer = pb.ListTargetIntervalsResponse(next_page_token=next_token(limit, offset, rows))
+            for queue, start, good, base in rows[:limit]:
+                answer.intervals.append(
+                    pb.TargetInterval(
+                        queue=queue,
+                        starts_at=Timestamp(seconds=start),
+                        good_count=good,
+                        base_count=base,
+                        excluded=judging.excludes(start),
+                    )
+                )
+            return answer
+
+        return await self._parts.database.read(work)
 
     async def ListQueueStates(self, request: pb.ListQueueStatesRequest, context: Any) -> pb.ListQueueStatesResponse:
         limit, offset = page(request.page_size, request.page_token, 500, 1000)

@@ -57,7 +57,14 @@ def look(home: pathlib.Path, folder: pathlib.Path) -> None:
     requirement = muster(home, "requirement", "show", "acme/help")
     assert "Erlang A (patience 180 s, declared)" in requirement
     assert "SERVICE_LEVEL" in requirement
-    assert "acme/voice" in muster(home, "requirement", "attainment")
+    assert "acme/voice" in muster(home, "contract", "attainment")
+    explained = muster(home, "contract", "attainment", "--explain")
+    assert "answered within T ÷ offered, T = 20 s" in explained
+    assert "Wed 2026-03-25  acme/help" in explained
+    known = muster(home, "volume", "show", "acme/help", "--from", "2026-03-25T08:00", "--as-known-at", "2026-03-25T09:00")
+    assert "3 intervals, 150 contacts offered" in known  # told after a tick and before the next: known at the former
+    assert "Wed 2026-03-25" in muster(home, "volume", "variance", "acme/help", "--from", "2026-03-25")
+    assert "agreed by" in muster(home, "volume", "adjustments", "acme/help")
     assert "complete through" in muster(home, "volume", "feeds", "acme")
     grid = muster(home, "schedule", "show", "--week", "2026-03-23")
     assert "Week of 2026-03-23" in grid
@@ -133,8 +140,15 @@ def look_again(home: pathlib.Path) -> None:
         word for line in letters.splitlines() for word in line.split() if word.startswith("muster.volume.observed.v1/")
     )
     assert muster(home, "dlq", "show", origin).startswith("{not json")
-    assert "dropped" in muster(home, "dlq", "drop", origin)
+    mended = home / "mended.json"
+    mended.write_text(
+        '{"queue": "acme/help", "feed": "live", "contacts": [{"contactId": "c2", "revision": 1, "stage": "OFFER"}]}'
+    )
+    assert "sent 1 again" in muster(home, "dlq", "replay", origin, "--with", str(mended))
     assert origin not in muster(home, "dlq", "list")
+    assert "no dead letter" in muster(home, "dlq", "drop", origin, fails=True)
+    assert "is locked before" in muster(home, "volume", "lock", "acme", "--through", "2026-03-01", "--by", "finance")
+    assert "never moves back" in muster(home, "volume", "lock", "acme", "--through", "2026-02-01", fails=True)
 
 
 def test_without_a_running_muster_the_command_says_where_it_looked(tmp_path: pathlib.Path) -> None:

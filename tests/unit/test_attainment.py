@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from muster.domain.calendar import resolve
-from services.staffing.domain.attainment import CellFacts, TargetRule, contribution, window_start, within
+from services.staffing.domain.attainment import CellFacts, Judging, TargetRule, contribution, stand, window_start, within
 
 # 10 offered: 7 answered (4 within 10 s, 2 more within 20 s, 1 later), 3 abandoned (1 within 10 s, 1 within 20 s, 1 later).
 CELL = CellFacts(10, 7, 3, 95_000, (10_000, 20_000), (4, 2, 1), (1, 1, 1))
@@ -45,3 +45,67 @@ def test_windows_begin_at_local_midnight() -> None:
     assert window_start("MONTH", "", "America/New_York", now) == resolve(dt.datetime(2026, 3, 1), "America/New_York")
     assert window_start("WEEK", "sun", "America/New_York", now) == resolve(dt.datetime(2026, 3, 29), "America/New_York")
     assert window_start("DAY", "", "Asia/Manila", now) == resolve(dt.datetime(2026, 4, 1), "Asia/Manila")
+
+
+DAY0 = resolve(dt.datetime(2026, 3, 2), "Europe/London")
+# Two days: day one 8/10 and 2/10, day two 9/10, an interval with nothing offered, one not observed.
+ADDED: list[tuple[int, int | None, int | None]] = [
+    (DAY0 + 32_400, 8, 10),
+    (DAY0 + 34_200, 2, 10),
+    (DAY0 + 118_800, 9, 10),
+    (DAY0 + 120_600, 0, 0),
+    (DAY0 + 122_400, None, None),
+]
+
+
+@pytest.mark.parametrize(
+    ("aggregation", "value"),
+    [
+        ("CONTACT_WEIGHTED", 19 / 30),
+        ("MEAN_OF_INTERVALS", (0.8 + 0.2 + 0.9) / 3),
+        ("SHARE_OF_INTERVALS", 2 / 3),
+        ("SHARE_OF_DAYS", 1 / 2),
+    ],
+)
+def test_each_aggregation_adds_up_as_it_says(aggregation: str, value: float) -> None:
+    found = stand(Judging("SERVICE_LEVEL", aggregation, 0.8, "Europe/London"), ADDED)
+    assert found.value == pytest.approx(value)
+    assert (found.good, found.base, found.intervals, found.unobserved, found.excluded) == (19, 30, 5, 1, 0)
+
+
+def test_exclusions_and_rounding_apply_before_the_value_is_judged() -> None:
+    judging = Judging("SERVICE_LEVEL", "CONTACT_WEIGHTED", 0.8, "Europe/London", ((DAY0 + 34_200, DAY0 + 36_000),), 2)
+    found = stand(judging, ADDED)
+    assert (found.value, found.good, found.base, found.excluded) == (0.85, 17, 20, 1)
+
+
+def test_waits_and_abandons_are_good_below_their_limit() -> None:
+    assert Judging("ASA", "SHARE_OF_INTERVALS", 20, "UTC").reaches(200_000, 10)
+    assert not Judging("ASA", "SHARE_OF_INTERVALS", 20, "UTC").reaches(200_001, 10)
+    assert Judging("ABANDONMENT", "SHARE_OF_DAYS", 0.05, "UTC").reaches(5, 100)
+    assert stand(Judging("ASA", "CONTACT_WEIGHTED", 20, "UTC"), [(DAY0, 90_000, 10)]).value == 9.0
+
+
+def test_nothing_observed_is_no_value_and_never_100_percent() -> None:
+    for aggregation in ("CONTACT_WEIGHTED", "MEAN_OF_INTERVALS", "SHARE_OF_INTERVALS", "SHARE_OF_DAYS"):
+        judging = Judging("SERVICE_LEVEL", aggregation, 0.8, "UTC")
+        assert stand(judging, [(DAY0, 0, 0), (DAY0 + 1800, None, None)]).value is None
+
+
+@pytest.mark.parametrize(
+    ("day", "first"),
+    [
+        ((2026, 2, 1), (2026, 2, 1)),  # the year begins
+        ((2026, 2, 28), (2026, 2, 1)),  # four weeks
+        ((2026, 3, 1), (2026, 3, 1)),  # four more
+        ((2026, 3, 29), (2026, 3, 29)),  # five
+        ((2026, 5, 2), (2026, 3, 29)),
+        ((2026, 5, 3), (2026, 5, 3)),  # the second quarter
+        ((2027, 1, 30), (2026, 12, 27)),  # the last day of 52 weeks
+        ((2027, 1, 31), (2027, 1, 31)),
+    ],
+)
+def test_a_four_four_five_year(day: tuple[int, int, int], first: tuple[int, int, int]) -> None:
+    now = resolve(dt.datetime(*day, 12), "America/New_York")
+    begin = window_start("FISCAL", "", "America/New_York", now, "FOUR_FOUR_FIVE", dt.date(2026, 2, 1))
+    assert begin == resolve(dt.datetime(*first), "America/New_York")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+import math
 from collections.abc import Sequence
 
 from muster.domain.calendar import WEEKDAYS, local_date, resolve
@@ -62,12 +63,98 @@ def contribution(rule: TargetRule, cell: CellFacts) -> tuple[int, int] | None:
     return good, base
 
 
-def window_start(kind: str, week_start: str, zone: str, now: int) -> int:
-    """Return the first instant of the window that `now` lies in: DAY, WEEK, MONTH (FISCAL is read as MONTH for now)."""
+@dataclasses.dataclass(frozen=True)
+class Judging:
+    """How a target's intervals add up to one value.
+
+    each: what an interval or a day must reach for the SHARE_… aggregations, in the unit of the metric (ASA: seconds).
+    exclusions: spans [begin, end) that don't count. rounding_places: of the value, None: not rounded.
+    """
+
+    metric: str
+    aggregation: str
+    each: float
+    zone: str
+    exclusions: tuple[tuple[int, int], ...] = ()
+    rounding_places: int | None = None
+
+    @property
+    def scale(self) -> int:
+        """Return what divides a quotient of sums: ASA is kept in milliseconds and told in seconds."""
+        return 1000 if self.metric == "ASA" else 1
+
+    def excludes(self, starts_at: int) -> bool:
+        return any(begin <= starts_at < end for begin, end in self.exclusions)
+
+    def reaches(self, good: int, base: int) -> bool:
+        """Return whether one interval or day is good: service levels from below, waits and abandons from above."""
+        value = good / base / self.scale
+        return value >= self.each if self.metric == "SERVICE_LEVEL" else value <= self.each
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """A target's window so far. `value` is None where nothing was observed; good and base are sums over the intervals counted."""
+
+    value: float | None
+    good: int
+    base: int
+    intervals: int
+    unobserved: int
+    excluded: int
+
+
+def stand(judging: Judging, added: Sequence[tuple[int, int | None, int | None]]) -> Standing:
+    """Add a window up. added: (start, good, base) per interval, its queues together; None where not observed.
+
+    An interval with nothing offered has no service level: it counts in no mean and no share.
+    """
+    counted = [(s, g, b) for s, g, b in added if not judging.excludes(s)]
+    seen = [(s, g, b) for s, g, b in counted if g is not None and b is not None]
+    good, base = sum(g for _, g, _ in seen), sum(b for _, _, b in seen)
+    parts = [(g, b) for _, g, b in seen if b]
+    if judging.aggregation == "SHARE_OF_DAYS":
+        days: dict[dt.date, list[int]] = {}
+        for start, g, b in seen:
+            sums = days.setdefault(local_date(start, judging.zone), [0, 0])
+            sums[0] += g
+            sums[1] += b
+        parts = [(g, b) for g, b in days.values() if b]
+    value = None
+    if judging.aggregation == "MEAN_OF_INTERVALS" and parts:
+        value = math.fsum(g / b for g, b in parts) / len(parts) / judging.scale
+    elif judging.aggregation.startswith("SHARE") and parts:
+        value = sum(judging.reaches(g, b) for g, b in parts) / len(parts)
+    elif judging.aggregation == "CONTACT_WEIGHTED" and base:
+        value = good / base / judging.scale
+    if value is not None and judging.rounding_places is not None:
+        value = round(value, judging.rounding_places)
+    return Standing(value, good, base, len(counted), len(counted) - len(seen), len(added) - len(counted))
+
+
+def _fiscal_start(day: dt.date, year_start: dt.date) -> dt.date:
+    """Return the first day of the 4-4-5 period in which a day lies; the year has 52 weeks from `year_start` on, or 53."""
+    weeks = (day - year_start).days // 7
+    year, week = divmod(weeks, 52)
+    ends, first = (4, 8, 13), 0
+    quarter, inside = divmod(week, 13)
+    for end in ends:
+        if inside < end:
+            break
+        first = end
+    return year_start + dt.timedelta(weeks=year * 52 + quarter * 13 + first)
+
+
+def window_start(
+    kind: str, week_start: str, zone: str, now: int, fiscal_kind: str = "MONTH", year_start: dt.date | None = None
+) -> int:
+    """Return the first instant of the window that `now` lies in: DAY, WEEK, MONTH, or FISCAL by the client's calendar."""
     day = local_date(now, zone)
     if kind == "WEEK":
         first = WEEKDAYS.index(week_start or "mon")
         day -= dt.timedelta(days=(day.weekday() - first) % 7)
+    elif kind == "FISCAL" and fiscal_kind == "FOUR_FOUR_FIVE" and year_start is not None:
+        day = _fiscal_start(day, year_start)
     elif kind != "DAY":
         day = day.replace(day=1)
     return resolve(dt.datetime.combine(day, dt.time()), zone)

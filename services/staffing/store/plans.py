@@ -113,25 +113,26 @@ def forget_contributions(connection: sa.Connection, contract: str) -> None:
     connection.execute(sa.delete(t.target_cell).where(t.target_cell.c.contract == contract))
 
 
-@dataclasses.dataclass(frozen=True)
-class Sums:
-    """A target's window so far."""
+def target_intervals(
+    connection: sa.Connection, contract: str, index: int, since: int
+) -> list[tuple[int, int | None, int | None]]:
+    """Return (start, good, base) of a target's intervals from an instant on, queues together; None where one was not observed."""
+    c = t.target_cell.c
+    missing = sa.func.sum(sa.case((c.base.is_(None), 1), else_=0))
+    query = sa.select(c.starts_at, sa.func.sum(c.good), sa.func.sum(c.base), missing)
+    where = (c.contract == contract) & (c.target_index == index) & (c.starts_at >= since)
+    rows = connection.execute(query.where(where).group_by(c.starts_at).order_by(c.starts_at))
+    return [(r[0], None, None) if r[3] else (r[0], int(r[1]), int(r[2])) for r in rows]
 
-    good: int
-    base: int
-    intervals: int
-    unobserved: int
 
-
-def target_sums(connection: sa.Connection, contract: str, index: int, since: int) -> Sums:
-    """Add a target's window up."""
-    c = t.target_cell
-    where = (c.c.contract == contract) & (c.c.target_index == index) & (c.c.starts_at >= since)
-    missing = sa.func.sum(sa.case((c.c.base.is_(None), 1), else_=0))
-    row = connection.execute(
-        sa.select(sa.func.sum(c.c.good), sa.func.sum(c.c.base), sa.func.count(), missing).where(where)
-    ).one()
-    return Sums(int(row[0] or 0), int(row[1] or 0), int(row[2] or 0), int(row[3] or 0))
+def target_cells(
+    connection: sa.Connection, contract: str, index: int, since: int, limit: int, offset: int
+) -> list[tuple[str, int, int | None, int | None]]:
+    """Return (queue, start, good, base) of a target's intervals from an instant on, in order."""
+    c = t.target_cell.c
+    where = (c.contract == contract) & (c.target_index == index) & (c.starts_at >= since)
+    query = sa.select(c.queue, c.starts_at, c.good, c.base).where(where).order_by(c.starts_at, c.queue)
+    return [(r.queue, r.starts_at, r.good, r.base) for r in connection.execute(query.limit(limit).offset(offset))]
 
 
 def complete_through(connection: sa.Connection, queue: str) -> int:

@@ -1,0 +1,46 @@
+"""How contracts' targets stand: the book's terms, and the intervals counted so far."""
+
+import datetime as dt
+
+import sqlalchemy as sa
+
+from muster.book.types import Target
+from muster.book.view import BookDay
+from muster.domain.calendar import parse_date, resolve
+from services.staffing.domain.attainment import Judging, Standing, stand, window_start
+from services.staffing.store import plans
+
+
+def judging_of(book: BookDay, contract: str, target: Target) -> Judging:
+    """Return how a target adds up."""
+    zone = zone_of(book, contract, target)
+    spans = [tuple(resolve(dt.datetime.fromisoformat(text), zone) for text in (e.starts, e.ends)) for e in target.exclusions]
+    return Judging(
+        str(target.metric),
+        str(target.aggregation),
+        target.each_target or target.target,
+        zone,
+        tuple((begin, end) for begin, end in spans),
+        target.rounding_places,
+    )
+
+
+def zone_of(book: BookDay, contract: str, target: Target) -> str:
+    """Return the zone of a target's window: its own, else the client's."""
+    client = book.clients.get(contract.partition("/")[0])
+    return target.window.zone or (client.zone if client else "UTC")
+
+
+def window_of(book: BookDay, contract: str, target: Target, now: int) -> int:
+    """Return the first instant of a target's window."""
+    client = book.clients.get(contract.partition("/")[0])
+    fiscal = client.fiscal_calendar if client else None
+    start = parse_date(fiscal.year_start) if fiscal and fiscal.year_start else None
+    kind = str(fiscal.kind) if fiscal else "MONTH"
+    return window_start(target.window.kind, target.window.week_start, zone_of(book, contract, target), now, kind, start)
+
+
+def standing(connection: sa.Connection, book: BookDay, contract: str, index: int, target: Target, now: int) -> Standing:
+    """Return how a target stands in its window."""
+    since = window_of(book, contract, target, now)
+    return stand(judging_of(book, contract, target), plans.target_intervals(connection, contract, index, since))
