@@ -26,6 +26,9 @@ dev: $(READY) ## the same without the floor, keeping its data
 test: $(READY) ## every test, on a genuine Kafka
 	$(PY) -m pytest tests $(PYTEST)
 
+test-faults: $(READY) ## kill, freeze, cut and fill everything, at full size (half an hour); another order: FAULTS=SEED
+	MUSTER_TEST_FAULTS=$(or $(FAULTS),full) $(PY) -m pytest tests/faults -s $(PYTEST)
+
 test-unit: $(READY) ## the tests that need no Kafka
 	$(PY) -m pytest tests/unit tests/contract $(PYTEST)
 
@@ -47,4 +50,4 @@ lock: ## resolve the pins anew (needs uv on the PATH)
 	uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --extra dev pyproject.toml -o requirements.lock
 	uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header requirements-kafka.in -o requirements-kafka.lock
 
-.PHONY: help setup demo dev test test-unit check fix lock
+.PHONY: help setup demo dev test test-faults test-unit check fix lock

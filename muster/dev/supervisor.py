@@ -36,6 +36,7 @@ class Supervisor:
     bootstrap: str
     environment: Mapping[str, str]
     services: tuple[str, ...] = SERVICES
+    checkout: pathlib.Path = CHECKOUT
     restarts: int = 0
     processes: dict[str, subprocess.Popen[bytes]] = dataclasses.field(default_factory=dict)
     _stopping: threading.Event = dataclasses.field(default_factory=threading.Event)
@@ -45,16 +46,19 @@ class Supervisor:
         return self.home / f"{service}.log"
 
     def spawn(self, service: str) -> None:
-        """Start one service."""
-        if not (CHECKOUT / "services" / service).is_dir():
-            raise NotACheckout(f"no services/{service} beside {CHECKOUT}; services run from a checkout or an image")
+        """Start one service; `forecaster@2` is a second process of the forecaster, as instance 2."""
+        module, _, instance = service.partition("@")
+        if not (self.checkout / "services" / module).is_dir():
+            raise NotACheckout(f"no services/{module} beside {self.checkout}; services run from a checkout or an image")
         clean = {k: v for k, v in os.environ.items() if not k.startswith("MUSTER_")}
         told = {"MUSTER_BOOTSTRAP": self.bootstrap, "MUSTER_DATA": str(self.home), **self.environment}
+        if instance:
+            told["MUSTER_INSTANCE"] = instance
         one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         with self._log(service).open("ab") as log:
             self.processes[service] = subprocess.Popen(
-                [sys.executable, "-m", f"services.{service}"],
-                cwd=CHECKOUT,
+                [sys.executable, "-m", f"services.{module}"],
+                cwd=self.checkout,
                 env={**clean, **one_thread, **told},
                 stdout=log,
                 stderr=log,

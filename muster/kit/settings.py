@@ -13,6 +13,7 @@ from muster.kit.errors import Refusal
 OTHERS = {
     "MUSTER_CACHE",
     "MUSTER_TEST_BOOTSTRAP",
+    "MUSTER_TEST_FAULTS",
     "MUSTER_TEST_BROKER",
     "MUSTER_TEST_KAFKA_IMAGE",
     "MUSTER_REFEREE",

@@ -61,6 +61,12 @@ class Postgres:
         with contextlib.suppress(RuntimeError):
             self._run("pg_ctl", "-m", "immediate", "-w", "stop")
 
+    def remove(self) -> None:
+        """Stop it; nothing of it stays."""
+        with contextlib.suppress(RuntimeError):
+            self.stop()
+        shutil.rmtree(self.home, ignore_errors=True)
+
 
 @contextlib.contextmanager
 def postgres_running() -> Iterator[Postgres]:
@@ -70,6 +76,4 @@ def postgres_running() -> Iterator[Postgres]:
         server.start()
         yield server
     finally:
-        with contextlib.suppress(RuntimeError):
-            server.stop()
-        shutil.rmtree(server.home, ignore_errors=True)
+        server.remove()

@@ -28,7 +28,7 @@ QUEUES = ("acme/help", "acme/sales")
 HOURS = range(8, 20)
 
 
-def book(agents: int = 20) -> dict[str, Any]:
+def book(agents: int = 20, opens: str = "08:00", closes: str = "20:00") -> dict[str, Any]:
     """Return the small book's data."""
     target = {"metric": "SERVICE_LEVEL", "threshold_seconds": 20, "target": 0.8, "window": {"kind": "MONTH"}}
     levels = [
@@ -46,7 +46,7 @@ def book(agents: int = 20) -> dict[str, Any]:
                 "name": name,
                 "channel": "VOICE",
                 "interval_seconds": 1800,
-                "service_hours": [{"days": days, "opens": "08:00", "closes": "20:00"}],
+                "service_hours": [{"days": days, "opens": opens, "closes": closes}],
                 "required_skills": [name.partition("/")[2]],
                 "patience": {"source": "DECLARED", "seconds": 180},
                 "cold_start": {"weekly_offered_count": 4000, "aht_seconds": 240},
