@@ -20,7 +20,7 @@ from muster.book.check import parse_book
 from muster.book.wire import book_to_message
 from muster.client.stubs import Muster
 from muster.dev.broker import Broker, free_port
-from muster.dev.supervisor import Supervisor
+from muster.dev.supervisor import CHECKOUT, Supervisor
 from muster.kit.codec import encode
 from muster.kit.sql import open_engine
 from muster.kit.topics import apply_topics
@@ -263,11 +263,19 @@ def start_book(world: FaultWorld) -> None:
 
 
 @contextlib.contextmanager
-def fault_world(home: pathlib.Path, database: str, services: tuple[str, ...], **environment: str) -> Iterator[FaultWorld]:
+def fault_world(
+    home: pathlib.Path,
+    database: str,
+    services: tuple[str, ...],
+    broker: Broker | None = None,
+    checkout: pathlib.Path = CHECKOUT,
+    **environment: str,
+) -> Iterator[FaultWorld]:
     """Run it: `database` is sqlite or postgresql (behind a proxy that can hurt it)."""
     with contextlib.ExitStack() as stack:
-        broker = stack.enter_context(Broker(home / "kafka", free_port()))
-        apply_topics(broker.bootstrap)
+        replication = 1 if broker is None else 3
+        broker = stack.enter_context(broker or Broker(home / "kafka", free_port()))
+        apply_topics(broker.bootstrap, "", replication)
         postgres = proxy = None
         told: dict[str, Any] = {"MUSTER_SQLITE_SYNCHRONOUS": "NORMAL", "MUSTER_LEASE_SECONDS": "5", **environment}
         if database == "postgresql":
@@ -277,7 +285,7 @@ def fault_world(home: pathlib.Path, database: str, services: tuple[str, ...], **
             proxy = Proxy(postgres.port)
             stack.callback(proxy.close)
             told["MUSTER_DATABASE_URL"] = postgres.url.replace(str(postgres.port), str(proxy.port))
-        supervisor = Supervisor(home, broker.bootstrap, told, services)
+        supervisor = Supervisor(home, broker.bootstrap, told, services, checkout)
         stack.callback(supervisor.stop)
         supervisor.start()
         producer = KafkaProducer(
