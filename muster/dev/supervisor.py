@@ -37,13 +37,14 @@ class Supervisor:
     environment: Mapping[str, str]
     services: tuple[str, ...] = SERVICES
     checkout: pathlib.Path = CHECKOUT
+    logs: pathlib.Path | None = None
     restarts: int = 0
     processes: dict[str, subprocess.Popen[bytes]] = dataclasses.field(default_factory=dict)
     _stopping: threading.Event = dataclasses.field(default_factory=threading.Event)
     _watcher: threading.Thread | None = None
 
     def _log(self, service: str) -> pathlib.Path:
-        return self.home / f"{service}.log"
+        return (self.logs or self.home) / f"{service}.log"
 
     def spawn(self, service: str) -> None:
         """Start one service; `forecaster@2` is a second process of the forecaster, as instance 2."""

@@ -27,21 +27,24 @@ class Positions:
 
     def adopt(self, connection: sa.Connection, sources: Mapping[str, Source], starts: Mapping[Partition, int]) -> None:
         """Start partitions that have no position at `starts`. Raise SourceReplaced if a known topic is another one."""
-        s = self._source
-        known = {(r.topic, r.partition): r for r in connection.execute(sa.select(s))}
+        self.verify(connection, sources)
+        known = self.read(connection)
         for topic, source in sources.items():
-            for partition in range(source.partitions):
-                row = known.get((topic, partition))
-                if row is None:
-                    ids = {"cluster_id": source.cluster_id, "topic_id": source.topic_id}
-                    start = starts[topic, partition]
-                    connection.execute(sa.insert(s).values(topic=topic, partition=partition, next=start, **ids))
-                elif (row.cluster_id, row.topic_id) != (source.cluster_id, source.topic_id):
-                    raise SourceReplaced(
-                        "SOURCE_REPLACED",
-                        f"{topic} is not the topic we read before (cluster {row.cluster_id} → {source.cluster_id}, "
-                        f"topic {row.topic_id} → {source.topic_id}). If that is meant: muster topics adopt {topic}",
-                    )
+            for partition in set(range(source.partitions)) - {p for t, p in known if t == topic}:
+                ids = {"cluster_id": source.cluster_id, "topic_id": source.topic_id}
+                row = {"topic": topic, "partition": partition, "next": starts[topic, partition], **ids}
+                connection.execute(sa.insert(self._source).values(row))
+
+    def verify(self, connection: sa.Connection, sources: Mapping[str, Source]) -> None:
+        """Raise SourceReplaced if a topic of which we hold positions is another one now."""
+        for row in connection.execute(sa.select(self._source)):
+            source = sources.get(row.topic)
+            if source is not None and (row.cluster_id, row.topic_id) != (source.cluster_id, source.topic_id):
+                raise SourceReplaced(
+                    "SOURCE_REPLACED",
+                    f"{row.topic} is not the topic we read before (cluster {row.cluster_id} → {source.cluster_id}, "
+                    f"topic {row.topic_id} → {source.topic_id}). If that is meant: muster topics adopt {row.topic}",
+                )
 
     def forget(self, connection: sa.Connection, topic: str) -> int:
         """Drop a topic's positions, so that it is read from its beginning; return how many partitions it had."""

@@ -13,11 +13,13 @@ import faust
 import mode
 import sqlalchemy as sa
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
 from prometheus_client.core import Metric
 
 from muster.kit.clock import Clock, ConductedClock, SystemClock
 from muster.kit.conducted import Conducted
 from muster.kit.due import DueWork
+from muster.kit.errors import NotReady
 from muster.kit.jobs import Jobs
 from muster.kit.logs import configure_logs, get_log
 from muster.kit.loop import BatchLoop, Inlet
@@ -29,6 +31,8 @@ from muster.kit.settings import ServiceSettings, refuse_misspelled
 from muster.kit.sql import Database, is_trouble, migrate, open_engine
 from muster.kit.state_topics import StateRecord, StateTopics
 from muster.kit.topics import Source, describe_sources
+
+SOURCE_CHECK_SECONDS = 10.0
 
 
 @dataclasses.dataclass
@@ -87,7 +91,7 @@ class _Running(mode.Service):
         super().__init__()
         self._parts, self._edges, self._state, self._positions = parts, edges, state, positions
         s = parts.settings
-        self._loop = BatchLoop(
+        self._batches = BatchLoop(
             parts.database,
             positions,
             parts.outbox,
@@ -98,7 +102,7 @@ class _Running(mode.Service):
             s.batch_records,
             s.refused_window_records,
         )
-        self._loop.conducted = s.clock == "CONDUCTED"
+        self._batches.conducted = s.clock == "CONDUCTED"
         self._rpc = RpcServer(f"{s.listen}:{s.grpc_port}", Grants.load(s.auth_file, s.listen), edges.rpc_names, s.drain_seconds)
         edges.add_rpcs(self._rpc.server)
         self._metrics = MetricsServer(s.listen, s.metrics_port, [self._collect, edges.collect])
@@ -117,7 +121,7 @@ class _Running(mode.Service):
                 parts.relay.wake,
             )
             self._conducted.restore()
-        self._loop.after_commit = state.after_commit = self._on_commit
+        self._batches.after_commit = state.after_commit = self._on_commit
         self._rpc.why_not_ready = self._why_not_ready
 
     def _new_consumer(self) -> AIOKafkaConsumer:
@@ -140,7 +144,7 @@ class _Running(mode.Service):
             self._conducted.progress.set()
 
     def _expected(self) -> dict[Partition, int]:
-        return {**self._state.expected, **self._loop.expected}
+        return {**self._state.expected, **self._batches.expected}
 
     async def _settle(self) -> None:
         while True:
@@ -156,22 +160,22 @@ class _Running(mode.Service):
     def _why_not_ready(self) -> str | None:
         if self._parts.database.trouble:
             return self._parts.database.trouble
-        if self._loop.stopped:
-            return f"INLET_STOPPED: {self._loop.stopped}"
-        assigned = {topic for topic, _ in self._loop.expected}
+        if self._batches.stopped:
+            return f"INLET_STOPPED: {self._batches.stopped}"
+        assigned = {topic for topic, _ in self._batches.expected}
         wanted = {self._parts.settings.world + inlet.topic for inlet in self._edges.inlets}
         return None if wanted <= assigned else "waiting for Kafka to assign partitions"
 
     def _collect(self) -> Iterable[Metric]:
         database, clock = self._parts.database, self._parts.clock
         yield counter(
-            "muster_facts_consumed", "Messages taken", ["topic"], [([t], n) for t, n in sorted(self._loop.consumed.items())]
+            "muster_facts_consumed", "Messages taken", ["topic"], [([t], n) for t, n in sorted(self._batches.consumed.items())]
         )
         yield counter(
             "muster_facts_refused",
             "Messages sent to the dead-letter topic",
             ["topic", "reason"],
-            [([t, r], n) for (t, r), n in sorted(self._loop.refused.items())],
+            [([t, r], n) for (t, r), n in sorted(self._batches.refused.items())],
         )
         yield gauge(
             "muster_outbox_depth", "Messages not yet published", [], [([], database.read_here(self._parts.outbox.depth))]
@@ -183,6 +187,18 @@ class _Running(mode.Service):
         s = self._parts.settings
         names = [inlet.topic for inlet in self._edges.inlets] + list(self._edges.state_topics)
         return describe_sources(s.bootstrap, [s.world + name for name in names])
+
+    @mode.Service.task
+    async def _watch_sources(self) -> None:
+        """Stop when a topic is no longer the one we read: its offsets mean other records now."""
+        while not self.should_stop:
+            await self.sleep(SOURCE_CHECK_SECONDS)
+            try:
+                sources = await asyncio.to_thread(self._topics)
+            except (KafkaError, NotReady) as error:
+                get_log().warning("sources_unseen", why=str(error), then=f"looking again in {SOURCE_CHECK_SECONDS:g} s")
+                continue
+            await self._parts.database.insist(lambda c, sources=sources: self._positions.verify(c, sources))  # type: ignore[misc]
 
     async def on_start(self) -> None:
         s, database = self._parts.settings, self._parts.database
@@ -196,7 +212,7 @@ class _Running(mode.Service):
             self._parts.relay,
             self._parts.jobs,
             self._parts.due,
-            self._loop,
+            self._batches,
             self._conducted,
             self._rpc,
             self._metrics,

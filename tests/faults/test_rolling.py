@@ -133,7 +133,7 @@ def test_one_of_three_brokers_dies(tmp_path: pathlib.Path) -> None:
     ledger = write_ledger(luck, QUEUES, 40_000, now)
     through = now - now % INTERVAL
     cluster = Cluster(tmp_path / "kafka")
-    with fault_world(tmp_path / "home", "sqlite", SINGLE, broker=cluster) as world:
+    with fault_world(tmp_path / "home", "sqlite", SINGLE, broker=cluster, replication=3) as world:
         for n, piece in enumerate(pieces(list(messages(ledger, luck)), 3)):
             world.tell(piece)
             time.sleep(1)

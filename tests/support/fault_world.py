@@ -90,7 +90,7 @@ class FaultWorld:
             if self.supervisor.processes[service].pid != old and self.serves(service):
                 return
             time.sleep(0.05)
-        log = (self.home / f"{service}.log").read_text()[-3000:]
+        log = self.supervisor._log(service).read_text()[-3000:]
         raise AssertionError(f"{service} was not back after {seconds} s:\n{log}")
 
     def serves(self, service: str) -> bool:
@@ -269,11 +269,12 @@ def fault_world(
     services: tuple[str, ...],
     broker: Broker | None = None,
     checkout: pathlib.Path = CHECKOUT,
+    replication: int = 1,
+    logs: pathlib.Path | None = None,
     **environment: str,
 ) -> Iterator[FaultWorld]:
     """Run it: `database` is sqlite or postgresql (behind a proxy that can hurt it)."""
     with contextlib.ExitStack() as stack:
-        replication = 1 if broker is None else 3
         broker = stack.enter_context(broker or Broker(home / "kafka", free_port()))
         apply_topics(broker.bootstrap, "", replication)
         postgres = proxy = None
@@ -285,7 +286,7 @@ def fault_world(
             proxy = Proxy(postgres.port)
             stack.callback(proxy.close)
             told["MUSTER_DATABASE_URL"] = postgres.url.replace(str(postgres.port), str(proxy.port))
-        supervisor = Supervisor(home, broker.bootstrap, told, services, checkout)
+        supervisor = Supervisor(home, broker.bootstrap, told, services, checkout, logs)
         stack.callback(supervisor.stop)
         supervisor.start()
         producer = KafkaProducer(
