@@ -38,8 +38,13 @@ def lives(luck: random.Random, queue: str, begin: int, tick: int) -> list[volume
     return messages
 
 
-async def tell_and_kill(small: SmallWorld, luck: random.Random, victims: list[str], ticks: int) -> dict[tuple[str, int], int]:
-    """Tell contacts tick by tick while services are killed; return the ledger: (queue, interval) → contacts."""
+async def tell_and_kill(
+    small: SmallWorld, luck: random.Random, victims: list[str], ticks: int, moment: random.Random
+) -> dict[tuple[str, int], int]:
+    """Tell contacts tick by tick while services are killed; return the ledger: (queue, interval) → contacts.
+
+    `luck` draws what is told, `moment` when in a tick a service is killed.
+    """
     ledger: dict[tuple[str, int], int] = collections.Counter()
     begin = WEDNESDAY + 8 * HOUR
     for tick in range(ticks):
@@ -54,7 +59,7 @@ async def tell_and_kill(small: SmallWorld, luck: random.Random, victims: list[st
         await small.complete(now)
         moving = asyncio.create_task(small.conductor.tick(now))
         if victims and tick % 2 == 1:
-            await asyncio.sleep(luck.uniform(0.0, 0.25))
+            await asyncio.sleep(moment.uniform(0.0, 0.25))
             os.kill(small.supervisor.processes[victims.pop(0)].pid, signal.SIGKILL)
         await moving
     return ledger
@@ -66,7 +71,7 @@ def test_kills_lose_nothing_and_double_nothing(tmp_path: pathlib.Path, bootstrap
         async with small_world(tmp_path, bootstrap, world) as small:
             await small.start()
             victims = ["forecaster", "staffing", "scheduler"] * 3
-            ledger = await tell_and_kill(small, luck, victims, 24)
+            ledger = await tell_and_kill(small, luck, victims, 24, luck)
             assert not victims
             assert small.supervisor.restarts == 9
             small.muster = type(small.muster)(small.supervisor.wait())

@@ -166,9 +166,9 @@ class SmallWorld:
 
 
 @contextlib.asynccontextmanager
-async def small_world(home: pathlib.Path, bootstrap: str, world: str) -> AsyncIterator[SmallWorld]:
-    """Run the three services in a world, in lock-step; the book and the history are the test's."""
-    environment = {"MUSTER_WORLD": world, "MUSTER_CLOCK": "CONDUCTED", "MUSTER_SQLITE_SYNCHRONOUS": "NORMAL"}
+async def small_world(home: pathlib.Path, bootstrap: str, world: str, **more: str) -> AsyncIterator[SmallWorld]:
+    """Run the three services in a world, in lock-step; the book and the history are the test's. `more`: environment."""
+    environment = {**more, "MUSTER_WORLD": world, "MUSTER_CLOCK": "CONDUCTED", "MUSTER_SQLITE_SYNCHRONOUS": "NORMAL"}
     supervisor = Supervisor(home, bootstrap, environment)
     try:
         supervisor.start()
