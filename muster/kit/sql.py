@@ -41,6 +41,10 @@ def add_kit_tables(metadata: sa.MetaData) -> None:
         sa.Column("headers", sa.JSON),
         sa.Column("written_at", sa.BigInteger, nullable=False),
         sa.Column("position", sa.BigInteger, unique=True),
+        # Without it, finding what waits reads through every message already sent.
+        sa.Index(
+            "ix_outbox_waiting", "id", sqlite_where=sa.text("position IS NULL"), postgresql_where=sa.text("position IS NULL")
+        ),
         sqlite_autoincrement=True,
     )
     sa.Table(
