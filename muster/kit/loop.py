@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import mode
+import numpy as np
 import sqlalchemy as sa
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
@@ -47,11 +48,13 @@ class Inlet:
     """A topic that a service reads: decode(value, headers) → message, or raise Refusal; handle(connection, facts).
 
     Whatever else decode raises is the message's fault too, and refuses it as MALFORMED: one message never stops a service.
+    scan(values, known_at, fact_of) → (facts, places left), where given, reads many at once and leaves the rest to decode.
     """
 
     topic: str
     decode: Callable[[bytes | None, Mapping[str, bytes]], Any]
     handle: Callable[[sa.Connection, Sequence[Fact]], Handled]
+    scan: Callable[[Sequence[bytes], Any, Callable[[int], Fact]], tuple[list[Fact], list[int]]] | None = None
 
 
 def dead_letter(topic: str, fact: Fact, refusal: Refusal) -> Outgoing:
@@ -183,16 +186,27 @@ class BatchLoop(mode.Service):
         inlet, facts, bad = self._inlets[topic], list[Fact](), list[tuple[Fact, Refusal]]()
         conducted = self._clock.now() if self.conducted else None
         decode, head = inlet.decode, f"{inlet.topic}/{records[0].partition}/"
-        for record in records:
+
+        def fact_of(record: ConsumerRecord) -> Fact:
             known_at = record.timestamp // 1000 if conducted is None else conducted
+            headers = {name: value or b"" for name, value in record.headers} if record.headers else NO_HEADERS
+            return Fact(decode(record.value, headers), known_at, record.value, f"{head}{record.offset}", record.key or b"")
+
+        if inlet.scan is not None:
+            plain = [r for r in records if not r.headers]
+            if conducted is None:
+                known = np.fromiter((r.timestamp for r in plain), np.int64, len(plain)) // 1000
+            else:
+                known = np.full(len(plain), conducted, np.int64)
+            facts, left = inlet.scan([r.value or b"" for r in plain], known, lambda place: fact_of(plain[place]))
+            records = [plain[place] for place in left] + [r for r in records if r.headers]
+        for record in records:
             try:
-                headers = {name: value or b"" for name, value in record.headers} if record.headers else NO_HEADERS
-                message = decode(record.value, headers)
+                facts.append(fact_of(record))
             except Exception as error:
                 refusal = error if isinstance(error, Refusal) else Refusal("MALFORMED", f"{type(error).__name__}: {error}")
-                bad.append((Fact(None, known_at, record.value or b"", f"{head}{record.offset}", record.key or b""), refusal))
-                continue
-            facts.append(Fact(message, known_at, record.value, f"{head}{record.offset}", record.key))
+                letter = Fact(None, 0, record.value or b"", f"{head}{record.offset}", record.key or b"")
+                bad.append((letter, refusal))
         return facts, bad
 
     def _commit(

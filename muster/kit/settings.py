@@ -41,7 +41,7 @@ class ServiceSettings(BaseSettings):
     metrics_port: Port = Field(0, description="0: any free one")
     auth_file: pathlib.Path | None = Field(None, description="YAML of bearer tokens and their permissions")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    batch_records: int = Field(2000, ge=1, le=100_000, description="most records handled in one transaction")
+    batch_records: int = Field(10_000, ge=1, le=100_000, description="most records handled in one transaction")
     refused_window_records: int = Field(1000, ge=10, description="an inlet stops when half of these were refused")
     session_seconds: float = Field(6.0, ge=1, le=300, description="Kafka session timeout")
     lease_seconds: float = Field(30.0, ge=1, le=3600, description="how long a claimed job stays claimed without a sign of life")

@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import functools
 import pathlib
 import random
 import re
@@ -239,14 +240,17 @@ def recall(connection: sa.Connection, metadata: sa.MetaData, name: str) -> str |
     return connection.execute(sa.select(about.c.value).where(about.c.name == name)).scalar_one_or_none()
 
 
-def upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-    """Insert rows, replacing those with the same primary key."""
-    if not rows:
-        return
+@functools.lru_cache(maxsize=200)
+def _upsert_statement(table: sa.Table, dialect: str, given: frozenset[str]) -> Any:
     from sqlalchemy.dialects import postgresql, sqlite
 
-    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+    insert = (postgresql if dialect == "postgresql" else sqlite).insert(table)
     keys = [column.name for column in table.primary_key.columns]
-    others = {c.name: insert.excluded[c.name] for c in table.columns if c.name not in keys and c.name in rows[0]}
-    statement = insert.on_conflict_do_update(index_elements=keys, set_=others) if others else insert.on_conflict_do_nothing()
-    connection.execute(statement, rows)
+    others = {c.name: insert.excluded[c.name] for c in table.columns if c.name not in keys and c.name in given}
+    return insert.on_conflict_do_update(index_elements=keys, set_=others) if others else insert.on_conflict_do_nothing()
+
+
+def upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+    """Insert rows, replacing those with the same primary key."""
+    if rows:
+        connection.execute(_upsert_statement(table, connection.dialect.name, frozenset(rows[0])), rows)

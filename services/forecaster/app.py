@@ -9,6 +9,7 @@ from muster.kit.service import Edges, Parts, run_service
 from muster.v1 import forecaster_service_pb2_grpc as stubs
 from services.forecaster.metrics import ForecasterMetrics
 from services.forecaster.rpc import ForecasterRpc
+from services.forecaster.scan import warm_up
 from services.forecaster.settings import ForecasterSettings
 from services.forecaster.store.tables import metadata
 from services.forecaster.streams import Streams
@@ -17,6 +18,7 @@ from services.forecaster.work import Work
 
 def plug(parts: Parts) -> Edges:
     """Plug the forecaster into the parts of a service."""
+    warm_up()
     book = BookCopy(metadata)
     settings = cast(ForecasterSettings, parts.settings)
     streams = Streams(book, parts.due, parts.clock, real_time=settings.clock == "SYSTEM")

@@ -4,6 +4,8 @@ import collections
 import dataclasses
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
 import sqlalchemy as sa
 
 from muster.book.copy import BookCopy
@@ -15,7 +17,7 @@ from muster.kit.due import DueWork
 from muster.kit.errors import Refusal
 from muster.kit.loop import Fact, Handled, Inlet
 from services.forecaster import wire
-from services.forecaster.domain.facts import ContactRow, Observed, Progress
+from services.forecaster.domain.facts import Observed, Progress
 from services.forecaster.domain.tally import FIXED_EDGES
 from services.forecaster.domain.volume import MINUTE, minute_of
 from services.forecaster.errors import PARKED_LIMIT, refuse
@@ -28,9 +30,17 @@ from services.forecaster.handlers.volume import (
     on_report,
     spans_of,
 )
+from services.forecaster.scan import Contacts, scan_contacts
 from services.forecaster.store import volume as store
 
 EVERY_QUEUE = "*"
+
+
+def one_by_one(facts: Sequence[Fact]) -> list[Fact]:
+    """Return facts with what was read together read one by one."""
+    return [one for fact in facts for one in (fact.message.again() if isinstance(fact.message, Contacts) else (fact,))]
+
+
 FUTURE_SECONDS = 86_400
 
 
@@ -46,7 +56,7 @@ class Streams:
 
     def inlets(self) -> list[Inlet]:
         return [
-            Inlet(wire.OBSERVED, wire.read_observed, self.on_volume),
+            Inlet(wire.OBSERVED, wire.read_observed, self.on_volume, scan_contacts),
             Inlet(wire.PROGRESSED, wire.read_progress, self.on_progress),
         ]
 
@@ -64,7 +74,7 @@ class Streams:
         for queue, of_queue in sorted(by_queue.items()):
             row = book.queues.get(queue)
             if row is None:
-                self._park(connection, of_queue, handled)
+                self._park(connection, one_by_one(of_queue), handled)
             else:
                 self._fold(connection, row, self._edges(book, queue), of_queue, handled)
         return handled
@@ -95,16 +105,17 @@ class Streams:
         self, connection: sa.Connection, queue: Queue, edges: tuple[int, ...], facts: list[Fact], handled: Handled
     ) -> None:
         locked = store.locked_through(connection, queue.client)
-        good = []
-        for fact in facts:
+        scanned = [f for f in facts if isinstance(f.message, Contacts) and f.message.rows[:, 0].min() >= locked]
+        good: list[Fact] = []
+        for fact in one_by_one([f for f in facts if f not in scanned]) if len(scanned) < len(facts) else ():
             refusal = self._refusal(queue, fact.message, fact.known_at, locked)
             if refusal is not None:
                 handled.refused.append((fact, refusal))
             if refusal is None or refusal.reason == "VOLUME_TOO_LATE":
                 good.append(fact)
-        if not good:
+        if not good and not scanned:
             return
-        told = self._contacts_told(good, locked)
+        told = self._contacts_told(scanned, good, locked)
         state = VolumeSlice(queue.name, queue.interval_seconds, edges)
         store.load_contacts(connection, state, {s for rows in told.values() for s in spans_of(rows, state.seconds)}, self.hot)
         store.load_reports(connection, state, {r.starts_at for f in good for r in f.message.reports})
@@ -119,22 +130,23 @@ class Streams:
         store.save_contacts(connection, state, self.hot)
         store.save_reports(connection, state)
         store.save_adjustments(connection, state)
-        self._raise_progress(connection, queue.name, good)
+        self._raise_progress(connection, queue.name, [*scanned, *good])
         self._plan_reclose(connection, state)
 
-    def _contacts_told(self, facts: list[Fact], locked: int) -> dict[tuple[str, bool, int], list[ContactRow]]:
+    def _contacts_told(
+        self, scanned: list[Fact], facts: list[Fact], locked: int
+    ) -> dict[tuple[str, bool, int], npt.NDArray[np.int64]]:
         """Return contacts by feed, basis and the minute in which they became known; those told too late left out."""
-        told: dict[tuple[str, bool, int], list[ContactRow]] = {}
+        told: dict[tuple[str, bool, int], list[npt.NDArray[np.int64]]] = collections.defaultdict(list)
+        for fact in scanned:
+            told[fact.message.feed, fact.message.official, minute_of(fact.known_at)].append(fact.message.rows)
         for fact in facts:
             observed: Observed = fact.message
-            if observed.contacts:
-                oldest = max(fact.known_at - LATENESS_HORIZON_SECONDS, locked)
-                key = (observed.feed, observed.official, minute_of(fact.known_at))
-                rows = told.get(key)
-                if rows is None:
-                    rows = told[key] = []
-                rows += [c for c in observed.contacts if c[0] >= oldest]
-        return {key: rows for key, rows in told.items() if rows}
+            oldest = max(fact.known_at - LATENESS_HORIZON_SECONDS, locked)
+            rows = [c for c in observed.contacts if c[0] >= oldest]
+            if rows:
+                told[observed.feed, observed.official, minute_of(fact.known_at)].append(np.array(rows, np.int64))
+        return {key: parts[0] if len(parts) == 1 else np.concatenate(parts) for key, parts in told.items()}
 
     def _refusal(self, queue: Queue, observed: Observed, known_at: int, locked: int) -> Refusal | None:
         for report in observed.reports:
@@ -155,8 +167,8 @@ class Streams:
     def _raise_progress(self, connection: sa.Connection, queue: str, facts: list[Fact]) -> None:
         spoken: dict[str, tuple[int, int]] = {}
         for fact in facts:
-            starts = fact.message.starts()
-            low, high = min(starts), max(starts)
+            starts = fact.message.rows[:, 0] if isinstance(fact.message, Contacts) else fact.message.starts()
+            low, high = int(min(starts)), int(max(starts))
             old = spoken.get(fact.message.feed)
             spoken[fact.message.feed] = (min(old[0], low), max(old[1], high)) if old else (low, high)
         for feed, (low, high) in sorted(spoken.items()):

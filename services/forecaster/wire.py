@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -78,11 +79,24 @@ def _check_span(start: int, seconds: int, revision: int) -> None:
         raise refuse("INVALID_REPORT", f"revision is {revision}; allowed: 0 or more")
 
 
+CHECKED = (
+    "offered",
+    "answered",
+    "abandoned",
+    "overflowed",
+    "open",
+    "handled",
+    "handle_ms",
+    "answered_wait_ms",
+    "abandoned_wait_ms",
+)
+_checked = operator.attrgetter(*CHECKED)
+
+
 def _check_counts(tally: Tally) -> Tally:
-    for name in ("offered", "answered", "abandoned", "overflowed", "open", "handled", "handle_ms", "answered_wait_ms"):
-        value = getattr(tally, name)
-        if value is not None and value < 0:
-            raise refuse("INVALID_REPORT", f"{name} is {value}; allowed: 0 or more")
+    if any(v is not None and v < 0 for v in _checked(tally)):
+        worst = ", ".join(f"{n} is {v}" for n, v in zip(CHECKED, _checked(tally), strict=True) if v is not None and v < 0)
+        raise refuse("INVALID_REPORT", f"{worst}; allowed: 0 or more")
     parts = [tally.answered, tally.abandoned, tally.overflowed or 0, tally.open or 0]
     if tally.offered is not None and None not in parts and sum(p for p in parts if p is not None) > tally.offered:
         raise refuse("INVALID_REPORT", f"answered + abandoned + overflowed + open = {parts} exceed offered {tally.offered}")

@@ -5,6 +5,7 @@ All sums are integers, so that the order of facts never shows. Not observed is N
 
 import bisect
 import dataclasses
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,6 +43,8 @@ class Tally:
 
 COUNTS = tuple(f.name for f in dataclasses.fields(Tally) if f.name not in ("edges", "answered_waits", "abandoned_waits"))
 NEVER_FROM_CONTACTS = "short_abandoned"
+FIXED = frozenset(FIXED_EDGES)
+_counts_of = operator.attrgetter(*COUNTS)
 
 
 def empty_tally(edges: Sequence[int]) -> Tally:
@@ -117,15 +120,22 @@ def _write_varint(out: bytearray, value: int) -> None:
     out.append(value)
 
 
-def _write_signed(out: bytearray, value: int) -> None:
-    _write_varint(out, value << 1 if value >= 0 else (-value << 1) - 1)
-
-
 def _write_sparse(out: bytearray, values: Sequence[int]) -> None:
-    _write_varint(out, sum(1 << i for i, v in enumerate(values) if v))
+    """Write a bitmap of what isn't zero, then those values with their sign in the lowest bit, 7 bits a byte."""
+    bits, bit = 0, 1
     for value in values:
         if value:
-            _write_signed(out, value)
+            bits |= bit
+        bit <<= 1
+    _write_varint(out, bits)
+    append = out.append
+    for value in values:
+        if value:
+            left = value << 1 if value > 0 else (-value << 1) - 1
+            while left > 127:
+                append(left & 127 | 128)
+                left >>= 7
+            append(left)
 
 
 def pack(numbers: Sequence[int], tally: Tally) -> bytes:
@@ -133,12 +143,16 @@ def pack(numbers: Sequence[int], tally: Tally) -> bytes:
     out = bytearray()
     for number in numbers:
         _write_varint(out, number)
-    values = [getattr(tally, name) for name in COUNTS]
-    hist = (tally.answered_waits, tally.abandoned_waits)
-    _write_varint(out, sum(1 << i for i, v in enumerate((*values, *hist)) if v is not None))
+    values, hist = _counts_of(tally), (tally.answered_waits, tally.abandoned_waits)
+    observed, bit = 0, 1
+    for value in (*values, *hist):
+        if value is not None:
+            observed |= bit
+        bit <<= 1
+    _write_varint(out, observed)
     _write_sparse(out, [v or 0 for v in values])
-    fixed = set(FIXED_EDGES) <= set(tally.edges)
-    edges = [e for e in tally.edges if e not in FIXED_EDGES] if fixed else tally.edges
+    fixed = len(tally.edges) >= len(FIXED_EDGES) and FIXED.issubset(tally.edges)
+    edges = [e for e in tally.edges if e not in FIXED] if fixed else tally.edges
     _write_varint(out, len(edges) << 1 | fixed)
     for edge in edges:
         _write_varint(out, edge)

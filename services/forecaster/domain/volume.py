@@ -38,6 +38,8 @@ def add_report(entries: Sequence[Entry], told: Entry) -> list[Entry]:
 
     A function of the set of reports told: their order and repetition don't matter. The last one stands.
     """
+    if not entries or (told.known > entries[-1].known and told.revision > entries[-1].revision):
+        return [*entries, told]
     rising: list[Entry] = []
     for entry in sorted((*entries, told), key=lambda e: (e.known, rank(e))):
         if rising and rank(entry) <= rank(rising[-1]):

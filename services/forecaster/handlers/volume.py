@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -21,7 +21,8 @@ SpanKey = tuple[str, bool, int, int]
 class ContactSpan:
     """One interval as a feed's contacts tell it.
 
-    `contacts` is everything within the horizon, in order of fingerprint; `newest_minute` when the newest of it became known.
+    `contacts` is everything within the horizon, in order of fingerprint; `newest_minute` when the newest of it became known;
+    `chunks` in how many pieces it is stored.
     What a batch does is kept apart, for saving: `came` (rows that came to stand) and `added` (by minute).
     """
 
@@ -29,6 +30,7 @@ class ContactSpan:
     total: Tally
     newest_minute: int
     contacts: Rows
+    chunks: int = 0
     came: list[Rows] = dataclasses.field(default_factory=list)
     added: dict[int, Tally] = dataclasses.field(default_factory=dict)
 
@@ -71,12 +73,12 @@ def is_aligned(report: ReportFact, seconds: int) -> bool:
     return fits and report.starts_at % min(report.seconds, seconds) == 0
 
 
-def on_contacts(state: VolumeSlice, feed: str, official: bool, rows: Sequence[ContactRow], known_at: int) -> VolumeSlice:
+def on_contacts(state: VolumeSlice, feed: str, official: bool, rows: Sequence[ContactRow] | Rows, known_at: int) -> VolumeSlice:
     """Fold what one feed told of contacts by an instant into the slice.
 
     Contacts known by the same minute fold as one. A span's minutes never go back: what is read later is known later.
     """
-    told = np.array(rows, np.int64)
+    told = np.asarray(rows, np.int64)
     starts = told[:, 0] - told[:, 0] % state.seconds
     order = np.argsort(starts, kind="stable")
     told, starts = told[order, 1:], starts[order]
@@ -126,6 +128,6 @@ def on_adjustment(state: VolumeSlice, fact: Adjustment) -> VolumeSlice:
     return state
 
 
-def spans_of(rows: Iterable[ContactRow], seconds: int) -> set[int]:
-    """Return the starts of the intervals that contacts arrive in."""
-    return {c[0] - c[0] % seconds for c in rows}
+def spans_of(rows: Rows, seconds: int) -> set[int]:
+    """Return the starts of the intervals that contacts (arrived_at, …) arrive in."""
+    return set(np.unique(rows[:, 0] - rows[:, 0] % seconds).tolist())

@@ -20,6 +20,8 @@ from services.forecaster.store import tables as t
 
 CHUNK = 500
 MOST_CHUNKS = 16
+# An interval of up to so many contacts is one chunk, written whole; larger ones grow by chunks of what came.
+WHOLE_ROWS = 4000
 HOT_ROWS = 400_000
 
 
@@ -49,6 +51,13 @@ def _in_parts(wanted: Iterable[int]) -> Iterable[list[int]]:
     return (ordered[i : i + CHUNK] for i in range(0, len(ordered), CHUNK))
 
 
+def _starting(column: sa.ColumnElement[int], part: list[int]) -> sa.ColumnElement[bool]:
+    """Return the condition that spans start at these instants; of close ones as a range, which may hold a few more."""
+    if len(part) > 8 and part[-1] - part[0] <= 3600 * len(part):
+        return column.between(part[0], part[-1])
+    return column.in_(part)
+
+
 def _key(row: Any) -> SpanKey:
     return row.feed, row.official, row.starts_at, row.seconds
 
@@ -66,7 +75,7 @@ def load_contacts(connection: sa.Connection, state: VolumeSlice, starts: Iterabl
     """Load the intervals that start at the given instants as contacts told them, with their contacts."""
     c = t.cell.c
     for part in _in_parts(starts):
-        query = sa.select(c.feed, c.official, c.starts_at, c.seconds, c.stamp, c.body)
+        query = sa.select(c.feed, c.official, c.starts_at, c.seconds, c.stamp, c.chunks, c.body)
         where = (c.queue == state.queue) & c.starts_at.in_(part) & sa.not_(c.from_report) & (c.seconds == state.seconds)
         for row in connection.execute(query.where(where)):
             key = _key(row)
@@ -74,7 +83,7 @@ def load_contacts(connection: sa.Connection, state: VolumeSlice, starts: Iterabl
             if rows is None:
                 rows = _read_chunks(connection, state.queue, key)
             (minute,), total, _ = unpack(bytes(row.body), 1)
-            state.contacts[key] = ContactSpan(total.edges, total, minute, rows)
+            state.contacts[key] = ContactSpan(total.edges, total, minute, rows, row.chunks)
 
 
 def _read_chunks(connection: sa.Connection, queue: str, key: SpanKey) -> Rows:
@@ -94,30 +103,21 @@ def save_contacts(connection: sa.Connection, state: VolumeSlice, hot: HotContact
     changed = {key: span for key, span in state.contacts.items() if span.came}
     if not changed:
         return
-    cells, chunks = [], []
-    counts = _chunk_counts(connection, state.queue, changed)
+    cells, chunks, stamp = [], [], secrets.randbits(62)
     for key, span in sorted(changed.items()):
-        stamp, columns, count = secrets.randbits(62), _columns(state.queue, key), counts.get(key, 0)
+        columns, count = _columns(state.queue, key), span.chunks
         came = np.concatenate(span.came)
-        if count >= MOST_CHUNKS:
-            connection.execute(sa.delete(t.chunk).where(_of(t.chunk, state.queue, key)))
+        if count >= MOST_CHUNKS or len(span.contacts) <= WHOLE_ROWS:
+            if count > 1:
+                connection.execute(sa.delete(t.chunk).where(_of(t.chunk, state.queue, key)))
             came, count = span.contacts, 0
         chunks.append({**columns, "seq": count, "body": pack_rows(came)})
         body = pack([span.newest_minute], span.total)
         cells.append({**columns, "from_report": False, "stamp": stamp, "chunks": count + 1, "body": body})
         hot.put((state.queue, *key), stamp, span.contacts)
     upsert(connection, t.cell, cells)
-    connection.execute(sa.insert(t.chunk), chunks)
+    upsert(connection, t.chunk, chunks)
     _save_deltas(connection, state.queue, changed)
-
-
-def _chunk_counts(connection: sa.Connection, queue: str, keys: Iterable[SpanKey]) -> dict[SpanKey, int]:
-    c, counts = t.cell.c, {}
-    for part in _in_parts(key[2] for key in keys):
-        where = (c.queue == queue) & c.starts_at.in_(part) & sa.not_(c.from_report)
-        rows = connection.execute(sa.select(c.feed, c.official, c.starts_at, c.seconds, c.chunks).where(where))
-        counts.update({_key(row): row.chunks for row in rows})
-    return counts
 
 
 def _save_deltas(connection: sa.Connection, queue: str, changed: dict[SpanKey, ContactSpan]) -> None:
@@ -141,17 +141,18 @@ def load_reports(connection: sa.Connection, state: VolumeSlice, starts: Iterable
     c = t.cell.c
     for part in _in_parts(starts):
         query = sa.select(c.feed, c.official, c.starts_at, c.seconds, c.body)
-        for row in connection.execute(query.where((c.queue == state.queue) & c.starts_at.in_(part) & c.from_report)):
+        for row in connection.execute(query.where((c.queue == state.queue) & _starting(c.starts_at, part) & c.from_report)):
             state.reports[_key(row)] = unpack_entries(bytes(row.body))
 
 
 def save_reports(connection: sa.Connection, state: VolumeSlice) -> None:
     """Save the reports that a batch changed."""
+    stamp = secrets.randbits(62)
     rows = [
         {
             **_columns(state.queue, key),
             "from_report": True,
-            "stamp": secrets.randbits(62),
+            "stamp": stamp,
             "chunks": 0,
             "body": pack_entries(state.reports[key]),
         }
