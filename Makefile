@@ -15,6 +15,7 @@ $(READY): requirements.lock muster/dev/checkout.py
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
 	$(PY) muster/dev/checkout.py
+	$(PY) -c "from services.forecaster.scan import warm_up; warm_up()"
 	@touch $@
 
 demo: $(READY) ## watch a day: volume in, decisions out
@@ -31,6 +32,9 @@ test-faults: $(READY) ## kill, freeze, cut and fill everything, at full size (ha
 
 test-unit: $(READY) ## the tests that need no Kafka
 	$(PY) -m pytest tests/unit tests/contract $(PYTEST)
+
+bench: $(READY) ## how fast volume is taken in, against plain aiokafka
+	$(PY) -m bench.ingest
 
 check: $(READY) ## lint, types, import contracts, generated code, protos, deploy files
 	$(VENV)/bin/ruff check .
@@ -50,4 +54,4 @@ lock: ## resolve the pins anew (needs uv on the PATH)
 	uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --extra dev pyproject.toml -o requirements.lock
 	uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header requirements-kafka.in -o requirements-kafka.lock
 
-.PHONY: help setup demo dev test test-faults test-unit check fix lock
+.PHONY: help setup demo dev test test-faults test-unit bench check fix lock
