@@ -1,6 +1,6 @@
 """How fast volume is taken in: CPU-seconds a contact, as ratios to plain aiokafka `getmany` of the same contacts sent one a message.
 
-python -m bench.ingest [CONTACTS]: starts a genuine broker; every line comes from the same run, the sides taking turns.
+python -m bench.ingest [CONTACTS | memory]: starts a genuine broker; every line comes from the same run, the sides taking turns.
 """
 
 import asyncio
@@ -41,15 +41,21 @@ COLUMNS_TIMES = 10  # reports go by so fast that they need more to be timed
 HOURS = 2
 
 
-def contacts(count: int, now: int) -> list[tuple[str, volume_pb2.Contact]]:
+def resident() -> int:
+    """Return the process's resident memory, megabytes (Linux)."""
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(next(row for row in status.splitlines() if row.startswith("VmRSS")).split()[1]) // 1024
+
+
+def contacts(count: int, now: int, prefix: str = "") -> list[tuple[str, volume_pb2.Contact]]:
     """Return the messages of contacts in the order in which they'd come: two of each, over two hours."""
     luck = random.Random(1)
     told = []
     for n in range(count // 2):
         arrived = now - HOURS * 3600 + (HOURS * 3600 * n) // (count // 2)
         queue, wait = QUEUES[luck.randrange(len(QUEUES))], luck.randrange(60_000) / 1000
-        offered = volume_pb2.Contact(contact_id=f"{queue}-{n}", revision=1, stage=volume_pb2.STAGE_OFFERED)
-        wrapped = volume_pb2.Contact(contact_id=f"{queue}-{n}", revision=2, stage=volume_pb2.STAGE_WRAPPED)
+        offered = volume_pb2.Contact(contact_id=f"{prefix}{queue}-{n}", revision=1, stage=volume_pb2.STAGE_OFFERED)
+        wrapped = volume_pb2.Contact(contact_id=f"{prefix}{queue}-{n}", revision=2, stage=volume_pb2.STAGE_WRAPPED)
         wrapped.queue_seconds, wrapped.talk_seconds, wrapped.after_call_seconds = wait, luck.randrange(600), 30
         for contact, at in ((offered, arrived), (wrapped, arrived + 400)):
             contact.arrived_at.seconds = arrived
@@ -97,10 +103,13 @@ def columns(count: int, now: int, each: int = 40) -> Iterable[volume_pb2.VolumeO
         n += 1
 
 
-def fill(bootstrap: str, topic: str, messages: Iterable[volume_pb2.VolumeObserved]) -> None:
+def create(bootstrap: str, topic: str) -> None:
     admin = KafkaAdminClient(bootstrap_servers=bootstrap)
     admin.create_topics([NewTopic(topic, PARTITIONS, 1, topic_configs={"message.timestamp.type": "LogAppendTime"})])
     admin.close()
+
+
+def fill(bootstrap: str, topic: str, messages: Iterable[volume_pb2.VolumeObserved]) -> None:
     producer = KafkaProducer(bootstrap_servers=bootstrap, linger_ms=20, batch_size=262_144)
     for m in messages:
         producer.send(topic, key=m.queue.encode(), value=encode(m))
@@ -140,8 +149,11 @@ def declare(database: Database, book: BookCopy) -> None:
     database.run_here(lambda c: BookOwner(book, KINDS).apply(c, declared, False, 1))
 
 
-async def hot(bootstrap: str, topic: str, total: int) -> tuple[float, int]:
-    """Return the CPU-seconds of the product's loop to the end of a topic, everything durable; and the bytes of identities."""
+async def hot(bootstrap: str, topic: str, total: int, seen: list[int] | None = None) -> tuple[float, int]:
+    """Return the CPU-seconds of the product's loop to the end of a topic, everything durable; and the bytes of identities.
+
+    seen: takes the resident memory, megabytes, each tenth of the way.
+    """
     with tempfile.TemporaryDirectory() as folder:
         database = open_database(pathlib.Path(folder))
         clock, book = SystemClock(), BookCopy(metadata)
@@ -168,6 +180,8 @@ async def hot(bootstrap: str, topic: str, total: int) -> tuple[float, int]:
         began = time.process_time()
         while loop.consumed[topic] < total:
             await asyncio.sleep(0.01)
+            if seen is not None and loop.consumed[topic] >= total * (len(seen) + 1) // 10:
+                seen.append(resident())
         spent = time.process_time() - began
         assert not loop.refused, loop.refused
         await loop.stop()
@@ -190,6 +204,7 @@ async def run(count: int) -> None:
         }
         names = {side: f"bench.{n}" for n, side in enumerate(sides)}
         for side, messages in sides.items():
+            create(broker.bootstrap, names[side])
             fill(broker.bootstrap, names[side], messages)
         base: list[float] = []
         spent: dict[str, list[float]] = {side: [] for side in sides}
@@ -211,5 +226,25 @@ async def run(count: int) -> None:
     print(json.dumps({"base": base, **spent}))
 
 
+async def memory(parts: int = 20, each: int = 100_000) -> None:
+    """Print the resident memory while two million contacts that arrived over two hours are taken in."""
+    now, total = int(time.time()), 0
+    with tempfile.TemporaryDirectory() as folder, Broker(pathlib.Path(folder), free_port()) as broker:
+        create(broker.bootstrap, "bench.memory")
+        for n in range(parts):
+            messages = list(many_a_message(contacts(2 * each, now, f"{n}-")))
+            fill(broker.bootstrap, "bench.memory", messages)
+            total += len(messages)
+        del messages
+        seen: list[int] = []
+        _, size = await hot(broker.bootstrap, "bench.memory", total, seen)
+        print(
+            f"{parts * each:,} contacts, resident megabytes at each tenth: {seen}; identities {size / parts / each:.1f} bytes each"
+        )
+
+
 if __name__ == "__main__":
-    asyncio.run(run(int(sys.argv[1]) if len(sys.argv) > 1 else 200_000))
+    if sys.argv[1:] == ["memory"]:
+        asyncio.run(memory())
+    else:
+        asyncio.run(run(int(sys.argv[1]) if len(sys.argv) > 1 else 200_000))
