@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import functools
+import operator
 import pathlib
 import random
 import re
@@ -250,7 +251,26 @@ def _upsert_statement(table: sa.Table, dialect: str, given: frozenset[str]) -> A
     return insert.on_conflict_do_update(index_elements=keys, set_=others) if others else insert.on_conflict_do_nothing()
 
 
+@functools.lru_cache(maxsize=200)
+def _sqlite_text(table: sa.Table, given: frozenset[str]) -> tuple[str, tuple[str, ...]] | None:
+    """Return the statement for SQLite's driver and the order of its values; None where a type needs SQLAlchemy's help."""
+    from sqlalchemy.dialects import sqlite
+
+    if any(isinstance(c.type, sa.JSON) for c in table.columns):
+        return None
+    statement = _upsert_statement(table, "sqlite", given)
+    compiled = statement.compile(dialect=sqlite.dialect(), column_keys=[c.name for c in table.columns if c.name in given])
+    return str(compiled), tuple(compiled.positiontup)
+
+
 def upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
     """Insert rows, replacing those with the same primary key."""
-    if rows:
-        connection.execute(_upsert_statement(table, connection.dialect.name, frozenset(rows[0])), rows)
+    if not rows:
+        return
+    given = frozenset(rows[0])
+    plain = _sqlite_text(table, given) if connection.dialect.name == "sqlite" else None
+    if plain is not None and len(plain[1]) > 1:
+        text, names = plain
+        connection.exec_driver_sql(text, list(map(operator.itemgetter(*names), rows)))
+    else:
+        connection.execute(_upsert_statement(table, connection.dialect.name, given), rows)
