@@ -105,9 +105,11 @@ class Streams:
         self, connection: sa.Connection, queue: Queue, edges: tuple[int, ...], facts: list[Fact], handled: Handled
     ) -> None:
         locked = store.locked_through(connection, queue.client)
-        scanned = [f for f in facts if isinstance(f.message, Contacts) and f.message.rows[:, 0].min() >= locked]
-        good: list[Fact] = []
-        for fact in one_by_one([f for f in facts if f not in scanned]) if len(scanned) < len(facts) else ():
+        scanned, others, good = list[Fact](), list[Fact](), list[Fact]()
+        for fact in facts:
+            whole = isinstance(fact.message, Contacts) and fact.message.rows[:, 0].min() >= locked
+            (scanned if whole else others).append(fact)
+        for fact in one_by_one(others):
             refusal = self._refusal(queue, fact.message, fact.known_at, locked)
             if refusal is not None:
                 handled.refused.append((fact, refusal))

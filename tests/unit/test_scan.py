@@ -1,18 +1,31 @@
 """The compiled reader and the careful one read the same from the same bytes."""
 
+import pathlib
 import random
 import time
 from typing import Any
 
 import numpy as np
+import sqlalchemy as sa
+from google.protobuf.json_format import MessageToJson
 
+from muster.book.check import parse_book
+from muster.book.copy import BookCopy, BookOwner
+from muster.book.types import KINDS as KINDS_OF_THE_BOOK
+from muster.kit.clock import SystemClock
+from muster.kit.due import DueWork
 from muster.kit.errors import Refusal
 from muster.kit.loop import Fact
+from muster.kit.sql import Database, migrate
 from muster.v1 import book_pb2, volume_pb2
 from services.forecaster.scan import scan_contacts
+from services.forecaster.store import volume
+from services.forecaster.store.tables import metadata
+from services.forecaster.streams import Streams
 from services.forecaster.wire import read_observed
 from tests.support.ledger import messages, write_ledger
 from tests.support.rubbish import KINDS
+from tests.support.small_world import book as small_book
 
 NOW = int(time.time())
 
@@ -93,3 +106,29 @@ def test_mutated_messages_are_never_read_otherwise() -> None:
                 value[at:at] = value[at : at + luck.randint(1, 12)]
         values.append(bytes(value))
     assert len(compare(values)) > 300
+
+
+def test_what_is_scanned_and_what_is_read_one_by_one_fold_together(engine: sa.Engine) -> None:
+    """A batch as the loop hands it on: contacts read together, beside JSON, reports and letters of a locked period."""
+    migrate(engine, pathlib.Path("services/forecaster/store/migrations"))
+    book, clock = BookCopy(metadata), SystemClock()
+    streams = Streams(book, DueWork(Database(engine), metadata, clock, runs_itself=False), clock)
+    with engine.begin() as connection:
+        BookOwner(book, tuple(KINDS_OF_THE_BOOK)).apply(connection, parse_book(small_book()), False, 1)
+    luck = random.Random(6)
+    ledger = write_ledger(luck, ["acme/help"], 300, NOW)
+    told = list(messages(ledger, luck))
+    values = [m.SerializeToString() for m in told[::2]]
+    facts, left = scan_contacts(values, np.full(len(values), NOW), lambda n: Fact(read_observed(values[n], {}), NOW, b"", ""))
+    assert not left
+    facts += [Fact(read_observed(MessageToJson(m).encode(), {}), NOW, b"", "") for m in told[1::2]]
+    with engine.begin() as connection:
+        assert streams.on_volume(connection, facts).refused == []
+        found = {r.starts_at: r.tally for r in volume.reports_between(connection, "acme/help", NOW - 72 * 3600, NOW)}
+        for (_, start), expected in ledger.expected().items():
+            tally = found[start]
+            assert (tally.offered, tally.answered, tally.handle_ms) == (expected.offered, expected.answered, expected.handle_ms)
+        volume.lock_period(connection, "acme", NOW, NOW, "finance")
+        handled = streams.on_volume(connection, facts)
+        assert {refusal.reason for _, refusal in handled.refused} == {"PERIOD_LOCKED"}
+        assert len(handled.refused) == len(told)
