@@ -44,6 +44,16 @@ def one_by_one(facts: Sequence[Fact]) -> list[Fact]:
 FUTURE_SECONDS = 86_400
 
 
+def _what_may_count(fact: Fact, locked: int) -> Fact:
+    """Return a fact without its contacts that came too late and without what lies in a locked period."""
+    told: Observed = fact.message
+    oldest = max(fact.known_at - LATENESS_HORIZON_SECONDS, locked)
+    contacts = tuple(c for c in told.contacts if c[0] >= oldest)
+    return fact._replace(
+        message=told._replace(contacts=contacts, reports=tuple(r for r in told.reports if r.starts_at >= locked))
+    )
+
+
 @dataclasses.dataclass
 class Streams:
     """What arrives at the forecaster."""
@@ -111,13 +121,16 @@ class Streams:
             (scanned if whole else others).append(fact)
         for fact in one_by_one(others):
             refusal = self._refusal(queue, fact.message, fact.known_at, locked)
-            if refusal is not None:
-                handled.refused.append((fact, refusal))
-            if refusal is None or refusal.reason == "VOLUME_TOO_LATE":
+            if refusal is None:
                 good.append(fact)
+                continue
+            handled.refused.append((fact, refusal))
+            rest = _what_may_count(fact, locked)
+            if refusal.reason != "MISALIGNED_INTERVAL" and rest.message.starts():
+                good.append(rest)
         if not good and not scanned:
             return
-        told = self._contacts_told(scanned, good, locked)
+        told = self._contacts_told(scanned, good)
         state = VolumeSlice(queue.name, queue.interval_seconds, edges)
         store.load_contacts(connection, state, {s for rows in told.values() for s in spans_of(rows, state.seconds)}, self.hot)
         store.load_reports(connection, state, {r.starts_at for f in good for r in f.message.reports})
@@ -135,19 +148,15 @@ class Streams:
         self._raise_progress(connection, queue.name, [*scanned, *good])
         self._plan_reclose(connection, state)
 
-    def _contacts_told(
-        self, scanned: list[Fact], facts: list[Fact], locked: int
-    ) -> dict[tuple[str, bool, int], npt.NDArray[np.int64]]:
-        """Return contacts by feed, basis and the minute in which they became known; those told too late left out."""
+    def _contacts_told(self, scanned: list[Fact], facts: list[Fact]) -> dict[tuple[str, bool, int], npt.NDArray[np.int64]]:
+        """Return contacts by feed, basis and the minute in which they became known."""
         told: dict[tuple[str, bool, int], list[npt.NDArray[np.int64]]] = collections.defaultdict(list)
         for fact in scanned:
             told[fact.message.feed, fact.message.official, minute_of(fact.known_at)].append(fact.message.rows)
         for fact in facts:
             observed: Observed = fact.message
-            oldest = max(fact.known_at - LATENESS_HORIZON_SECONDS, locked)
-            rows = [c for c in observed.contacts if c[0] >= oldest]
-            if rows:
-                told[observed.feed, observed.official, minute_of(fact.known_at)].append(np.array(rows, np.int64))
+            if observed.contacts:
+                told[observed.feed, observed.official, minute_of(fact.known_at)].append(np.array(observed.contacts, np.int64))
         return {key: parts[0] if len(parts) == 1 else np.concatenate(parts) for key, parts in told.items()}
 
     def _refusal(self, queue: Queue, observed: Observed, known_at: int, locked: int) -> Refusal | None:
@@ -155,9 +164,9 @@ class Streams:
             if not is_aligned(report, queue.interval_seconds):
                 why = f"a report of {report.seconds} s does not fit the queue's intervals of {queue.interval_seconds} s"
                 return refuse("MISALIGNED_INTERVAL", why)
-            if report.starts_at < locked:
-                why = f"{queue.client} is locked before {locked}; send an adjustment with its reason instead"
-                return refuse("PERIOD_LOCKED", why)
+        if any(report.starts_at < locked for report in observed.reports):
+            why = f"{queue.client} is locked before {locked}; send an adjustment with its reason instead"
+            return refuse("PERIOD_LOCKED", why)
         oldest = known_at - LATENESS_HORIZON_SECONDS
         old = sum(c[0] < oldest for c in observed.contacts)
         if old:

@@ -143,4 +143,5 @@ def test_mutated_messages_are_read_or_refused() -> None:
             (read_observed if n % 2 else DECODERS[n // 2 % len(DECODERS)])(bytes(value), {})
         except Refusal:
             refused += 1
+    assert 0 < refused < INPUTS
     print(f"{INPUTS:,} mutated inputs: {refused:,} refused, 0 crashes")

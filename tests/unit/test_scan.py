@@ -132,3 +132,29 @@ def test_what_is_scanned_and_what_is_read_one_by_one_fold_together(engine: sa.En
         handled = streams.on_volume(connection, facts)
         assert {refusal.reason for _, refusal in handled.refused} == {"PERIOD_LOCKED"}
         assert len(handled.refused) == len(told)
+
+
+def test_what_may_count_of_a_refused_message_counts_and_the_rest_leaves_no_trace(engine: sa.Engine) -> None:
+    """One contact on time, one far too late, one in a locked period: the first counts, and nothing is known before it."""
+    migrate(engine, pathlib.Path("services/forecaster/store/migrations"))
+    book, clock = BookCopy(metadata), SystemClock()
+    streams = Streams(book, DueWork(Database(engine), metadata, clock, runs_itself=False), clock)
+
+    def told(*ages: int) -> Fact:
+        contacts = []
+        for age in ages:
+            contact = volume_pb2.Contact(contact_id=f"c{age}", stage=volume_pb2.STAGE_OFFERED)
+            contact.arrived_at.seconds = NOW - age
+            contacts.append(contact)
+        whole = volume_pb2.VolumeObserved(queue="acme/help", feed="live", contacts=contacts)
+        return Fact(read_observed(whole.SerializeToString(), {}), NOW, b"", "")
+
+    with engine.begin() as connection:
+        BookOwner(book, tuple(KINDS_OF_THE_BOOK)).apply(connection, parse_book(small_book()), False, 1)
+        reasons = [r.reason for _, r in streams.on_volume(connection, [told(60, 9_000_000)]).refused]
+        assert reasons == ["VOLUME_TOO_LATE"]
+        assert volume.progress_of(connection, "acme/help")["live"].first_told_at == NOW - 60
+        volume.lock_period(connection, "acme", NOW - 3600, NOW, "finance")
+        reasons = [r.reason for _, r in streams.on_volume(connection, [told(90, 7200)]).refused]
+        assert reasons == ["PERIOD_LOCKED"]
+        assert sum(r.tally.offered or 0 for r in volume.reports_between(connection, "acme/help", NOW - 86_400, NOW)) == 2
