@@ -334,3 +334,5 @@ def _columns(message: volume_pb2.IntervalReportColumns, chunk: list[Interval], s
         values = [getattr(i, name) for i in chunk]
         if None not in values:
             getattr(message, field).extend(values)
+        elif name == "known_at":  # not told: as soon as the interval was over
+            getattr(message, field).extend([i.start + seconds for i in chunk])
