@@ -116,8 +116,6 @@ def imported(home: pathlib.Path, folder: pathlib.Path) -> None:
         assert "2 intervals, 85 contacts offered" in muster(home, *words)
     seen = muster(home, "volume", "show", "acme/help", "--from", "2026-01-05T09:00", "--to", "2026-01-05T11:00")
     assert "2 intervals, 85 contacts offered" in seen
-    then = ("--from", "2026-01-05T09:00", "--to", "2026-01-05T11:00", "--as-known-at", "2026-01-05T10:00")
-    assert "1 intervals, 41 contacts offered" in muster(home, "volume", "show", "acme/help", *then)
 
 
 def publish_and_refuse(small: SmallWorld) -> None:
