@@ -81,7 +81,7 @@ def many_a_message(told: Iterable[tuple[str, volume_pb2.Contact]], size: int = 5
 
 def columns(count: int, now: int, each: int = 40) -> Iterable[volume_pb2.VolumeObserved]:
     """Return as many contacts as reports: `each` of them an interval, a day of one queue a message."""
-    day, done, n = 48, 0, 0
+    day, done, n, luck = 48, 0, 0, random.Random(3)
     while done < count:
         begin = now - now % 1800 - (1 + n // len(QUEUES)) * 86_400
         yield volume_pb2.VolumeObserved(
@@ -94,9 +94,9 @@ def columns(count: int, now: int, each: int = 40) -> Iterable[volume_pb2.VolumeO
                 offered_count=[each] * day,
                 answered_count=[each - 2] * day,
                 abandoned_count=[2] * day,
-                handle_milliseconds_sum=[each * 240_000] * day,
+                handle_milliseconds_sum=[luck.randrange(each * 200_000, each * 300_000) for _ in range(day)],
                 threshold_seconds=20,
-                answered_within_count=[each - 5] * day,
+                answered_within_count=[luck.randrange(each - 10, each - 2) for _ in range(day)],
             ),
         )
         done += day * each

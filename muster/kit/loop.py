@@ -7,6 +7,7 @@ the commit is fenced by compare-and-set on it. Kafka's own commits only feed lag
 import asyncio
 import collections
 import dataclasses
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -132,6 +133,8 @@ class BatchLoop(mode.Service):
     async def _run(self) -> None:
         if not self._inlets:
             return
+        gc.freeze()  # what was made to start stays; a batch's objects die by count, and are too many to search at each 700
+        gc.set_threshold(100_000, 20, 20)
         self._consumer = self._new_consumer()
         self._consumer.subscribe(list(self._inlets), listener=_SeekOnAssignment(self))
         await self._consumer.start()

@@ -17,7 +17,7 @@ from muster.kit.due import DueWork
 from muster.kit.errors import Refusal
 from muster.kit.loop import Fact, Handled, Inlet
 from services.forecaster import wire
-from services.forecaster.domain.facts import Observed, Progress
+from services.forecaster.domain.facts import Observed, Progress, ReportColumns
 from services.forecaster.domain.tally import FIXED_EDGES
 from services.forecaster.domain.volume import MINUTE, minute_of
 from services.forecaster.errors import PARKED_LIMIT, refuse
@@ -26,6 +26,7 @@ from services.forecaster.handlers.volume import (
     VolumeSlice,
     is_aligned,
     on_adjustment,
+    on_columns,
     on_contacts,
     on_report,
     spans_of,
@@ -52,6 +53,13 @@ def _what_may_count(fact: Fact, locked: int) -> Fact:
     return fact._replace(
         message=told._replace(contacts=contacts, reports=tuple(r for r in told.reports if r.starts_at >= locked))
     )
+
+
+def _counts_whole(told: ReportColumns, seconds: int, locked: int) -> bool:
+    """Return whether all rows of a block fit a queue's intervals and lie in no locked period."""
+    fits = seconds % told.seconds == 0 or told.seconds % seconds == 0
+    grid = min(told.seconds, seconds)
+    return fits and min(told.starts) >= locked and not any(start % grid for start in told.starts)
 
 
 @dataclasses.dataclass
@@ -120,6 +128,8 @@ class Streams:
             whole = isinstance(fact.message, Contacts) and fact.message.rows[:, 0].min() >= locked
             (scanned if whole else others).append(fact)
         for fact in one_by_one(others):
+            if fact.message.columns and not _counts_whole(fact.message.columns, queue.interval_seconds, locked):
+                fact = fact._replace(message=fact.message.row_by_row())
             refusal = self._refusal(queue, fact.message, fact.known_at, locked)
             if refusal is None:
                 good.append(fact)
@@ -133,13 +143,17 @@ class Streams:
         told = self._contacts_told(scanned, good)
         state = VolumeSlice(queue.name, queue.interval_seconds, edges)
         store.load_contacts(connection, state, {s for rows in told.values() for s in spans_of(rows, state.seconds)}, self.hot)
-        store.load_reports(connection, state, {r.starts_at for f in good for r in f.message.reports})
+        reported = {r.starts_at for f in good for r in f.message.reports}
+        reported.update(*(f.message.columns.starts for f in good if f.message.columns))
+        store.load_reports(connection, state, reported)
         store.load_adjustments(connection, state, {a.adjustment_id for f in good for a in f.message.adjustments})
         for (feed, official, minute), rows in sorted(told.items(), key=lambda item: item[0][2]):
             on_contacts(state, feed, official, rows, minute * MINUTE)
         for fact in good:
             for report in fact.message.reports:
                 on_report(state, fact.message.feed, fact.message.official, report, fact.known_at)
+            if fact.message.columns:
+                on_columns(state, fact.message.feed, fact.message.official, fact.message.columns, fact.known_at)
             for adjustment in fact.message.adjustments:
                 on_adjustment(state, adjustment)
         store.save_contacts(connection, state, self.hot)

@@ -4,7 +4,8 @@ import hashlib
 import math
 import operator
 from collections.abc import Mapping
-from typing import Any
+from itertools import repeat
+from operator import add, gt
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -13,7 +14,7 @@ from muster.kit.codec import decode, encode
 from muster.kit.outbox import Outgoing
 from muster.v1 import book_pb2, feed_pb2, forecast_pb2, volume_pb2
 from services.forecaster.domain.contacts import FINGERPRINT_BYTES, Stage
-from services.forecaster.domain.facts import Adjustment, ContactRow, Observed, Progress, PublishedDay, ReportFact
+from services.forecaster.domain.facts import Adjustment, ContactRow, Observed, Progress, PublishedDay, ReportColumns, ReportFact
 from services.forecaster.domain.forecast import LEVELS
 from services.forecaster.domain.tally import Tally
 from services.forecaster.domain.volume import Cell
@@ -94,11 +95,13 @@ _checked = operator.attrgetter(*CHECKED)
 
 
 def _check_counts(tally: Tally) -> Tally:
-    if any(v is not None and v < 0 for v in _checked(tally)):
+    if min(filter(None, _checked(tally)), default=0) < 0:
         worst = ", ".join(f"{n} is {v}" for n, v in zip(CHECKED, _checked(tally), strict=True) if v is not None and v < 0)
         raise refuse("INVALID_REPORT", f"{worst}; allowed: 0 or more")
+    if tally.offered is None or tally.answered is None or tally.abandoned is None:
+        return tally
     parts = [tally.answered, tally.abandoned, tally.overflowed or 0, tally.open or 0]
-    if tally.offered is not None and None not in parts and sum(p for p in parts if p is not None) > tally.offered:
+    if sum(parts) > tally.offered:
         raise refuse("INVALID_REPORT", f"answered + abandoned + overflowed + open = {parts} exceed offered {tally.offered}")
     return tally
 
@@ -163,9 +166,9 @@ def _report(message: volume_pb2.IntervalReport) -> ReportFact:
     )
 
 
-def _columns(message: volume_pb2.IntervalReportColumns) -> list[ReportFact]:
-    size = len(message.starts_at_epoch_seconds)
-    names = {
+def _columns(message: volume_pb2.IntervalReportColumns) -> ReportColumns:
+    size, seconds, revision = len(message.starts_at_epoch_seconds), message.interval_seconds, message.revision
+    told = {
         "offered": message.offered_count,
         "answered": message.answered_count,
         "abandoned": message.abandoned_count,
@@ -173,29 +176,42 @@ def _columns(message: volume_pb2.IntervalReportColumns) -> list[ReportFact]:
         "answered_wait_ms": message.answered_wait_milliseconds_sum,
         "abandoned_wait_ms": message.abandoned_wait_milliseconds_sum,
     }
-    for name, column in (
-        *names.items(),
-        ("known_at", message.known_at_epoch_seconds),
-        ("within", message.answered_within_count),
-    ):
+    known, within = tuple(message.known_at_epoch_seconds), tuple(message.answered_within_count)
+    for name, column in (*told.items(), ("known_at", known), ("within", within)):
         if len(column) not in (0, size):
             raise refuse("INVALID_REPORT", f"column {name} has {len(column)} values for {size} intervals")
-    edges = (_edge(message.threshold_seconds),) if message.HasField("threshold_seconds") else ()
-    facts = []
-    for i, start in enumerate(message.starts_at_epoch_seconds):
-        _check_span(start, message.interval_seconds, message.revision)
-        values: dict[str, Any] = {name: column[i] if column else None for name, column in names.items()}
-        within = {edges[0]: message.answered_within_count[i]} if edges and message.answered_within_count else {}
-        tally = Tally(
-            **values,
-            handled=values["answered"] if values["handle_ms"] is not None else None,
-            edges=edges if within else (),
-            answered_waits=_bins(list(edges), within, values["answered"]),
-        )
-        known_at = message.known_at_epoch_seconds[i] if message.known_at_epoch_seconds else None
-        counted = _check_counts(tally)
-        facts.append(ReportFact(start, message.interval_seconds, message.revision, counted, known_at, _attribution(message)))
-    return facts
+    columns = {name: list(column) for name, column in told.items() if column}
+    if "handle_ms" in columns and "answered" in columns:
+        columns["handled"] = columns["answered"]
+    edge = (
+        _edge(message.threshold_seconds) if message.HasField("threshold_seconds") and within and "answered" in columns else None
+    )
+    edges, within = ((), ()) if edge is None else ((edge,), within)
+    block = ReportColumns(
+        list(message.starts_at_epoch_seconds), seconds, revision, columns, edges, within, known, _attribution(message)
+    )
+    if not _is_plain(block):
+        for row in range(size):
+            _check_span(block.starts[row], seconds, revision)
+            if edge is not None:
+                _bins([edge], {edge: within[row]}, columns["answered"][row])
+            _check_counts(block.fact(row).tally)
+    return block
+
+
+def _is_plain(block: ReportColumns) -> bool:
+    """Return whether nothing in a block can be wrong, looking at columns as a whole."""
+    columns, nothing = block.columns, repeat(0)
+    offered, answered, abandoned = (columns.get(name) for name in ("offered", "answered", "abandoned"))
+    return (
+        60 <= block.seconds <= 86_400
+        and block.revision >= 0
+        and min(block.starts, default=0) > 0
+        and not any(start % 60 for start in block.starts)
+        and all(min(column) >= 0 for column in (*columns.values(), block.within or (0,)))
+        and not (offered and answered and abandoned and any(map(gt, map(add, answered, abandoned), offered)))
+        and not any(map(gt, block.within, answered or nothing))
+    )
 
 
 def _attribution(message: volume_pb2.IntervalReport | volume_pb2.IntervalReportColumns) -> int:
@@ -254,12 +270,12 @@ def check_observed(message: volume_pb2.VolumeObserved) -> Observed:
         raise refuse("NO_QUEUE", f"queue is {queue[:60]!r}; allowed: client/queue")
     contacts = tuple([_contact(c) for c in message.contacts])
     reports = tuple([_report(r) for r in message.reports])
-    if message.HasField("report_columns"):
-        reports += tuple(_columns(message.report_columns))
+    columns = _columns(message.report_columns) if message.HasField("report_columns") else None
+    columns = columns if columns and columns.starts else None
     adjustments = tuple([_adjustment(a) for a in message.adjustments])
-    if not contacts and not reports and not adjustments:
+    if not contacts and not reports and not adjustments and columns is None:
         raise refuse("NO_CONTENT", "the message carries neither contacts nor reports")
-    return Observed(queue, message.feed, message.basis == book_pb2.BASIS_OFFICIAL, contacts, reports, adjustments)
+    return Observed(queue, message.feed, message.basis == book_pb2.BASIS_OFFICIAL, contacts, reports, adjustments, columns)
 
 
 def read_observed(value: bytes | None, headers: Mapping[str, bytes]) -> Observed:

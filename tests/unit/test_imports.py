@@ -64,7 +64,7 @@ def test_calls_are_added_up_with_their_waits(tmp_path: pathlib.Path) -> None:
     assert (cell.offered, cell.answered, cell.abandoned, cell.handle_ms) == (3, 2, 1, 300_000)
     assert [r.reason for r in parsed.refused] == ["IMPOSSIBLE_SECONDS"]
     ((count, message),) = messages("bank/calls", "import", parsed.intervals, 1800, 1)
-    tally = check_observed(message).reports[0].tally
+    tally = check_observed(message).row_by_row().reports[0].tally
     assert count == 1
     assert tally.answered_waits is not None
     assert sum(tally.answered_waits[: WAIT_EDGES.index(20) + 1]) == 1

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.forecaster.domain.contacts import NONE, Stage, fold, newest_of_each, pack_rows, tally_of, unpack_rows
-from services.forecaster.domain.facts import Adjustment, ContactRow, ReportFact
+from services.forecaster.domain.facts import Adjustment, ContactRow, ReportColumns, ReportFact
 from services.forecaster.domain.tally import (
     COUNTS,
     FIXED_EDGES,
@@ -39,6 +39,7 @@ from services.forecaster.handlers.volume import (
     VolumeSlice,
     is_aligned,
     on_adjustment,
+    on_columns,
     on_contacts,
     on_report,
 )
@@ -194,7 +195,7 @@ def test_packed_entries_are_the_same_entries(content: list[Tally], revision: int
 def report(
     offered: int, *, feed: str = "live", official: bool = False, from_report: bool = True, start: int = T0, seconds: int = 1800
 ) -> Report:
-    tally = dataclasses.replace(empty_tally(FIXED_EDGES), offered=offered)
+    tally = empty_tally(FIXED_EDGES)._replace(offered=offered)
     return Report(feed, official, from_report, start, seconds, 1, tally)
 
 
@@ -263,7 +264,7 @@ def test_a_lower_revision_of_a_report_changes_nothing() -> None:
     state = VolumeSlice("acme/help", 1800, FIXED_EDGES)
     for revision, offered in ((2, 20), (1, 10)):
         on_report(state, "live", False, ReportFact(T0, 1800, revision, Tally(offered=offered)), T0)
-    (entries,) = state.reports.values()
+    (entries,) = map(unpack_entries, state.reports.values())
     assert entries[-1].tally.offered == 20
 
 
@@ -277,6 +278,21 @@ def test_marks_keep_the_close_the_hour_the_day_and_each_later_restatement() -> N
     marks = compact(restated, closed, adds=False)
     assert [(m.known - closed, m.tally.offered) for m in marks] == [(0, 1), (60, 2), (1440, 4), (2000, 5), (3000, 6)]
     assert compact(marks, closed, adds=False) == marks
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 500)] * 4), min_size=1, max_size=6), st.booleans(), st.booleans(), st.integers(0, 3))
+def test_columns_fold_as_their_rows_do(rows: list[tuple[int, ...]], edged: bool, dated: bool, revision: int) -> None:
+    columns = {name: [r[n] for r in rows] for n, name in enumerate(("offered", "answered", "handle_ms"))}
+    columns["answered"] = [r[1] + r[3] for r in rows]
+    starts = [T0 + r[0] % 3 * 1800 for r in rows]
+    edges, within = ((20_000,), tuple(r[3] for r in rows)) if edged else ((), ())
+    known = tuple(T0 + r[2] for r in rows) if dated else ()
+    told = ReportColumns(starts, 1800, revision, columns, edges, within, known)
+    whole, single = (VolumeSlice("acme/help", 1800, FIXED_EDGES) for _ in range(2))
+    on_columns(whole, "live", False, told, T0 + 60)
+    for row in range(len(rows)):
+        on_report(single, "live", False, told.fact(row), T0 + 60)
+    assert (whole.reports, whole.changed_reports) == (single.reports, single.changed_reports)
 
 
 def test_a_report_must_divide_or_make_up_the_queues_intervals() -> None:

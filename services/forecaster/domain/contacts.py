@@ -101,7 +101,7 @@ def _bins(waits: Rows, edges: tuple[int, ...]) -> tuple[int, ...]:
 def minus(tally: Tally, less: Tally) -> Tally:
     """Return a difference of two tallies of contacts, of the same edges."""
     values = []
-    for name in Tally.__slots__:
+    for name in Tally._fields:
         a, b = getattr(tally, name), getattr(less, name)
         if name == "edges" or a is None:
             values.append(a)

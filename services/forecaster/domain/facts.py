@@ -9,8 +9,7 @@ from services.forecaster.domain.tally import Tally
 ContactRow = tuple[int, int, int, int, int, int, int, int]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class ReportFact:
+class ReportFact(NamedTuple):
     """One interval report: absolute sums; the highest revision of a span wins."""
 
     starts_at: int
@@ -19,6 +18,30 @@ class ReportFact:
     tally: Tally
     known_at: int | None = None
     attribution: int = 0
+
+
+class ReportColumns(NamedTuple):
+    """Many interval reports of one revision that observe the same counts, checked, column by column.
+
+    columns: by the name of a tally's count, all of the length of `starts`; within: answered within the one edge, if there is one.
+    """
+
+    starts: list[int]
+    seconds: int
+    revision: int
+    columns: dict[str, list[int]]
+    edges: tuple[int, ...] = ()
+    within: tuple[int, ...] = ()
+    known_at: tuple[int, ...] = ()
+    attribution: int = 0
+
+    def fact(self, row: int) -> ReportFact:
+        """Return one of them."""
+        counts: dict[str, Any] = {name: column[row] for name, column in self.columns.items()}
+        if self.edges:
+            counts |= {"edges": self.edges, "answered_waits": (self.within[row], counts["answered"] - self.within[row])}
+        known = self.known_at[row] if self.known_at else None
+        return ReportFact(self.starts[row], self.seconds, self.revision, Tally(**counts), known, self.attribution)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,6 +69,7 @@ class Observed(NamedTuple):
     contacts: tuple[ContactRow, ...] = ()
     reports: tuple[ReportFact, ...] = ()
     adjustments: tuple[Adjustment, ...] = ()
+    columns: ReportColumns | None = None
 
     @property
     def client(self) -> str:
@@ -53,7 +77,15 @@ class Observed(NamedTuple):
 
     def starts(self) -> list[int]:
         """Return the instants it speaks of, at least one."""
-        return [c[0] for c in self.contacts] + [r.starts_at for r in self.reports] + [a.starts_at for a in self.adjustments]
+        starts = [c[0] for c in self.contacts] + [r.starts_at for r in self.reports] + [a.starts_at for a in self.adjustments]
+        return starts + self.columns.starts if self.columns else starts
+
+    def row_by_row(self) -> "Observed":
+        """Return the same with reports one by one."""
+        if self.columns is None:
+            return self
+        rows = tuple(map(self.columns.fact, range(len(self.columns.starts))))
+        return self._replace(reports=self.reports + rows, columns=None)
 
 
 @dataclasses.dataclass(frozen=True)

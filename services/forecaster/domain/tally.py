@@ -4,17 +4,15 @@ All sums are integers, so that the order of facts never shows. Not observed is N
 """
 
 import bisect
-import dataclasses
-import operator
-from collections.abc import Sequence
-from typing import Any
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 # Upper edges of wait histograms, milliseconds; one more bin holds what waited longer.
 FIXED_EDGES = tuple(s * 1000 for s in (5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 3600))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(NamedTuple):
     """Counts and sums of an interval. Histograms are counts per bin of `edges`, last bin open.
 
     offered = answered + abandoned + overflowed + open, where all are observed. Times are milliseconds; squares are of tenths
@@ -41,10 +39,9 @@ class Tally:
     abandoned_waits: tuple[int, ...] | None = None
 
 
-COUNTS = tuple(f.name for f in dataclasses.fields(Tally) if f.name not in ("edges", "answered_waits", "abandoned_waits"))
+COUNTS = Tally._fields[: Tally._fields.index("edges")]
 NEVER_FROM_CONTACTS = "short_abandoned"
 FIXED = frozenset(FIXED_EDGES)
-_counts_of = operator.attrgetter(*COUNTS)
 
 
 def empty_tally(edges: Sequence[int]) -> Tally:
@@ -76,8 +73,8 @@ def coarsen(tally: Tally, edges: tuple[int, ...]) -> Tally:
             merged[len(edges) if edge is None else bisect.bisect_left(edges, edge)] += count
         return tuple(merged)
 
-    return dataclasses.replace(
-        tally, edges=edges, answered_waits=regroup(tally.answered_waits), abandoned_waits=regroup(tally.abandoned_waits)
+    return tally._replace(
+        edges=edges, answered_waits=regroup(tally.answered_waits), abandoned_waits=regroup(tally.abandoned_waits)
     )
 
 
@@ -113,53 +110,91 @@ def split_tally(tally: Tally, parts: int) -> list[Tally]:
     return [Tally(**counts) for counts in columns]
 
 
-def _write_varint(out: bytearray, value: int) -> None:
+BITS = tuple(1 << place for place in range(64))
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _varint(value: int) -> bytes:
+    """Return a number of 0 or more, 7 bits a byte, the lowest first."""
+    out = bytearray()
     while value > 127:
         out.append(value & 127 | 128)
         value >>= 7
     out.append(value)
+    return bytes(out)
 
 
-def _write_sparse(out: bytearray, values: Sequence[int]) -> None:
-    """Write a bitmap of what isn't zero, then those values with their sign in the lowest bit, 7 bits a byte."""
-    bits, bit = 0, 1
-    for value in values:
+@functools.lru_cache(maxsize=1 << 16)
+def _signed(value: int) -> bytes:
+    """Return a number with its sign in the lowest bit."""
+    return _varint(value << 1 if value > 0 else (-value << 1) - 1)
+
+
+def _sparse(values: Sequence[int]) -> list[bytes]:
+    """Return a bitmap of what isn't zero, then those values."""
+    bits, told = 0, [b""]
+    for value, bit in zip(values, BITS, strict=False):
         if value:
             bits |= bit
-        bit <<= 1
-    _write_varint(out, bits)
-    append = out.append
-    for value in values:
-        if value:
-            left = value << 1 if value > 0 else (-value << 1) - 1
-            while left > 127:
-                append(left & 127 | 128)
-                left >>= 7
-            append(left)
+            told.append(_signed(value))
+    told[0] = _varint(bits)
+    return told
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def _edges(edges: tuple[int, ...]) -> bytes:
+    fixed = len(edges) >= len(FIXED_EDGES) and FIXED.issubset(edges)
+    own = [e for e in edges if e not in FIXED] if fixed else edges
+    return b"".join([_varint(len(own) << 1 | fixed), *map(_varint, own)])
 
 
 def pack(numbers: Sequence[int], tally: Tally) -> bytes:
     """Return numbers (0 or more) and a tally as bytes: a bitmap of what is observed, one of what isn't zero, then varints."""
-    out = bytearray()
-    for number in numbers:
-        _write_varint(out, number)
-    values, hist = _counts_of(tally), (tally.answered_waits, tally.abandoned_waits)
-    observed, bit = 0, 1
-    for value in (*values, *hist):
+    hist = (tally.answered_waits, tally.abandoned_waits)
+    observed = nonzero = 0
+    told = []
+    for value, bit in zip(tally[: len(COUNTS)], BITS, strict=False):
         if value is not None:
             observed |= bit
-        bit <<= 1
-    _write_varint(out, observed)
-    _write_sparse(out, [v or 0 for v in values])
-    fixed = len(tally.edges) >= len(FIXED_EDGES) and FIXED.issubset(tally.edges)
-    edges = [e for e in tally.edges if e not in FIXED] if fixed else tally.edges
-    _write_varint(out, len(edges) << 1 | fixed)
-    for edge in edges:
-        _write_varint(out, edge)
+            if value:
+                nonzero |= bit
+                told.append(_signed(value))
+    for bins, bit in zip(hist, BITS[len(COUNTS) :], strict=False):
+        if bins is not None:
+            observed |= bit
+    parts = [*map(_varint, numbers), _varint(observed), _varint(nonzero), *told, _edges(tally.edges)]
     for bins in hist:
         if bins is not None:
-            _write_sparse(out, bins)
-    return bytes(out)
+            parts += _sparse(bins)
+    return b"".join(parts)
+
+
+def pack_numbers(numbers: Sequence[int]) -> bytes:
+    """Return numbers of 0 or more as `pack` begins."""
+    return b"".join(map(_varint, numbers))
+
+
+def pack_columns(
+    heads: Sequence[bytes], columns: Mapping[str, Sequence[int]], edges: tuple[int, ...], within: Sequence[int]
+) -> list[bytes]:
+    """Return, row by row, what `pack` makes of tallies that observe the same counts: a head already packed, then the tally.
+
+    columns: by the name of a count, 0 or more. within: where one edge is given, how many of the answered waited no longer.
+    """
+    places = sorted((COUNTS.index(name), name) for name in columns)
+    observed = sum(BITS[place] for place, _ in places) | (BITS[len(COUNTS)] if edges else 0)
+    mask, tail, bits = _varint(observed), _edges(edges), [BITS[place] for place, _ in places]
+    over = [a - w for a, w in zip(columns["answered"], within, strict=True)] if edges else []
+    bodies = []
+    for row, (head, *values) in enumerate(zip(heads, *(columns[name] for _, name in places), strict=True)):
+        nonzero, told = 0, []
+        for value, bit in zip(values, bits, strict=False):
+            if value:
+                nonzero |= bit
+                told.append(_signed(value))
+        waits = _sparse((within[row], over[row])) if edges else ()
+        bodies.append(b"".join((head, mask, _varint(nonzero), *told, tail, *waits)))
+    return bodies
 
 
 class _Reader:

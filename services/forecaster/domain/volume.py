@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from services.forecaster.domain.tally import Tally, add_tallies, is_zero, pack, split_tally, unpack
 
@@ -9,8 +10,7 @@ MINUTE = 60
 HOUR_MINUTES, DAY_MINUTES = 60, 1440
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What one feed told, and the minute (since 1970) by which it was known.
 
     Of contacts: an addition to what was known before. Of reports: the sums as of a revision. `attribution` is the number of the
@@ -121,7 +121,7 @@ class Span:
         last = max(before, key=lambda e: e.known)
         if self.from_report:
             return self._as(last), last.known
-        return self._as(dataclasses.replace(last, tally=add_tallies([e.tally for e in before]))), last.known
+        return self._as(last._replace(tally=add_tallies([e.tally for e in before]))), last.known
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

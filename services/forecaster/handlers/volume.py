@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from services.forecaster.domain.contacts import COLUMNS, NONE, Rows, fold, minus, newest_of_each, tally_of
-from services.forecaster.domain.facts import Adjustment, ContactRow, ReportFact
-from services.forecaster.domain.tally import Tally, add_tallies, empty_tally, is_zero
-from services.forecaster.domain.volume import Entry, add_report, minute_of
+from services.forecaster.domain.facts import Adjustment, ContactRow, ReportColumns, ReportFact
+from services.forecaster.domain.tally import Tally, add_tallies, empty_tally, is_zero, pack_columns, pack_numbers
+from services.forecaster.domain.volume import Entry, add_report, minute_of, pack_entries, unpack_entries
 
 LATENESS_HORIZON_SECONDS = 72 * 3600
 
@@ -42,13 +42,16 @@ def new_span(edges: tuple[int, ...]) -> ContactSpan:
 
 @dataclasses.dataclass
 class VolumeSlice:
-    """What is known of one queue, as far as a batch touches it. `seconds`: the queue's interval; `edges` of new histograms."""
+    """What is known of one queue, as far as a batch touches it. `seconds`: the queue's interval; `edges` of new histograms.
+
+    `reports`: the restatements of a span, packed.
+    """
 
     queue: str
     seconds: int
     edges: tuple[int, ...]
     contacts: dict[SpanKey, ContactSpan] = dataclasses.field(default_factory=dict)
-    reports: dict[SpanKey, list[Entry]] = dataclasses.field(default_factory=dict)
+    reports: dict[SpanKey, bytes] = dataclasses.field(default_factory=dict)
     changed_reports: set[SpanKey] = dataclasses.field(default_factory=set)
     adjustments: dict[str, Adjustment] = dataclasses.field(default_factory=dict)
 
@@ -112,11 +115,28 @@ def on_report(state: VolumeSlice, feed: str, official: bool, fact: ReportFact, k
     """Fold one report into the slice."""
     key = (feed, official, fact.starts_at, fact.seconds)
     known = minute_of(fact.known_at or known_at)
-    old = state.reports.get(key, [])
-    entries = add_report(old, Entry(known, fact.revision, fact.attribution, fact.tally))
+    old = state.reports.get(key, b"")
+    entries = pack_entries(add_report(unpack_entries(old), Entry(known, fact.revision, fact.attribution, fact.tally)))
     if entries != old:
         state.reports[key] = entries
         state.changed_reports.add(key)
+    return state
+
+
+def on_columns(state: VolumeSlice, feed: str, official: bool, told: ReportColumns, known_at: int) -> VolumeSlice:
+    """Fold many reports into the slice, as `on_report` would one by one."""
+    if told.known_at:
+        heads = [pack_numbers((minute_of(known), told.revision, told.attribution)) for known in told.known_at]
+    else:
+        heads = [pack_numbers((minute_of(known_at), told.revision, told.attribution))] * len(told.starts)
+    bodies = pack_columns(heads, told.columns, told.edges, told.within)
+    for row, (start, body) in enumerate(zip(told.starts, bodies, strict=True)):
+        key = (feed, official, start, told.seconds)
+        if key in state.reports:
+            on_report(state, feed, official, told.fact(row), known_at)
+        else:
+            state.reports[key] = body
+            state.changed_reports.add(key)
     return state
 
 

@@ -142,7 +142,7 @@ def load_reports(connection: sa.Connection, state: VolumeSlice, starts: Iterable
     for part in _in_parts(starts):
         query = sa.select(c.feed, c.official, c.starts_at, c.seconds, c.body)
         for row in connection.execute(query.where((c.queue == state.queue) & _starting(c.starts_at, part) & c.from_report)):
-            state.reports[_key(row)] = unpack_entries(bytes(row.body))
+            state.reports[_key(row)] = bytes(row.body)
 
 
 def save_reports(connection: sa.Connection, state: VolumeSlice) -> None:
@@ -154,7 +154,7 @@ def save_reports(connection: sa.Connection, state: VolumeSlice) -> None:
             "from_report": True,
             "stamp": stamp,
             "chunks": 0,
-            "body": pack_entries(state.reports[key]),
+            "body": state.reports[key],
         }
         for key in sorted(state.changed_reports)
     ]
