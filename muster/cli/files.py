@@ -49,9 +49,23 @@ def import_file(
         out.print("dry run: nothing was told", style="yellow")
         return
     muster = connect()
-    _publish(out, muster, queue, feed, parsed.intervals, mapping.interval_seconds, revision)
-    end = parsed.intervals[-1].start + mapping.interval_seconds
+    intervals = _unlocked(out, muster, queue, parsed.intervals, mapping.zone)
+    _publish(out, muster, queue, feed, intervals, mapping.interval_seconds, revision)
+    end = intervals[-1].start + mapping.interval_seconds
     _wait_closed(out, muster, queue, feed, end, mapping.zone)
+
+
+def _unlocked(out: Console, muster: Muster, queue: str, intervals: list[Interval], zone: str) -> list[Interval]:
+    """Return the intervals that lie in no locked period; say how many do. Raise Refusal if all do."""
+    client = queue.partition("/")[0]
+    through = muster.forecaster.GetPeriodLock(forecasting.GetPeriodLockRequest(client=client)).through.seconds
+    left = [i for i in intervals if i.start >= through]
+    if len(left) < len(intervals):
+        why = f"{len(intervals) - len(left):,} intervals lie before {shown(through, zone)}, before which {client} is locked"
+        if not left:
+            raise Refusal("PERIOD_LOCKED", f"{why}; correct them by adjustments")
+        out.print(f"PERIOD_LOCKED: {why}: they are left out; correct them by adjustments", style="yellow", highlight=False)
+    return left
 
 
 def _show(out: Console, parsed: Parsed, zone: str) -> None:

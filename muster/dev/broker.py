@@ -19,7 +19,7 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{told}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 log.dirs={data}
@@ -56,15 +56,19 @@ def accepts(port: int) -> bool:
 
 @dataclasses.dataclass
 class Broker:
-    """One node. Its data lives in `home` and survives a restart; the cluster id is drawn anew for each new home."""
+    """One node. Its data lives in `home` and survives a restart; the cluster id is drawn anew for each new home.
+
+    `told`: the port at which clients are told to find it, where something stands in between.
+    """
 
     home: pathlib.Path
     port: int
     process: subprocess.Popen[bytes] | None = None
+    told: int = 0
 
     @property
     def bootstrap(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"127.0.0.1:{self.told or self.port}"
 
     @property
     def _log(self) -> pathlib.Path:
@@ -79,7 +83,9 @@ class Broker:
         parts = find_kafka()
         self.home.mkdir(parents=True, exist_ok=True)
         properties = self.home / "server.properties"
-        properties.write_text(PROPERTIES.format(port=self.port, controller=free_port(), data=self.home / "data"))
+        properties.write_text(
+            PROPERTIES.format(port=self.port, told=self.told or self.port, controller=free_port(), data=self.home / "data")
+        )
         with self._log.open("ab") as log:
             if not (self.home / "data").exists():
                 cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

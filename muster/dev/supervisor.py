@@ -96,11 +96,15 @@ class Supervisor:
         silent = [s for s in self.services if not (self.home / f"{s}.address.json").exists()] or list(self.services)
         raise StartError(f"{silent[0]} did not start:\n{self._log(silent[0]).read_text()[-3000:]}")
 
-    def stop(self) -> None:
-        """Stop every service: SIGTERM, SIGKILL after 15 s."""
+    def leave_down(self) -> None:
+        """From here on, start no service anew that ends."""
         self._stopping.set()
         if self._watcher:
             self._watcher.join()
+
+    def stop(self) -> None:
+        """Stop every service: SIGTERM, SIGKILL after 15 s."""
+        self.leave_down()
         for process in self.processes.values():
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)

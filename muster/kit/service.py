@@ -5,6 +5,8 @@ import dataclasses
 import json
 import os
 import pathlib
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -33,6 +35,7 @@ from muster.kit.state_topics import StateRecord, StateTopics
 from muster.kit.topics import Source, describe_sources
 
 SOURCE_CHECK_SECONDS = 10.0
+GIVE_UP_SECONDS = 4.0
 
 
 @dataclasses.dataclass
@@ -66,7 +69,9 @@ class Edges:
 def make_parts(name: str, settings: ServiceSettings, metadata: sa.MetaData) -> Parts:
     """Open the database and build the parts; touches no network."""
     settings.data.mkdir(parents=True, exist_ok=True)
-    engine = open_engine(settings.database_url, settings.data, settings.world, name, settings.sqlite_synchronous)
+    engine = open_engine(
+        settings.database_url, settings.data, settings.world, name, settings.sqlite_synchronous, settings.sqlite_megabytes
+    )
     database = Database(engine)
     conducted = settings.clock == "CONDUCTED"
     clock: Clock = ConductedClock() if conducted else SystemClock()
@@ -256,6 +261,22 @@ def _open(name: str, settings: ServiceSettings, metadata: sa.MetaData, migration
             time.sleep(1)
 
 
+class _Worker(faust.Worker):
+    """Faust's worker, whose stopping ends: Kafka's clients would wait for a broker that is away, for as long as it is."""
+
+    end_seconds: float
+
+    async def stop(self) -> None:
+        threading.Thread(target=self._end, daemon=True, name="end").start()
+        await super().stop()
+
+    def _end(self) -> None:
+        time.sleep(self.end_seconds)
+        get_log().warning("stopped_short", why="the broker did not answer", consequence="the next start goes on from SQL")
+        sys.stderr.flush()
+        os._exit(1 if self.crash_reason else 0)
+
+
 def run_service(
     name: str,
     settings_type: type[ServiceSettings],
@@ -289,7 +310,8 @@ def run_service(
     )
     state.follow(app)
     running = _Running(parts, edges, state, positions)
-    worker = faust.Worker(app, running, loglevel="WARNING", quiet=True, override_logging=False)
+    worker = _Worker(app, running, loglevel="WARNING", quiet=True, override_logging=False)
+    worker.end_seconds = settings.drain_seconds + GIVE_UP_SECONDS
     try:
         worker.execute_from_commandline()
     finally:

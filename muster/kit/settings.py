@@ -35,6 +35,7 @@ class ServiceSettings(BaseSettings):
     data: pathlib.Path = Field(pathlib.Path("var"), description="folder of the SQLite files, one a service")
     database_url: str = Field("", description="postgresql://…, one schema a service; empty: SQLite files in `data`")
     sqlite_synchronous: Literal["NORMAL", "FULL"] = Field("FULL", description="FULL survives a power cut")
+    sqlite_megabytes: int = Field(0, ge=0, description="most that a SQLite file may take, before it is full; 0: no limit")
     instance: str = Field("1", pattern=r"^[A-Za-z0-9_-]{1,32}$", description="name of this process among its service's")
     listen: str = Field("127.0.0.1", description="address for gRPC and metrics; beyond loopback needs MUSTER_AUTH_FILE")
     grpc_port: Port = Field(0, description="0: any free one")

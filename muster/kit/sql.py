@@ -85,7 +85,10 @@ def add_kit_tables(metadata: sa.MetaData) -> None:
     )
 
 
-def sqlite_engine(path: pathlib.Path, synchronous: str) -> sa.Engine:
+PAGES_A_MEGABYTE = 256
+
+
+def sqlite_engine(path: pathlib.Path, synchronous: str, megabytes: int = 0) -> sa.Engine:
     """Open (or create) a SQLite file in WAL mode whose transactions take the write lock when they begin.
 
     A transaction that reads first and writes later would meet "database is locked" without waiting.
@@ -98,6 +101,8 @@ def sqlite_engine(path: pathlib.Path, synchronous: str) -> sa.Engine:
         connection.isolation_level = None
         for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON", "busy_timeout=30000"):
             connection.execute(f"PRAGMA {pragma}")
+        if megabytes:
+            connection.execute(f"PRAGMA max_page_count={megabytes * PAGES_A_MEGABYTE}")
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
@@ -138,10 +143,10 @@ def postgres_engine(url: str, schema: str) -> sa.Engine:
     return engine
 
 
-def open_engine(url: str, folder: pathlib.Path, world: str, service: str, synchronous: str) -> sa.Engine:
-    """Open a service's SQL: a schema of `url`, or a SQLite file in `folder` where there is no URL."""
+def open_engine(url: str, folder: pathlib.Path, world: str, service: str, synchronous: str, megabytes: int = 0) -> sa.Engine:
+    """Open a service's SQL: a schema of `url`, or a SQLite file in `folder` where there is no URL (of so many MB; 0: any)."""
     if not url:
-        return sqlite_engine(folder / f"{service}.sqlite", synchronous)
+        return sqlite_engine(folder / f"{service}.sqlite", synchronous, megabytes)
     return postgres_engine(url, re.sub("[^a-z0-9]", "_", f"{world}{service}"))
 
 

@@ -29,7 +29,7 @@ from muster.v1 import options_pb2 as muster_dot_v1_dot_options__pb2
 from muster.v1 import volume_pb2 as muster_dot_v1_dot_volume__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"muster/v1/forecaster_service.proto\x12\tmuster.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14muster/v1/book.proto\x1a\x18muster/v1/forecast.proto\x1a\x17muster/v1/options.proto\x1a\x16muster/v1/volume.proto\"@\n\x14PublishVolumeRequest\x12(\n\x05\x66\x61\x63ts\x18\x01 \x03(\x0b\x32\x19.muster.v1.VolumeObserved\"3\n\x15PublishVolumeResponse\x12\x1a\n\x12\x61\x63knowledged_count\x18\x01 \x01(\x05\"\xfc\x01\n\x16ListVolumeCellsRequest\x12\r\n\x05queue\x18\x01 \x01(\t\x12-\n\tstarts_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65nds_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\x12/\n\x0b\x61s_known_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\x05\x62\x61sis\x18\x07 \x01(\x0e\x32\x10.muster.v1.Basis\"X\n\x17ListVolumeCellsResponse\x12$\n\x05\x63\x65lls\x18\x01 \x03(\x0b\x32\x15.muster.v1.VolumeCell\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"c\n\x11LockPeriodRequest\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12+\n\x07through\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tlocked_by\x18\x03 \x01(\t\"A\n\x12LockPeriodResponse\x12+\n\x07through\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb0\x01\n\x1cListVolumeAdjustmentsRequest\x12\r\n\x05queue\x18\x01 \x01(\t\x12-\n\tstarts_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65nds_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"j\n\x1dListVolumeAdjustmentsResponse\x12\x30\n\x0b\x61\x64justments\x18\x01 \x03(\x0b\x32\x1b.muster.v1.VolumeAdjustment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"P\n\x17ListFeedProgressRequest\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\xc9\x01\n\x0c\x46\x65\x65\x64Progress\x12\r\n\x05queue\x18\x01 \x01(\t\x12\x0c\n\x04\x66\x65\x65\x64\x18\x02 \x01(\t\x12\x34\n\x10\x63omplete_through\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0enewest_fact_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63losed_through\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"[\n\x18ListFeedProgressResponse\x12&\n\x05\x66\x65\x65\x64s\x18\x01 \x03(\x0b\x32\x17.muster.v1.FeedProgress\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"v\n\x17ListForecastDaysRequest\x12\r\n\x05queue\x18\x01 \x01(\t\x12\x12\n\nfirst_date\x18\x02 \x01(\t\x12\x11\n\tlast_date\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"Y\n\x18ListForecastDaysResponse\x12$\n\x04\x64\x61ys\x18\x01 \x03(\x0b\x32\x16.muster.v1.ForecastDay\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"=\n\x17RefreshForecastsRequest\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\'\n\x18RefreshForecastsResponse\x12\x0b\n\x03job\x18\x01 \x01(\t2\xb9\x05\n\x11\x46orecasterService\x12X\n\rPublishVolume\x12\x1f.muster.v1.PublishVolumeRequest\x1a .muster.v1.PublishVolumeResponse\"\x04\xe8\xe0\x18\x01\x12^\n\x0fListVolumeCells\x12!.muster.v1.ListVolumeCellsRequest\x1a\".muster.v1.ListVolumeCellsResponse\"\x04\xe8\xe0\x18\x02\x12O\n\nLockPeriod\x12\x1c.muster.v1.LockPeriodRequest\x1a\x1d.muster.v1.LockPeriodResponse\"\x04\xe8\xe0\x18\x01\x12p\n\x15ListVolumeAdjustments\x12\'.muster.v1.ListVolumeAdjustmentsRequest\x1a(.muster.v1.ListVolumeAdjustmentsResponse\"\x04\xe8\xe0\x18\x02\x12\x61\n\x10ListFeedProgress\x12\".muster.v1.ListFeedProgressRequest\x1a#.muster.v1.ListFeedProgressResponse\"\x04\xe8\xe0\x18\x02\x12\x61\n\x10ListForecastDays\x12\".muster.v1.ListForecastDaysRequest\x1a#.muster.v1.ListForecastDaysResponse\"\x04\xe8\xe0\x18\x03\x12\x61\n\x10RefreshForecasts\x12\".muster.v1.RefreshForecastsRequest\x1a#.muster.v1.RefreshForecastsResponse\"\x04\xe8\xe0\x18\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"muster/v1/forecaster_service.proto\x12\tmuster.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14muster/v1/book.proto\x1a\x18muster/v1/forecast.proto\x1a\x17muster/v1/options.proto\x1a\x16muster/v1/volume.proto\"@\n\x14PublishVolumeRequest\x12(\n\x05\x66\x61\x63ts\x18\x01 \x03(\x0b\x32\x19.muster.v1.VolumeObserved\"3\n\x15PublishVolumeResponse\x12\x1a\n\x12\x61\x63knowledged_count\x18\x01 \x01(\x05\"\xfc\x01\n\x16ListVolumeCellsRequest\x12\r\n\x05queue\x18\x01 \x01(\t\x12-\n\tstarts_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65nds_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\x12/\n\x0b\x61s_known_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\x05\x62\x61sis\x18\x07 \x01(\x0e\x32\x10.muster.v1.Basis\"X\n\x17ListVolumeCellsResponse\x12$\n\x05\x63\x65lls\x18\x01 \x03(\x0b\x32\x15.muster.v1.VolumeCell\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"c\n\x11LockPeriodRequest\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12+\n\x07through\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tlocked_by\x18\x03 \x01(\t\"A\n\x12LockPeriodResponse\x12+\n\x07through\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"&\n\x14GetPeriodLockRequest\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\"D\n\x15GetPeriodLockResponse\x12+\n\x07through\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb0\x01\n\x1cListVolumeAdjustmentsRequest\x12\r\n\x05queue\x18\x01 \x01(\t\x12-\n\tstarts_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65nds_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"j\n\x1dListVolumeAdjustmentsResponse\x12\x30\n\x0b\x61\x64justments\x18\x01 \x03(\x0b\x32\x1b.muster.v1.VolumeAdjustment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"P\n\x17ListFeedProgressRequest\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\xc9\x01\n\x0c\x46\x65\x65\x64Progress\x12\r\n\x05queue\x18\x01 \x01(\t\x12\x0c\n\x04\x66\x65\x65\x64\x18\x02 \x01(\t\x12\x34\n\x10\x63omplete_through\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0enewest_fact_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63losed_through\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"[\n\x18ListFeedProgressResponse\x12&\n\x05\x66\x65\x65\x64s\x18\x01 \x03(\x0b\x32\x17.muster.v1.FeedProgress\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"v\n\x17ListForecastDaysRequest\x12\r\n\x05queue\x18\x01 \x01(\t\x12\x12\n\nfirst_date\x18\x02 \x01(\t\x12\x11\n\tlast_date\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"Y\n\x18ListForecastDaysResponse\x12$\n\x04\x64\x61ys\x18\x01 \x03(\x0b\x32\x16.muster.v1.ForecastDay\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"=\n\x17RefreshForecastsRequest\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\'\n\x18RefreshForecastsResponse\x12\x0b\n\x03job\x18\x01 \x01(\t2\x93\x06\n\x11\x46orecasterService\x12X\n\rPublishVolume\x12\x1f.muster.v1.PublishVolumeRequest\x1a .muster.v1.PublishVolumeResponse\"\x04\xe8\xe0\x18\x01\x12^\n\x0fListVolumeCells\x12!.muster.v1.ListVolumeCellsRequest\x1a\".muster.v1.ListVolumeCellsResponse\"\x04\xe8\xe0\x18\x02\x12O\n\nLockPeriod\x12\x1c.muster.v1.LockPeriodRequest\x1a\x1d.muster.v1.LockPeriodResponse\"\x04\xe8\xe0\x18\x01\x12X\n\rGetPeriodLock\x12\x1f.muster.v1.GetPeriodLockRequest\x1a .muster.v1.GetPeriodLockResponse\"\x04\xe8\xe0\x18\x02\x12p\n\x15ListVolumeAdjustments\x12\'.muster.v1.ListVolumeAdjustmentsRequest\x1a(.muster.v1.ListVolumeAdjustmentsResponse\"\x04\xe8\xe0\x18\x02\x12\x61\n\x10ListFeedProgress\x12\".muster.v1.ListFeedProgressRequest\x1a#.muster.v1.ListFeedProgressResponse\"\x04\xe8\xe0\x18\x02\x12\x61\n\x10ListForecastDays\x12\".muster.v1.ListForecastDaysRequest\x1a#.muster.v1.ListForecastDaysResponse\"\x04\xe8\xe0\x18\x03\x12\x61\n\x10RefreshForecasts\x12\".muster.v1.RefreshForecastsRequest\x1a#.muster.v1.RefreshForecastsResponse\"\x04\xe8\xe0\x18\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,6 +42,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FORECASTERSERVICE'].methods_by_name['ListVolumeCells']._serialized_options = b'\350\340\030\002'
   _globals['_FORECASTERSERVICE'].methods_by_name['LockPeriod']._loaded_options = None
   _globals['_FORECASTERSERVICE'].methods_by_name['LockPeriod']._serialized_options = b'\350\340\030\001'
+  _globals['_FORECASTERSERVICE'].methods_by_name['GetPeriodLock']._loaded_options = None
+  _globals['_FORECASTERSERVICE'].methods_by_name['GetPeriodLock']._serialized_options = b'\350\340\030\002'
   _globals['_FORECASTERSERVICE'].methods_by_name['ListVolumeAdjustments']._loaded_options = None
   _globals['_FORECASTERSERVICE'].methods_by_name['ListVolumeAdjustments']._serialized_options = b'\350\340\030\002'
   _globals['_FORECASTERSERVICE'].methods_by_name['ListFeedProgress']._loaded_options = None
@@ -62,24 +64,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOCKPERIODREQUEST']._serialized_end=742
   _globals['_LOCKPERIODRESPONSE']._serialized_start=744
   _globals['_LOCKPERIODRESPONSE']._serialized_end=809
-  _globals['_LISTVOLUMEADJUSTMENTSREQUEST']._serialized_start=812
-  _globals['_LISTVOLUMEADJUSTMENTSREQUEST']._serialized_end=988
-  _globals['_LISTVOLUMEADJUSTMENTSRESPONSE']._serialized_start=990
-  _globals['_LISTVOLUMEADJUSTMENTSRESPONSE']._serialized_end=1096
-  _globals['_LISTFEEDPROGRESSREQUEST']._serialized_start=1098
-  _globals['_LISTFEEDPROGRESSREQUEST']._serialized_end=1178
-  _globals['_FEEDPROGRESS']._serialized_start=1181
-  _globals['_FEEDPROGRESS']._serialized_end=1382
-  _globals['_LISTFEEDPROGRESSRESPONSE']._serialized_start=1384
-  _globals['_LISTFEEDPROGRESSRESPONSE']._serialized_end=1475
-  _globals['_LISTFORECASTDAYSREQUEST']._serialized_start=1477
-  _globals['_LISTFORECASTDAYSREQUEST']._serialized_end=1595
-  _globals['_LISTFORECASTDAYSRESPONSE']._serialized_start=1597
-  _globals['_LISTFORECASTDAYSRESPONSE']._serialized_end=1686
-  _globals['_REFRESHFORECASTSREQUEST']._serialized_start=1688
-  _globals['_REFRESHFORECASTSREQUEST']._serialized_end=1749
-  _globals['_REFRESHFORECASTSRESPONSE']._serialized_start=1751
-  _globals['_REFRESHFORECASTSRESPONSE']._serialized_end=1790
-  _globals['_FORECASTERSERVICE']._serialized_start=1793
-  _globals['_FORECASTERSERVICE']._serialized_end=2490
+  _globals['_GETPERIODLOCKREQUEST']._serialized_start=811
+  _globals['_GETPERIODLOCKREQUEST']._serialized_end=849
+  _globals['_GETPERIODLOCKRESPONSE']._serialized_start=851
+  _globals['_GETPERIODLOCKRESPONSE']._serialized_end=919
+  _globals['_LISTVOLUMEADJUSTMENTSREQUEST']._serialized_start=922
+  _globals['_LISTVOLUMEADJUSTMENTSREQUEST']._serialized_end=1098
+  _globals['_LISTVOLUMEADJUSTMENTSRESPONSE']._serialized_start=1100
+  _globals['_LISTVOLUMEADJUSTMENTSRESPONSE']._serialized_end=1206
+  _globals['_LISTFEEDPROGRESSREQUEST']._serialized_start=1208
+  _globals['_LISTFEEDPROGRESSREQUEST']._serialized_end=1288
+  _globals['_FEEDPROGRESS']._serialized_start=1291
+  _globals['_FEEDPROGRESS']._serialized_end=1492
+  _globals['_LISTFEEDPROGRESSRESPONSE']._serialized_start=1494
+  _globals['_LISTFEEDPROGRESSRESPONSE']._serialized_end=1585
+  _globals['_LISTFORECASTDAYSREQUEST']._serialized_start=1587
+  _globals['_LISTFORECASTDAYSREQUEST']._serialized_end=1705
+  _globals['_LISTFORECASTDAYSRESPONSE']._serialized_start=1707
+  _globals['_LISTFORECASTDAYSRESPONSE']._serialized_end=1796
+  _globals['_REFRESHFORECASTSREQUEST']._serialized_start=1798
+  _globals['_REFRESHFORECASTSREQUEST']._serialized_end=1859
+  _globals['_REFRESHFORECASTSRESPONSE']._serialized_start=1861
+  _globals['_REFRESHFORECASTSRESPONSE']._serialized_end=1900
+  _globals['_FORECASTERSERVICE']._serialized_start=1903
+  _globals['_FORECASTERSERVICE']._serialized_end=2690
 # @@protoc_insertion_point(module_scope)

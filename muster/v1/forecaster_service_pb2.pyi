@@ -205,6 +205,52 @@ class LockPeriodResponse(_message.Message):
 Global___LockPeriodResponse: _TypeAlias = LockPeriodResponse  # noqa: Y015
 
 @_typing.final
+class GetPeriodLockRequest(_message.Message):
+    """Ask for a client's lock."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLIENT_FIELD_NUMBER: _builtins.int
+    client: _builtins.str
+    """The client."""
+    def __init__(
+        self,
+        *,
+        client: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPeriodLockRequest: _TypeAlias = GetPeriodLockRequest  # noqa: Y015
+
+@_typing.final
+class GetPeriodLockResponse(_message.Message):
+    """What is locked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    THROUGH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def through(self) -> _timestamp_pb2.Timestamp:
+        """Everything that arrived before is locked; absent: nothing is."""
+
+    def __init__(
+        self,
+        *,
+        through: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["through", b"through"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["through", b"through"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPeriodLockResponse: _TypeAlias = GetPeriodLockResponse  # noqa: Y015
+
+@_typing.final
 class ListVolumeAdjustmentsRequest(_message.Message):
     """Ask for adjustments."""
 

@@ -50,6 +50,11 @@ class ForecasterServiceStub:
                 request_serializer=muster_dot_v1_dot_forecaster__service__pb2.LockPeriodRequest.SerializeToString,
                 response_deserializer=muster_dot_v1_dot_forecaster__service__pb2.LockPeriodResponse.FromString,
                 _registered_method=True)
+        self.GetPeriodLock = channel.unary_unary(
+                '/muster.v1.ForecasterService/GetPeriodLock',
+                request_serializer=muster_dot_v1_dot_forecaster__service__pb2.GetPeriodLockRequest.SerializeToString,
+                response_deserializer=muster_dot_v1_dot_forecaster__service__pb2.GetPeriodLockResponse.FromString,
+                _registered_method=True)
         self.ListVolumeAdjustments = channel.unary_unary(
                 '/muster.v1.ForecasterService/ListVolumeAdjustments',
                 request_serializer=muster_dot_v1_dot_forecaster__service__pb2.ListVolumeAdjustmentsRequest.SerializeToString,
@@ -100,6 +105,13 @@ class ForecasterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPeriodLock(self, request, context):
+        """Read up to when a client's volume is locked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListVolumeAdjustments(self, request, context):
         """Read the corrections of a queue's locked intervals.
         """
@@ -145,6 +157,11 @@ def add_ForecasterServiceServicer_to_server(servicer, server):
                     servicer.LockPeriod,
                     request_deserializer=muster_dot_v1_dot_forecaster__service__pb2.LockPeriodRequest.FromString,
                     response_serializer=muster_dot_v1_dot_forecaster__service__pb2.LockPeriodResponse.SerializeToString,
+            ),
+            'GetPeriodLock': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPeriodLock,
+                    request_deserializer=muster_dot_v1_dot_forecaster__service__pb2.GetPeriodLockRequest.FromString,
+                    response_serializer=muster_dot_v1_dot_forecaster__service__pb2.GetPeriodLockResponse.SerializeToString,
             ),
             'ListVolumeAdjustments': grpc.unary_unary_rpc_method_handler(
                     servicer.ListVolumeAdjustments,
@@ -249,6 +266,33 @@ class ForecasterService:
             '/muster.v1.ForecasterService/LockPeriod',
             muster_dot_v1_dot_forecaster__service__pb2.LockPeriodRequest.SerializeToString,
             muster_dot_v1_dot_forecaster__service__pb2.LockPeriodResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPeriodLock(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.v1.ForecasterService/GetPeriodLock',
+            muster_dot_v1_dot_forecaster__service__pb2.GetPeriodLockRequest.SerializeToString,
+            muster_dot_v1_dot_forecaster__service__pb2.GetPeriodLockResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,6 +44,8 @@ class ForecasterServiceStub:
     (PERIOD_LOCKED), a correction is an adjustment. A lock never moves back.
     Errors: INVALID_ARGUMENT (INVALID_LOCK), NOT_FOUND (NO_SUCH_CLIENT).
     """
+    GetPeriodLock: _grpc.UnaryUnaryMultiCallable[_forecaster_service_pb2.GetPeriodLockRequest, _forecaster_service_pb2.GetPeriodLockResponse]
+    """Read up to when a client's volume is locked."""
     ListVolumeAdjustments: _grpc.UnaryUnaryMultiCallable[_forecaster_service_pb2.ListVolumeAdjustmentsRequest, _forecaster_service_pb2.ListVolumeAdjustmentsResponse]
     """Read the corrections of a queue's locked intervals."""
     ListFeedProgress: _grpc.UnaryUnaryMultiCallable[_forecaster_service_pb2.ListFeedProgressRequest, _forecaster_service_pb2.ListFeedProgressResponse]
@@ -69,6 +71,8 @@ class ForecasterServiceAsyncStub(ForecasterServiceStub):
     (PERIOD_LOCKED), a correction is an adjustment. A lock never moves back.
     Errors: INVALID_ARGUMENT (INVALID_LOCK), NOT_FOUND (NO_SUCH_CLIENT).
     """
+    GetPeriodLock: _aio.UnaryUnaryMultiCallable[_forecaster_service_pb2.GetPeriodLockRequest, _forecaster_service_pb2.GetPeriodLockResponse]  # type: ignore[assignment]
+    """Read up to when a client's volume is locked."""
     ListVolumeAdjustments: _aio.UnaryUnaryMultiCallable[_forecaster_service_pb2.ListVolumeAdjustmentsRequest, _forecaster_service_pb2.ListVolumeAdjustmentsResponse]  # type: ignore[assignment]
     """Read the corrections of a queue's locked intervals."""
     ListFeedProgress: _aio.UnaryUnaryMultiCallable[_forecaster_service_pb2.ListFeedProgressRequest, _forecaster_service_pb2.ListFeedProgressResponse]  # type: ignore[assignment]
@@ -109,6 +113,14 @@ class ForecasterServiceServicer(metaclass=_abc_1.ABCMeta):
         (PERIOD_LOCKED), a correction is an adjustment. A lock never moves back.
         Errors: INVALID_ARGUMENT (INVALID_LOCK), NOT_FOUND (NO_SUCH_CLIENT).
         """
+
+    @_abc_1.abstractmethod
+    def GetPeriodLock(
+        self,
+        request: _forecaster_service_pb2.GetPeriodLockRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_forecaster_service_pb2.GetPeriodLockResponse, _abc.Awaitable[_forecaster_service_pb2.GetPeriodLockResponse]]:
+        """Read up to when a client's volume is locked."""
 
     @_abc_1.abstractmethod
     def ListVolumeAdjustments(

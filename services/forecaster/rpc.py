@@ -132,6 +132,10 @@ class ForecasterRpc(stubs.ForecasterServiceServicer):
 
         return pb.LockPeriodResponse(through=Timestamp(seconds=await self._parts.database.run(work)))
 
+    async def GetPeriodLock(self, request: pb.GetPeriodLockRequest, context: Any) -> pb.GetPeriodLockResponse:
+        through = await self._parts.database.read(lambda c: volume.locked_through(c, request.client))
+        return pb.GetPeriodLockResponse(through=Timestamp(seconds=through) if through else None)
+
     async def ListVolumeAdjustments(
         self, request: pb.ListVolumeAdjustmentsRequest, context: Any
     ) -> pb.ListVolumeAdjustmentsResponse:

@@ -50,7 +50,8 @@ def hurt(world: FaultWorld, luck: random.Random, fault: tuple[str, str]) -> None
     elif kind == "database":
         world.restart_database(kill=target == "kill")
     else:
-        world.disturb(target, luck.uniform(2.0, 14.0) if FULL else 1.5)
+        proxy = world.proxy if kind == "connections" else world.kafka_proxy
+        world.disturb(proxy, target, luck.uniform(2.0, 14.0) if FULL else 1.5)
 
 
 def faults_for(database: str, services: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -60,6 +61,7 @@ def faults_for(database: str, services: tuple[str, ...]) -> list[tuple[str, str]
         faults += [("broker", how) for how in ("pause", "restart", "kill", "pause")]
     else:
         faults += [("freeze", "forecaster"), ("broker", "restart")]
+    faults += [("kafka's connections", how) for how in ("cut", "delay", "silence")] * (3 if FULL else 1)
     if database == "postgresql":
         faults += [("database", how) for how in ("restart", "kill")]
         faults += [("connections", how) for how in ("cut", "delay", "silence")] * (2 if FULL else 1)

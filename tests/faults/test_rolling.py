@@ -72,6 +72,18 @@ def _shifts(muster: Muster) -> None:
     muster.scheduler.ListSchedules(scheduling.ListSchedulesRequest(), timeout=20)
 
 
+def test_services_end_while_kafka_is_away(tmp_path: pathlib.Path) -> None:
+    with fault_world(tmp_path, "sqlite", SINGLE) as world:
+        world.broker.stop(kill=True)
+        world.supervisor.leave_down()
+        for service in SINGLE:
+            process = world.supervisor.processes[service]
+            began = time.monotonic()
+            process.terminate()
+            assert process.wait(14.5) == 0
+            print(f"{service} ended {time.monotonic() - began:.1f} s after SIGTERM")
+
+
 def test_rolling_restarts_drain_in_time_and_no_call_fails_for_good(tmp_path: pathlib.Path) -> None:
     luck, now = random.Random(7), int(time.time())
     ledger = write_ledger(luck, QUEUES, CONTACTS, now)

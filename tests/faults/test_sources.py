@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import sqlite3
 import subprocess
 import time
 
@@ -121,14 +122,52 @@ def test_a_full_disk_is_waited_out(tmp_path: pathlib.Path) -> None:
         and not subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(home)], capture_output=True).returncode
     )
     if not mounted:
-        pytest.skip("no file system may be mounted here")
+        pytest.skip("no file system may be mounted here; the next test stands for it")
     try:
-        _fill_up(tmp_path, home)
+        _fill_up(tmp_path, home, BallastOnDisk(home))
     finally:
         subprocess.run(["umount", "-l", str(home)], check=True)
 
 
-def _fill_up(folder: pathlib.Path, home: pathlib.Path) -> None:
+def test_a_full_database_file_is_waited_out(tmp_path: pathlib.Path) -> None:
+    """The same where a file reaches the most it may take."""
+    _fill_up(tmp_path, tmp_path / "small", BallastInFile(tmp_path / "small"), megabytes=2)
+
+
+class BallastOnDisk:
+    """Fills the file system that a folder lies on."""
+
+    def __init__(self, home: pathlib.Path) -> None:
+        self._path = home / "ballast"
+
+    def fill(self) -> None:
+        with contextlib.suppress(OSError), self._path.open("wb", buffering=0) as file:
+            while True:
+                file.write(b"\0" * 65_536)
+
+    def clear(self) -> None:
+        self._path.unlink()
+
+
+class BallastInFile:
+    """Fills the forecaster's SQLite file beyond what the service lets it take."""
+
+    def __init__(self, home: pathlib.Path) -> None:
+        self._path = home / "forecaster.sqlite"
+
+    def _run(self, statement: str) -> None:
+        connection = sqlite3.connect(self._path, timeout=30, isolation_level=None)
+        with contextlib.closing(connection):
+            connection.execute(statement)
+
+    def fill(self) -> None:
+        self._run("CREATE TABLE ballast AS SELECT zeroblob(4000000) AS weight")
+
+    def clear(self) -> None:
+        self._run("DROP TABLE ballast")
+
+
+def _fill_up(folder: pathlib.Path, home: pathlib.Path, ballast: BallastOnDisk | BallastInFile, megabytes: int = 0) -> None:
     import random
 
     from muster.dev.broker import Broker, free_port
@@ -138,21 +177,18 @@ def _fill_up(folder: pathlib.Path, home: pathlib.Path) -> None:
     told = list(messages(ledger, luck))
     through = now - now % INTERVAL
     kafka = Broker(folder / "kafka", free_port())
-    with fault_world(home, "sqlite", SINGLE, broker=kafka, logs=folder) as world:
+    with fault_world(home, "sqlite", SINGLE, broker=kafka, logs=folder, MUSTER_SQLITE_MEGABYTES=str(megabytes)) as world:
         world.tell(told[: len(told) // 2])
         world.producer.flush()
         check_something_known(world)
-        ballast = home / "ballast"
-        with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
-            while True:
-                file.write(b"\0" * 65_536)
+        ballast.fill()
         world.tell(told[len(told) // 2 :])
         world.producer.flush()
         address = json.loads((home / "forecaster.address.json").read_text())["grpc"]
         wait_until(lambda: not serving(address), 30)
         assert "DATABASE_UNAVAILABLE" in log(folder)
         restarts = world.supervisor.restarts
-        ballast.unlink()
+        ballast.clear()
         wait_until(lambda: serving(address), 30)
         world.complete(through)
         world.producer.flush()

@@ -149,6 +149,11 @@ def look_again(home: pathlib.Path) -> None:
     assert "no dead letter" in muster(home, "dlq", "drop", origin, fails=True)
     assert "is locked before" in muster(home, "volume", "lock", "acme", "--through", "2026-03-01", "--by", "finance")
     assert "never moves back" in muster(home, "volume", "lock", "acme", "--through", "2026-02-01", fails=True)
+    late = home / "late.csv"
+    late.write_text("start,offered\n2026-02-02 09:00,5\n")
+    assert "PERIOD_LOCKED" in muster(
+        home, "import", str(late), "--queue", "acme/help", "--map", "start=start", "--map", "offered=offered", fails=True
+    )
 
 
 def test_without_a_running_muster_the_command_says_where_it_looked(tmp_path: pathlib.Path) -> None:

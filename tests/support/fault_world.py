@@ -47,6 +47,7 @@ class FaultWorld:
     producer: KafkaProducer
     postgres: Postgres | None
     proxy: Proxy | None
+    kafka_proxy: Proxy | None
     back: list[float] = dataclasses.field(default_factory=list)
     drained: list[float] = dataclasses.field(default_factory=list)
 
@@ -135,20 +136,20 @@ class FaultWorld:
         time.sleep(1.5)
         self.postgres.start()
 
-    def disturb(self, how: str, seconds: float) -> None:
-        """Delay, cut, or silence the connections to the database for a while."""
-        assert self.proxy
+    def disturb(self, proxy: Proxy | None, how: str, seconds: float) -> None:
+        """Delay, cut, or silence the connections to the database or the broker for a while."""
+        assert proxy
         if how == "cut":
-            self.proxy.cut()
+            proxy.cut()
         elif how == "delay":
-            self.proxy.delay_seconds = 0.2
+            proxy.delay_seconds = 0.2
             time.sleep(seconds)
-            self.proxy.delay_seconds = 0.0
+            proxy.delay_seconds = 0.0
         else:
-            self.proxy.silent = True
+            proxy.silent = True
             time.sleep(seconds)
-            self.proxy.cut()
-            self.proxy.silent = False
+            proxy.cut()
+            proxy.silent = False
 
     # What must have come of it.
 
@@ -273,9 +274,14 @@ def fault_world(
     logs: pathlib.Path | None = None,
     **environment: str,
 ) -> Iterator[FaultWorld]:
-    """Run it: `database` is sqlite or postgresql (behind a proxy that can hurt it)."""
+    """Run it: `database` is sqlite or postgresql; it and a broker of our own stand behind proxies that can hurt them."""
     with contextlib.ExitStack() as stack:
-        broker = stack.enter_context(broker or Broker(home / "kafka", free_port()))
+        kafka_proxy = None
+        if broker is None:
+            kafka_proxy = Proxy(free_port())
+            stack.callback(kafka_proxy.close)
+            broker = Broker(home / "kafka", kafka_proxy.target, told=kafka_proxy.port)
+        stack.enter_context(broker)
         apply_topics(broker.bootstrap, "", replication)
         postgres = proxy = None
         told: dict[str, Any] = {"MUSTER_SQLITE_SYNCHRONOUS": "NORMAL", "MUSTER_LEASE_SECONDS": "5", **environment}
@@ -298,7 +304,7 @@ def fault_world(
             max_block_ms=240_000,
         )
         stack.callback(producer.close, 5)
-        world = FaultWorld(home, broker, supervisor, producer, postgres, proxy)
+        world = FaultWorld(home, broker, supervisor, producer, postgres, proxy, kafka_proxy)
         for service in services:
             world.wait_back(service, 0)
         start_book(world)
