@@ -7,7 +7,7 @@ import pytest
 
 from muster.domain.calendar import Opening, OpeningHours, dates
 from services.forecaster.domain.facts import PublishedDay, merge_days
-from services.forecaster.domain.forecast import QueueFacts, day_factor, forecast_queue, spread, update_day
+from services.forecaster.domain.forecast import QueueFacts, day_factor, forecast_queue, spread_out, update_day
 
 ZONE, SECONDS = "Europe/London", 1800
 HOURS = OpeningHours((Opening(frozenset(range(7)), 8 * 3600, 20 * 3600),))
@@ -82,7 +82,7 @@ def test_an_interval_not_observed_is_not_a_zero() -> None:
 
 
 def test_quantiles_ascend_and_never_fall_below_zero() -> None:
-    q = spread(np.array([0.2, 3.0, 400.0]), 0.1, np.array([-2.0, -1.3, -0.7, 0.0, 0.7, 1.3, 2.0]))
+    q = spread_out(np.array([0.2, 3.0, 400.0]), 0.1)
     assert (np.diff(q, axis=1) >= 0).all()
     assert (q >= 0).all()
 

@@ -1,10 +1,10 @@
-"""The forecast of a queue: level × weekday × slot-of-day shape, learnt from its history, with empirical quantiles.
+"""The forecast of a client's queues: their cells laid out as a panel, the engine's answer laid out as local days.
 
-The level is an exponentially weighted mean of day totals freed of their weekday (rate 0.25); the shape is each weekday's
-share per slot over the last eight weeks, shrunk to the mean of all days. Quantiles are those of past errors, standardised
-by a variance m + φ·m² (Poisson, over-dispersed by φ), so that they hold for two contacts and for two thousand.
+What the engine knows of normal days it learns from normal days only. Below two weeks of history a declared profile is blended
+in, by days, and the bands are wide.
 """
 
+import collections
 import dataclasses
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -13,17 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muster.domain.calendar import DAY, OpeningHours, dates, local_date, slot_of
+from services.forecaster.domain.engine.handle_time import USUAL_RATIOS, HandleTime, learn_handle_time
+from services.forecaster.domain.engine.mean import expected_contacts
+from services.forecaster.domain.engine.panel import AFTER_CLOSURE, CLOSED_OR_PARTIAL, EPSILON, NORMAL, Panel
+from services.forecaster.domain.engine.spread import GAUSS, QUANTILES, learn_spread, quantiles_of, restored, stabilised
 
 Floats = NDArray[np.float64]
 
-LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
-NORMAL = (-1.96, -1.2816, -0.6745, 0.0, 0.6745, 1.2816, 1.96)
-SHAPE_WEEKS = 8
-LEVEL_RATE = 0.25
-SHRINK_DAYS = 2.0
+LEVELS = QUANTILES
 COLD_DISPERSION = 0.2
-AHT_SHRINK_CONTACTS = 60.0
 ENOUGH_DAYS = 14
+OBSERVED_SHARE = 0.9
+LONGEST_HISTORY_WEEKS = 27
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,145 +73,132 @@ class QueueForecast:
 
 
 @dataclasses.dataclass(frozen=True)
-class _History:
-    """Past normal days: dates, offered (D, S) by slot, open (D, S); NaN where not observed."""
+class _Grid:
+    """One queue's past on its local days (T, S): offered, handled, handle seconds, NaN where not observed."""
 
-    days: list[dt.date]
     offered: Floats
     handled: Floats
     handle_seconds: Floats
 
+    @property
+    def known_days(self) -> int:
+        return int((~np.isnan(self.offered)).any(axis=1).sum())
 
-def _history(facts: QueueFacts, before: dt.date, weeks: int = 12) -> _History:
-    slots = DAY // facts.seconds
-    by_day: dict[dt.date, list[int]] = {}
-    first = before - dt.timedelta(weeks=weeks)
-    for start in facts.cells:
-        day = local_date(start, facts.zone)
-        if first <= day < before:
-            by_day.setdefault(day, []).append(start)
-    kept = [d for d in sorted(by_day) if facts.hours.special_day(d) is None]
-    arrays = [np.full((len(kept), slots), np.nan) for _ in range(3)]
-    whole = []
-    for row, day in enumerate(kept):
-        expected = facts.hours.open_starts(day, facts.zone, facts.seconds)
-        told = 0
-        for start in expected:
-            offered, handled, handle_ms = facts.cells.get(start, (None, None, None))
+
+def _grid(facts: QueueFacts, first: dt.date, before: dt.date) -> _Grid:
+    """Lay a queue's cells out by day and slot. A day of which less than 90 % was told counts as not observed; the rest of one
+    that was is filled in after its other days. Two intervals of one clock time (a clock change) count as their mean."""
+    days, slots = (before - first).days, DAY // facts.seconds
+    sums, told = np.zeros((3, days, slots)), np.zeros((3, days, slots))
+    open_slots = np.zeros((days, slots), dtype=bool)
+    for row, day in enumerate(dates(first, before - dt.timedelta(days=1))):
+        for start in facts.hours.open_starts(day, facts.zone, facts.seconds):
             slot = slot_of(start, facts.zone, facts.seconds)
-            if offered is None:
-                continue
-            told += 1
-            for array, value in zip(arrays, (offered, handled, None if handle_ms is None else handle_ms / 1000), strict=True):
-                if value is not None:
-                    array[row, slot] = np.nan_to_num(array[row, slot]) + value
-        whole.append(bool(expected) and told >= 0.9 * len(expected))
-    pick = np.array(whole, dtype=bool)
-    days = [d for d, ok in zip(kept, whole, strict=True) if ok]
-    return _History(days, *[a[pick] for a in arrays])
+            open_slots[row, slot] = True
+            offered, handled, handle_ms = facts.cells.get(start, (None, None, None))
+            for place, value in enumerate((offered, handled, None if handle_ms is None else handle_ms / 1000)):
+                if value is not None and value >= 0:
+                    sums[place, row, slot] += value
+                    told[place, row, slot] += 1
+    values = np.where(told > 0, sums / np.maximum(told, 1), np.nan)
+    seen: Floats = (told[0] > 0).sum(axis=1, dtype=float)
+    whole = seen >= OBSERVED_SHARE * np.maximum(open_slots.sum(axis=1), 1)
+    values = np.where(whole[None, :, None], values, np.nan)
+    return _Grid(_filled(values[0], open_slots), values[1], values[2])
+
+
+def _filled(offered: Floats, open_slots: NDArray[np.bool_]) -> Floats:
+    """Fill the slots that an observed day has not told, after the other days' form and its own level."""
+    seen = ~np.isnan(offered)
+    missing = open_slots & ~seen & seen.any(axis=1)[:, None]
+    if not missing.any():
+        return offered
+    mean = np.where(seen, offered, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
+    level = np.where(seen, offered, 0.0).sum(axis=1) / np.maximum((seen * mean).sum(axis=1), EPSILON)
+    filled: Floats = np.where(missing, level[:, None] * mean, offered)
+    return filled
+
+
+def _special(facts: QueueFacts, days: Sequence[dt.date], today: dt.date) -> NDArray[np.int64]:
+    """Return the kind of each day: holidays and part days, and the first open day after a day closed for once."""
+    kinds, after = np.zeros(len(days), np.int64), False
+    for place, day in enumerate(days):
+        hours = facts.hours_on(day) if day >= today else facts.hours
+        special = hours.special_day(day) if hours else None
+        if special is not None:
+            usually = hours is not None and any(day.weekday() in o.weekdays for o in hours.weekly)
+            kinds[place] = CLOSED_OR_PARTIAL
+            after = (after or usually) if not special else False
+        elif hours and any(day.weekday() in o.weekdays for o in hours.weekly):
+            kinds[place] = AFTER_CLOSURE if after else NORMAL
+            after = False
+    return kinds
+
+
+def forecast_client(everything: Sequence[tuple[QueueFacts, dt.date]], day_count: int) -> list[QueueForecast]:
+    """Forecast `day_count` local days of a client's queues, each from its own first; queues of which neither history nor a
+    declared profile says anything are left out."""
+    groups: dict[tuple[int, dt.date], list[QueueFacts]] = collections.defaultdict(list)
+    for facts, first in everything:
+        groups[facts.seconds, first].append(facts)
+    found = {}
+    for (_, first), members in groups.items():
+        for facts, forecast in zip(members, _forecast_panel(members, first, day_count), strict=True):
+            if forecast is not None:
+                found[facts.queue] = forecast
+    return [found[facts.queue] for facts, _ in everything if facts.queue in found]
+
+
+def forecast_queue(facts: QueueFacts, first: dt.date, day_count: int) -> QueueForecast | None:
+    """Forecast one queue by itself; None where neither history nor a declared profile says anything."""
+    return next(iter(forecast_client([(facts, first)], day_count)), None)
+
+
+def _forecast_panel(members: Sequence[QueueFacts], first: dt.date, day_count: int) -> list[QueueForecast | None]:
+    told = [local_date(min(f.cells), f.zone) for f in members if f.cells]
+    begin = max(min([*told, first]), first - dt.timedelta(weeks=LONGEST_HISTORY_WEEKS))
+    grids = [_grid(facts, begin, first) for facts in members]
+    days = list(dates(begin, first + dt.timedelta(days=day_count - 1)))
+    known = [place for place, grid in enumerate(grids) if grid.known_days]
+    mean, quantiles, spread = None, None, None
+    if known:
+        panel = Panel(
+            np.stack([grids[place].offered for place in known]),
+            np.array(days, dtype="datetime64[D]"),
+            np.stack([_special(members[place], days, first) for place in known]),
+        )
+        mean, spread = expected_contacts(panel), learn_spread(panel)
+        quantiles = quantiles_of(mean, spread)
+    weekdays = np.array([d.weekday() for d in days[: len(days) - day_count]])
+    weeks_ago = np.arange(len(weekdays), 0, -1) / 7.0
+    forecasts: list[QueueForecast | None] = []
+    for place, (facts, grid) in enumerate(zip(members, grids, strict=True)):
+        aht = learn_handle_time(grid.handled, grid.handle_seconds, weekdays, weeks_ago) or _declared_aht(facts)
+        row = known.index(place) if place in known else None
+        if aht is None or (row is None and facts.weekly_offered is None):
+            forecasts.append(None)
+            continue
+        own = None
+        if row is not None and mean is not None and quantiles is not None and spread is not None:
+            own = _Own(mean[row], quantiles[row], float(spread.overdispersion[row, 0]), grid)
+        forecasts.append(_lay_out(facts, own, aht, days[-day_count:]))
+    return forecasts
 
 
 @dataclasses.dataclass(frozen=True)
-class _Fit:
-    """Mean offered per weekday and slot (7, S); NaN where that weekday was never seen open."""
+class _Own:
+    """What the engine says of one queue: mean (H, S), quantiles (H, S, 7), φ a day ahead; and what it has seen."""
 
     mean: Floats
-
-
-def _fit(history: _History, upto: int) -> _Fit:
-    """Fit on the first `upto` days."""
-    days, offered = history.days[:upto], history.offered[:upto]
-    weekday = np.array([d.weekday() for d in days])
-    recent = np.array([(days[-1] - d).days < 7 * SHAPE_WEEKS for d in days])
-    totals = np.nansum(offered, axis=1)
-    overall = max(float(totals[recent].mean()), 1e-9)
-    factor = np.ones(7)
-    for w in range(7):
-        own = totals[recent & (weekday == w)]
-        if own.size:
-            factor[w] = (own.sum() + overall * 0.25) / (own.size + 0.25) / overall
-    level = overall
-    for total, w in zip(totals, weekday, strict=True):
-        level += LEVEL_RATE * (total / max(factor[w], 1e-9) - level)
-    pooled = np.nansum(offered[recent], axis=0)
-    pooled = pooled / max(pooled.sum(), 1e-9)
-    mean = np.full((7, offered.shape[1]), np.nan)
-    for w in range(7):
-        own_days = offered[recent & (weekday == w)]
-        if not own_days.size:
-            continue
-        is_open = ~np.isnan(own_days).all(axis=0)
-        prior = np.where(is_open, pooled, 0.0)
-        prior = prior / max(prior.sum(), 1e-9)
-        share = np.nansum(own_days, axis=0) / max(float(np.nansum(own_days)), 1e-9)
-        weight = own_days.shape[0] / (own_days.shape[0] + SHRINK_DAYS)
-        mean[w] = np.where(is_open, level * factor[w] * (weight * share + (1 - weight) * prior), np.nan)
-    return _Fit(mean)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Errors:
-    """φ, and empirical quantiles of standardised errors (7,)."""
-
-    dispersion: float
     quantiles: Floats
+    dispersion: float
+    grid: _Grid
 
 
-def _errors(history: _History) -> _Errors:
-    """Learn the errors of forecasts made at past origins, a week ahead of each."""
-    count = len(history.days)
-    actual, expected = [], []
-    for upto in range(max(ENOUGH_DAYS, count - 28), count, 2):
-        fit = _fit(history, upto)
-        for row in range(upto, min(upto + 7, count)):
-            mean = fit.mean[history.days[row].weekday()]
-            both = ~np.isnan(mean) & ~np.isnan(history.offered[row])
-            actual.append(history.offered[row][both])
-            expected.append(mean[both])
-    if not actual:
-        return _Errors(COLD_DISPERSION, np.array(NORMAL))
-    a, m = np.concatenate(actual), np.maximum(np.concatenate(expected), 1e-3)
-    dispersion = max(0.0, float(((a - m) ** 2 - m).sum() / (m**2).sum()))
-    z = (a - m) / np.sqrt(m + dispersion * m**2)
-    if z.size < 100:
-        return _Errors(max(dispersion, 0.05), np.array(NORMAL))
-    quantiles: Floats = np.quantile(z, LEVELS)
-    return _Errors(dispersion, quantiles)
-
-
-def spread(mean: Floats, dispersion: float, z: Floats) -> Floats:
-    """Return quantiles (I, 7) around means (I,): mean + z·sqrt(mean + φ·mean²), never below 0, ascending."""
-    wide = mean[:, None] + np.sqrt(mean + dispersion * mean**2)[:, None] * z[None, :]
-    ordered: Floats = np.maximum.accumulate(np.maximum(wide, 0.0), axis=1)
-    return ordered
-
-
-@dataclasses.dataclass(frozen=True)
-class _Aht:
-    """AHT by slot (S,), seconds, and quantiles of the ratio actual / expected (7,)."""
-
-    by_slot: Floats
-    ratios: Floats
-
-
-def _fit_aht(history: _History, facts: QueueFacts) -> _Aht | None:
-    """AHT = handle time over handled contacts, by slot of day, shrunk to the mean of all; recent four weeks count double."""
-    slots = DAY // facts.seconds
-    handled = np.nan_to_num(history.handled) if len(history.days) else np.zeros((0, slots))
-    seconds = np.nan_to_num(history.handle_seconds) if len(history.days) else np.zeros((0, slots))
-    if handled.sum() < 1:
-        if facts.declared_aht is None:
-            return None
-        return _Aht(np.full(slots, facts.declared_aht), np.exp(0.25 * np.array(NORMAL)))
-    weight = np.array([2.0 if (history.days[-1] - d).days < 28 else 1.0 for d in history.days])[:, None]
-    overall = float((seconds * weight).sum() / (handled * weight).sum())
-    top = (seconds * weight).sum(axis=0) + AHT_SHRINK_CONTACTS * overall
-    by_slot = top / ((handled * weight).sum(axis=0) + AHT_SHRINK_CONTACTS)
-    enough = handled >= 5
-    if enough.sum() < 50:
-        return _Aht(by_slot, np.exp(0.2 * np.array(NORMAL)))
-    ratio = (seconds / np.maximum(handled, 1) / by_slot[None, :])[enough]
-    return _Aht(by_slot, np.quantile(ratio, LEVELS))
+def _declared_aht(facts: QueueFacts) -> HandleTime | None:
+    if facts.declared_aht is None:
+        return None
+    return HandleTime(np.full((7, DAY // facts.seconds), facts.declared_aht), USUAL_RATIOS**1.25)
 
 
 def _cold_mean(facts: QueueFacts, day: dt.date) -> float:
@@ -220,45 +208,43 @@ def _cold_mean(facts: QueueFacts, day: dt.date) -> float:
     return (facts.weekly_offered or 0.0) / max(open_intervals, 1)
 
 
-def forecast_queue(facts: QueueFacts, first: dt.date, day_count: int) -> QueueForecast | None:
-    """Forecast `day_count` local days from `first`; None where neither history nor a declared profile says anything.
-
-    Below fourteen whole days of history a declared profile is blended in, by days.
-    """
-    history = _history(facts, first)
-    known = len(history.days)
-    cold = facts.weekly_offered is not None
-    aht = _fit_aht(history, facts)
-    if aht is None or (known == 0 and not cold):
-        return None
-    fit = _fit(history, known) if known else None
-    errors = _errors(history) if known else _Errors(COLD_DISPERSION, np.array(NORMAL))
+def _lay_out(facts: QueueFacts, own: _Own | None, aht: HandleTime, days: Sequence[dt.date]) -> QueueForecast:
+    """Return a queue's forecast over its open intervals."""
+    known, cold = own.grid.known_days if own else 0, facts.weekly_offered is not None
     trust = min(1.0, known / ENOUGH_DAYS) if cold else 1.0
-    dispersion = errors.dispersion * trust + COLD_DISPERSION * (1 - trust)
-    days = []
-    for day in dates(first, first + dt.timedelta(days=day_count - 1)):
+    by_slot = _mean_of_slots(own.grid.offered) if own else np.zeros(DAY // facts.seconds)
+    dispersion = trust * (own.dispersion if own else 0.0) + (1 - trust) * COLD_DISPERSION
+    laid = []
+    for place, day in enumerate(days):
         hours = facts.hours_on(day)
         starts = hours.open_starts(day, facts.zone, facts.seconds) if hours else []
         slots = np.array([slot_of(s, facts.zone, facts.seconds) for s in starts], dtype=int)
-        mean = np.zeros(len(starts))
-        if fit is not None and len(starts):
-            learnt = fit.mean[day.weekday()][slots]
-            fallback = _cold_mean(facts, day) if cold else _mean_of_other_days(fit, slots)
-            mean = np.where(np.isnan(learnt), fallback, learnt)
-        if trust < 1 and len(starts):
-            mean = trust * mean + (1 - trust) * _cold_mean(facts, day)
-        by_slot = aht.by_slot[slots] if len(starts) else np.zeros(0)
-        quantiles = spread(mean, dispersion, errors.quantiles)
-        days.append(DayForecast(day, tuple(starts), mean, by_slot, quantiles, by_slot[:, None] * aht.ratios[None, :]))
-    return QueueForecast(facts.queue, tuple(days), _rests_on(known, trust), known, dispersion)
+        mean = own.mean[place, slots] if own else np.zeros(len(starts))
+        flat = np.full(len(starts), _cold_mean(facts, day))
+        unseen = mean <= 0 if own else np.zeros(len(starts), dtype=bool)
+        mean = np.where(unseen, flat if cold else by_slot[slots], mean)
+        mean = trust * mean + (1 - trust) * flat
+        wide = spread_out(mean, dispersion)
+        if own and trust == 1:
+            wide = np.where(unseen[:, None], wide, own.quantiles[place, slots])
+        seconds = aht.seconds[day.weekday(), slots]
+        laid.append(DayForecast(day, tuple(starts), mean, seconds, wide, seconds[:, None] * aht.ratios[None, :]))
+    return QueueForecast(facts.queue, tuple(laid), _rests_on(known, trust), known, dispersion)
 
 
-def _mean_of_other_days(fit: _Fit, slots: NDArray[np.int_]) -> Floats:
-    """Return the mean of weekdays seen open at a slot, 0 where none was."""
-    seen = fit.mean[:, slots]
-    counts = (~np.isnan(seen)).sum(axis=0)
-    mean: Floats = np.nansum(seen, axis=0) / np.maximum(counts, 1)
+def _mean_of_slots(offered: Floats) -> Floats:
+    """Return each slot's mean over the days that saw it open, 0 where none did."""
+    seen = ~np.isnan(offered)
+    mean: Floats = np.where(seen, offered, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
     return mean
+
+
+def spread_out(mean: Floats, dispersion: float) -> Floats:
+    """Return quantiles (I, 7) around means (I,) of counts that vary by mean + φ·mean², never below 0, ascending."""
+    phi = np.full(mean.shape, max(dispersion, 1e-4))
+    wide = restored(stabilised(mean, phi)[:, None] + GAUSS[None, :], phi[:, None])
+    ordered: Floats = np.maximum.accumulate(np.where(mean[:, None] > 0, wide, 0.0), axis=1)
+    return ordered
 
 
 def _rests_on(known: int, trust: float) -> str:

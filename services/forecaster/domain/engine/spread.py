@@ -1,0 +1,140 @@
+"""How wide: quantiles learnt from the errors of forecasts made at past origins, and of no others.
+
+Errors are measured on a scale on which counts that vary by m + φ·m² vary alike whatever their mean (Anscombe, 1948, for the
+negative binomial), so that two contacts and two thousand share them; φ is each series', by horizon, pulled to its client's.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from services.forecaster.domain.engine.mean import expected_contacts
+from services.forecaster.domain.engine.panel import EPSILON, NORMAL, Floats, Ints, Panel
+
+QUANTILES = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
+GAUSS = np.array([-1.95996, -1.28155, -0.67449, 0.0, 0.67449, 1.28155, 1.95996])
+LEAST, MOST_OVERDISPERSION, USUAL_OVERDISPERSION = 1e-4, 4.0, 0.05
+SHIFT = 0.375
+POOLED_WORTH = 3.0
+GAUSS_WORTH = 3.0
+ORIGINS, ORIGIN_SERIES = 40, 200
+FIRST_WEEKS = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Spread:
+    """What past errors say. groups: (first, last) horizon in days of the grid; overdispersion (N, G); errors (G, 7): quantiles
+    on the stabilised scale; origins: how many past forecasts it rests on."""
+
+    groups: tuple[tuple[int, int], ...]
+    overdispersion: Floats
+    errors: Floats
+    origins: int
+
+
+def horizon_groups(panel: Panel) -> tuple[tuple[int, int], ...]:
+    """Return the horizons that share errors: the next day, the rest of the week, and beyond."""
+    week = panel.week()
+    ends = [
+        g
+        for g in ((1, 1), (2, week), (week + 1, 2 * week), (2 * week + 1, max(panel.ahead, 2 * week + 1)))
+        if g[0] <= panel.ahead
+    ]
+    return tuple(ends)
+
+
+def stabilised(counts: Floats, overdispersion: Floats) -> Floats:
+    """Return counts on the scale on which negative binomial counts have variance 1, about."""
+    root = np.sqrt(overdispersion)
+    scaled: Floats = 2 * np.arcsinh(root * np.sqrt(np.maximum(counts, 0.0) + SHIFT)) / root
+    return scaled
+
+
+def restored(scaled: Floats, overdispersion: Floats) -> Floats:
+    """Return counts of their stabilised values, never below 0."""
+    root = np.sqrt(overdispersion)
+    counts: Floats = (np.sinh(np.maximum(scaled, 0.0) * root / 2) / root) ** 2 - SHIFT
+    return np.maximum(counts, 0.0)
+
+
+def past_origins(panel: Panel) -> list[int]:
+    """Return the days before which past forecasts are made, newest last: many for few series, a few for many."""
+    week = panel.week()
+    first, last = FIRST_WEEKS * week, panel.past - 1
+    if last < first:
+        return []
+    count = int(np.clip(ORIGINS * ORIGIN_SERIES // max(panel.series * 40, 1), 4, ORIGINS))
+    step = max(-(-(last - first + 1) // count), 1)
+    while step > 1 and step % week == 0:
+        step += 1  # so that origins fall on each weekday
+    return list(range(last, first - 1, -step))[::-1]
+
+
+def learn_spread(panel: Panel) -> Spread:
+    """Learn errors by horizon from forecasts made at past origins with what was known then."""
+    groups = horizon_groups(panel)
+    origins = past_origins(panel)
+    actual: list[list[Floats]] = [[] for _ in groups]
+    mean: list[list[Floats]] = [[] for _ in groups]
+    weight: list[list[Floats]] = [[] for _ in groups]
+    for origin in origins:
+        ahead = min(panel.ahead, panel.past - origin)
+        forecast = expected_contacts(panel.until(origin, ahead))
+        normal = (panel.special[:, origin : origin + ahead] == NORMAL)[:, :, None]
+        came = np.where(normal, panel.offered[:, origin : origin + ahead], np.nan)
+        for g, (low, high) in enumerate(groups):
+            days = np.arange(low - 1, min(high, ahead))
+            if days.size:
+                actual[g].append(came[:, days].reshape(panel.series, -1))
+                mean[g].append(forecast[:, days].reshape(panel.series, -1))
+                share = 0.5 ** ((panel.past - origin) / panel.week() / 13) / days.size
+                weight[g].append(np.full(days.size * panel.slots, share))
+    overdispersion, errors = np.zeros((panel.series, len(groups))), np.zeros((len(groups), len(QUANTILES)))
+    for g in range(len(groups)):
+        if actual[g]:
+            found = _errors(np.concatenate(actual[g], 1), np.concatenate(mean[g], 1), np.concatenate(weight[g]), len(actual[g]))
+            overdispersion[:, g], errors[g] = found
+        elif g:
+            overdispersion[:, g], errors[g] = overdispersion[:, g - 1] * 1.5, errors[g - 1]
+        else:
+            overdispersion[:, g], errors[g] = USUAL_OVERDISPERSION, GAUSS
+    return Spread(groups, overdispersion, errors, len(origins))
+
+
+def _errors(actual: Floats, mean: Floats, weight: Floats, origins: int) -> tuple[Floats, Floats]:
+    """Return φ (N,) and quantiles of errors (7,) of forecasts (N, K), weighted (K,)."""
+    seen = ~np.isnan(actual) & (mean > EPSILON)
+    y, m, w = np.where(seen, actual, 0.0), np.where(seen, mean, 0.0), weight * seen
+    excess, square = (w * ((y - m) ** 2 - m)).sum(axis=1), (w * m**2).sum(axis=1)
+    pooled = max(float(excess.sum() / max(square.sum(), EPSILON)), LEAST)
+    own = (excess + POOLED_WORTH / max(origins, 1) * pooled * square) / (
+        square * (1 + POOLED_WORTH / max(origins, 1)) + EPSILON
+    )
+    phi = np.clip(np.where(square > 0, own, pooled), LEAST, MOST_OVERDISPERSION)
+    error = stabilised(y, phi[:, None]) - stabilised(m, phi[:, None])
+    order = np.argsort(error[seen])
+    sorted_errors, sorted_weights = error[seen][order], w[seen][order]
+    if not order.size:
+        return phi, GAUSS
+    place = (np.cumsum(sorted_weights) - 0.5 * sorted_weights) / sorted_weights.sum()
+    empirical = np.interp(QUANTILES, place, sorted_errors)
+    scale = (empirical[5] - empirical[1]) / (GAUSS[5] - GAUSS[1])
+    usual = empirical[3] + (origins * scale + GAUSS_WORTH) / (origins + GAUSS_WORTH) * GAUSS
+    quantiles: Floats = (origins * empirical + GAUSS_WORTH * usual) / (origins + GAUSS_WORTH)
+    return phi, quantiles
+
+
+def group_of(groups: tuple[tuple[int, int], ...], ahead: int) -> Ints:
+    """Return the group of each horizon 1 … ahead (H,)."""
+    firsts = np.array([low for low, _ in groups])
+    return np.searchsorted(firsts, np.arange(1, ahead + 1), side="right") - 1
+
+
+def quantiles_of(mean: Floats, spread: Spread) -> Floats:
+    """Return quantiles (N, H, S, 7) around means (N, H, S), ascending, never below 0."""
+    group = group_of(spread.groups, mean.shape[1])
+    phi = spread.overdispersion[:, group][:, :, None]
+    middle = stabilised(mean, phi)
+    wide = restored(middle[..., None] + spread.errors[group][None, :, None, :], phi[..., None])
+    ordered: Floats = np.maximum.accumulate(np.where(mean[..., None] > 0, wide, 0.0), axis=-1)
+    return ordered
