@@ -102,15 +102,15 @@ def _grid(facts: QueueFacts, first: dt.date, before: dt.date) -> _Grid:
                     told[place, row, slot] += 1
     values = np.where(told > 0, sums / np.maximum(told, 1), np.nan)
     seen: Floats = (told[0] > 0).sum(axis=1, dtype=float)
-    whole = seen >= OBSERVED_SHARE * np.maximum(open_slots.sum(axis=1), 1)
-    values = np.where(whole[None, :, None], values, np.nan)
+    short = np.flatnonzero(seen < OBSERVED_SHARE * np.maximum(open_slots.sum(axis=1), 1))
+    values[:, short] = np.nan
     return _Grid(_filled(values[0], open_slots), values[1], values[2])
 
 
 def _filled(offered: Floats, open_slots: NDArray[np.bool_]) -> Floats:
     """Fill the slots that an observed day has not told, after the other days' form and its own level."""
     seen = ~np.isnan(offered)
-    missing = open_slots & ~seen & seen.any(axis=1)[:, None]
+    missing = open_slots & ~seen & np.any(seen, axis=1, keepdims=True)
     if not missing.any():
         return offered
     mean = np.where(seen, offered, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
