@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from muster.domain.calendar import Opening, OpeningHours, dates
+from services.forecaster.domain.engine.intraday import Drift, learn_drift, rest_of_day
 from services.forecaster.domain.facts import PublishedDay, merge_days
-from services.forecaster.domain.forecast import QueueFacts, day_factor, forecast_queue, spread_out, update_day
+from services.forecaster.domain.forecast import QueueFacts, forecast_queue, spread_out, update_day
 
 ZONE, SECONDS = "Europe/London", 1800
 HOURS = OpeningHours((Opening(frozenset(range(7)), 8 * 3600, 20 * 3600),))
@@ -87,17 +88,35 @@ def test_quantiles_ascend_and_never_fall_below_zero() -> None:
     assert (q >= 0).all()
 
 
-def test_the_day_factor_lies_between_no_update_and_the_plain_ratio() -> None:
-    assert 1 < day_factor([50, 60], [75, 90], 0.02) < 1.5
-    assert day_factor([], [], 0.02) == pytest.approx(1.0)
-    assert day_factor([0.1], [3], 0.02) < 1.2  # one surprising contact is no surge
+def test_the_rest_of_the_day_lies_between_no_update_and_the_plain_ratio() -> None:
+    mean = np.full((1, 24), 50.0)
+    actual = np.full((1, 24), np.nan)
+    actual[0, :6] = 75
+    factor, narrowed = rest_of_day(mean, actual, Drift())
+    assert 1.1 < factor[0, 6] < 1.5
+    assert 1 < factor[0, -1] < factor[0, 6]  # what fades, fades
+    assert narrowed[0, 0] == 1
+    assert narrowed[0, 6] < narrowed[0, -1] < 1
+    surprising = np.full((1, 24), np.nan)
+    surprising[0, 0] = 3
+    assert rest_of_day(np.full((1, 24), 0.1), surprising, Drift())[0][0, 1] < 1.2  # one surprising contact is no surge
+
+
+def test_how_days_leave_their_forecast_is_learnt_from_past_days() -> None:
+    luck = np.random.default_rng(5)
+    mean = np.full((200, 3, 24), 100.0)
+    whole = luck.normal(1, 0.2, (200, 3, 1))
+    learnt = learn_drift(mean, luck.poisson(np.maximum(mean * whole, 0)).astype(float))
+    assert learnt.day == pytest.approx(0.04, rel=0.25)
+    assert learnt.fading < 0.01
+    assert learn_drift(mean[:0], mean[:0]) == Drift()
 
 
 def test_an_interval_not_closed_says_nothing_about_today() -> None:
     forecast = forecast_queue(facts(56), FIRST, 1)
     assert forecast is not None
     today = forecast.days[0]
-    rest, factor = update_day(today, {}, forecast.dispersion, today.starts[4], SECONDS)
+    rest, factor = update_day(today, {}, forecast.drift, today.starts[4], SECONDS)
     assert factor == pytest.approx(1.0)
     assert rest.offered == pytest.approx(today.offered[4:])
 

@@ -122,6 +122,7 @@ class PublishedDay:
     made_at: int
     version: int
     day_factor: float | None = None
+    drift: tuple[float, ...] = ()
 
 
 def merge_days(old: PublishedDay | None, new: PublishedDay) -> PublishedDay:

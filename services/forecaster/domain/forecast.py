@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from muster.domain.calendar import DAY, OpeningHours, dates, local_date, slot_of
 from services.forecaster.domain.engine.handle_time import USUAL_RATIOS, HandleTime, learn_handle_time
+from services.forecaster.domain.engine.intraday import Drift, rest_of_day
 from services.forecaster.domain.engine.mean import expected_contacts
 from services.forecaster.domain.engine.panel import AFTER_CLOSURE, CLOSED_OR_PARTIAL, EPSILON, NORMAL, Panel
 from services.forecaster.domain.engine.spread import GAUSS, QUANTILES, learn_spread, quantiles_of, restored, stabilised
@@ -63,13 +64,14 @@ class DayForecast:
 
 @dataclasses.dataclass(frozen=True)
 class QueueForecast:
-    """Days in order; what they rest on; φ of the variance, for intraday updates."""
+    """Days in order; what they rest on; φ of the variance a day ahead; how days leave their forecast, for intraday updates."""
 
     queue: str
     days: tuple[DayForecast, ...]
     rests_on: str
     history_days: int
     dispersion: float
+    drift: Drift = Drift()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,18 +182,19 @@ def _forecast_panel(members: Sequence[QueueFacts], first: dt.date, day_count: in
             continue
         own = None
         if row is not None and mean is not None and quantiles is not None and spread is not None:
-            own = _Own(mean[row], quantiles[row], float(spread.overdispersion[row, 0]), grid)
+            own = _Own(mean[row], quantiles[row], float(spread.overdispersion[row, 0]), spread.drift, grid)
         forecasts.append(_lay_out(facts, own, aht, days[-day_count:]))
     return forecasts
 
 
 @dataclasses.dataclass(frozen=True)
 class _Own:
-    """What the engine says of one queue: mean (H, S), quantiles (H, S, 7), φ a day ahead; and what it has seen."""
+    """What the engine says of one queue: mean (H, S), quantiles (H, S, 7), φ a day ahead, drift; and what it has seen."""
 
     mean: Floats
     quantiles: Floats
     dispersion: float
+    drift: Drift
     grid: _Grid
 
 
@@ -229,7 +232,7 @@ def _lay_out(facts: QueueFacts, own: _Own | None, aht: HandleTime, days: Sequenc
             wide = np.where(unseen[:, None], wide, own.quantiles[place, slots])
         seconds = aht.seconds[day.weekday(), slots]
         laid.append(DayForecast(day, tuple(starts), mean, seconds, wide, seconds[:, None] * aht.ratios[None, :]))
-    return QueueForecast(facts.queue, tuple(laid), _rests_on(known, trust), known, dispersion)
+    return QueueForecast(facts.queue, tuple(laid), _rests_on(known, trust), known, dispersion, own.drift if own else Drift())
 
 
 def _mean_of_slots(offered: Floats) -> Floats:
@@ -255,45 +258,28 @@ def _rests_on(known: int, trust: float) -> str:
     return f"{known} days of history"
 
 
-def day_factor(
-    expected: Sequence[float] | Floats, actual: Sequence[float] | Floats, dispersion: float, day_spread: float = 0.15
-) -> float:
-    """Return the share by which today runs above its forecast, as a posterior mean.
-
-    The factor is Gamma(1/s², 1/s²) before anything is seen; counts are weighed down by their over-dispersion, so a few
-    intervals never swing it like a plain ratio does. Gamma–Poisson conjugacy, e.g. Gelman et al., Bayesian Data Analysis, 2.6.
-    """
-    e, a = np.asarray(expected, dtype=float), np.asarray(actual, dtype=float)
-    weight = 1.0 / (1.0 + dispersion * np.maximum(e, 0.0))
-    prior = 1.0 / day_spread**2
-    return float((prior + (weight * a).sum()) / (prior + (weight * e).sum()))
-
-
 def update_day(
-    today: DayForecast, actual: Mapping[int, int], dispersion: float, from_instant: int, seconds: int
+    today: DayForecast, actual: Mapping[int, int], drift: Drift, from_instant: int, seconds: int
 ) -> tuple[DayForecast, float]:
-    """Return the rest of today, from an instant on, given what was offered so far; and the day factor.
+    """Return the rest of today, from an instant on, given what was offered so far; and the factor at which it runs now.
 
-    A day factor from all closed intervals, and a factor of the last two hours that fades over the next two. An interval
-    that is not closed yet says nothing.
+    Bands move with their means and narrow by what is known. An interval that is not closed yet says nothing.
     """
     starts = np.array(today.starts)
-    seen = np.array([s in actual for s in today.starts], dtype=bool)
-    counts = np.array([actual.get(int(s), 0) for s in starts], dtype=float)
-    whole = day_factor(today.offered[seen], counts[seen], dispersion)
-    late = seen & (starts >= from_instant - 7200)
-    local = day_factor(today.offered[late] * whole, counts[late], dispersion, day_spread=0.25)
+    counts = np.array([actual.get(int(s), np.nan) for s in today.starts], dtype=float)
+    factors, narrowed = (row[0] for row in rest_of_day(today.offered[None], counts[None], drift))
     rest = starts + seconds > from_instant
-    ahead = np.maximum(starts[rest] - from_instant, 0) / 7200.0
-    factor = whole * (1 + (local - 1) * np.exp(-ahead))
+    mean = today.offered * factors
+    around = (today.offered_quantiles - today.offered[:, None]) * (factors * narrowed)[:, None]
+    quantiles = np.maximum(mean[:, None] + around, 0.0)
     return (
         DayForecast(
             today.day,
             tuple(int(s) for s in starts[rest]),
-            today.offered[rest] * factor,
+            mean[rest],
             today.aht[rest],
-            today.offered_quantiles[rest] * factor[:, None],
+            quantiles[rest],
             today.aht_quantiles[rest],
         ),
-        whole,
+        float(factors[rest][0]) if rest.any() else 1.0,
     )

@@ -1,10 +1,12 @@
 """Forecasts as they are published: from a fit, and from closed intervals during the day."""
 
+import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
 
 from muster.domain.calendar import parse_date
+from services.forecaster.domain.engine.intraday import Drift
 from services.forecaster.domain.facts import PublishedDay
 from services.forecaster.domain.forecast import DayForecast, QueueForecast, update_day
 
@@ -23,6 +25,7 @@ def published_days(
             forecast.rests_on,
             forecast.history_days,
             forecast.dispersion,
+            dataclasses.astuple(forecast.drift),
             watermark,
             now,
         )
@@ -39,6 +42,7 @@ def _published(
     rests_on: str,
     history_days: int,
     dispersion: float,
+    drift: tuple[float, ...],
     watermark: int,
     now: int,
 ) -> PublishedDay:
@@ -56,6 +60,7 @@ def _published(
         rests_on=rests_on,
         history_days=history_days,
         dispersion=dispersion,
+        drift=drift,
         data_watermark=watermark,
         made_at=now,
         version=version,
@@ -77,7 +82,7 @@ def updated_day(morning: PublishedDay, actual: Mapping[int, int], version: int, 
         np.array(morning.offered_quantiles).reshape(-1, 7),
         np.array(morning.aht_quantiles).reshape(-1, 7),
     )
-    rest, factor = update_day(day, actual, morning.dispersion, through, morning.seconds)
+    rest, factor = update_day(day, actual, Drift(*morning.drift), through, morning.seconds)
     if not rest.starts:
         return None
     new = _published(
@@ -89,6 +94,7 @@ def updated_day(morning: PublishedDay, actual: Mapping[int, int], version: int, 
         morning.rests_on,
         morning.history_days,
         morning.dispersion,
+        tuple(morning.drift),
         through,
         now,
     )

@@ -8,6 +8,7 @@ import dataclasses
 
 import numpy as np
 
+from services.forecaster.domain.engine.intraday import Drift, learn_drift
 from services.forecaster.domain.engine.mean import expected_contacts
 from services.forecaster.domain.engine.panel import EPSILON, NORMAL, Floats, Ints, Panel
 
@@ -24,12 +25,13 @@ FIRST_WEEKS = 4
 @dataclasses.dataclass(frozen=True)
 class Spread:
     """What past errors say. groups: (first, last) horizon in days of the grid; overdispersion (N, G); errors (G, 7): quantiles
-    on the stabilised scale; origins: how many past forecasts it rests on."""
+    on the stabilised scale; origins: how many past forecasts it rests on; drift: how days leave their morning's forecast."""
 
     groups: tuple[tuple[int, int], ...]
     overdispersion: Floats
     errors: Floats
     origins: int
+    drift: Drift = Drift()
 
 
 def horizon_groups(panel: Panel) -> tuple[tuple[int, int], ...]:
@@ -98,7 +100,8 @@ def learn_spread(panel: Panel) -> Spread:
             overdispersion[:, g], errors[g] = overdispersion[:, g - 1] * 1.5, errors[g - 1]
         else:
             overdispersion[:, g], errors[g] = USUAL_OVERDISPERSION, GAUSS
-    return Spread(groups, overdispersion, errors, len(origins))
+    drift = learn_drift(np.stack(mean[0]), np.stack(actual[0])) if groups and actual[0] else Drift()
+    return Spread(groups, overdispersion, errors, len(origins), drift)
 
 
 def _errors(actual: Floats, mean: Floats, weight: Floats, origins: int) -> tuple[Floats, Floats]:
