@@ -16,7 +16,7 @@ from muster.domain.calendar import DAY, OpeningHours, dates, local_date, slot_of
 from services.forecaster.domain.engine.handle_time import USUAL_RATIOS, HandleTime, learn_handle_time
 from services.forecaster.domain.engine.intraday import Drift, rest_of_day
 from services.forecaster.domain.engine.mean import expected_contacts
-from services.forecaster.domain.engine.panel import AFTER_CLOSURE, CLOSED_OR_PARTIAL, EPSILON, NORMAL, Panel
+from services.forecaster.domain.engine.panel import AFTER_CLOSURE, CLOSED_OR_PARTIAL, EPSILON, NORMAL, Panel, days_of
 from services.forecaster.domain.engine.spread import GAUSS, QUANTILES, learn_spread, quantiles_of, restored, stabilised
 
 Floats = NDArray[np.float64]
@@ -26,6 +26,7 @@ COLD_DISPERSION = 0.2
 ENOUGH_DAYS = 14
 OBSERVED_SHARE = 0.9
 LONGEST_HISTORY_WEEKS = 27
+MOST_NAMED = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,14 +163,14 @@ def _forecast_panel(members: Sequence[QueueFacts], first: dt.date, day_count: in
     grids = [_grid(facts, begin, first) for facts in members]
     days = list(dates(begin, first + dt.timedelta(days=day_count - 1)))
     known = [place for place, grid in enumerate(grids) if grid.known_days]
-    mean, quantiles, spread = None, None, None
+    mean = quantiles = spread = seen = None
     if known:
         panel = Panel(
             np.stack([grids[place].offered for place in known]),
             np.array(days, dtype="datetime64[D]"),
             np.stack([_special(members[place], days, first) for place in known]),
         )
-        mean, spread = expected_contacts(panel), learn_spread(panel)
+        mean, spread, seen = expected_contacts(panel), learn_spread(panel), days_of(panel)
         quantiles = quantiles_of(mean, spread)
     weekdays = np.array([d.weekday() for d in days[: len(days) - day_count]])
     weeks_ago = np.arange(len(weekdays), 0, -1) / 7.0
@@ -181,21 +182,26 @@ def _forecast_panel(members: Sequence[QueueFacts], first: dt.date, day_count: in
             forecasts.append(None)
             continue
         own = None
-        if row is not None and mean is not None and quantiles is not None and spread is not None:
-            own = _Own(mean[row], quantiles[row], float(spread.overdispersion[row, 0]), spread.drift, grid)
+        if row is not None and mean is not None and quantiles is not None and spread is not None and seen is not None:
+            left_out = [
+                f"{days[d].isoformat()} ({np.nansum(grid.offered[d]):,.0f} contacts)"
+                for d in np.flatnonzero(seen.incidents[row])
+            ]
+            own = _Own(mean[row], quantiles[row], float(spread.overdispersion[row, 0]), spread.drift, grid, left_out)
         forecasts.append(_lay_out(facts, own, aht, days[-day_count:]))
     return forecasts
 
 
 @dataclasses.dataclass(frozen=True)
 class _Own:
-    """What the engine says of one queue: mean (H, S), quantiles (H, S, 7), φ a day ahead, drift; and what it has seen."""
+    """What the engine says of one queue: mean (H, S), quantiles (H, S, 7), φ a day ahead, drift; what it saw and what of it it left out."""
 
     mean: Floats
     quantiles: Floats
     dispersion: float
     drift: Drift
     grid: _Grid
+    incidents: list[str]
 
 
 def _declared_aht(facts: QueueFacts) -> HandleTime | None:
@@ -232,7 +238,8 @@ def _lay_out(facts: QueueFacts, own: _Own | None, aht: HandleTime, days: Sequenc
             wide = np.where(unseen[:, None], wide, own.quantiles[place, slots])
         seconds = aht.seconds[day.weekday(), slots]
         laid.append(DayForecast(day, tuple(starts), mean, seconds, wide, seconds[:, None] * aht.ratios[None, :]))
-    return QueueForecast(facts.queue, tuple(laid), _rests_on(known, trust), known, dispersion, own.drift if own else Drift())
+    rests_on = _rests_on(known, trust, own.incidents if own else [])
+    return QueueForecast(facts.queue, tuple(laid), rests_on, known, dispersion, own.drift if own else Drift())
 
 
 def _mean_of_slots(offered: Floats) -> Floats:
@@ -250,12 +257,14 @@ def spread_out(mean: Floats, dispersion: float) -> Floats:
     return ordered
 
 
-def _rests_on(known: int, trust: float) -> str:
+def _rests_on(known: int, trust: float, incidents: Sequence[str]) -> str:
     if known == 0:
         return "declared profile, no history"
-    if trust < 1:
-        return f"{known} days of history and the declared profile"
-    return f"{known} days of history"
+    rests_on = f"{known} days of history" + (" and the declared profile" if trust < 1 else "")
+    if not incidents:
+        return rests_on
+    more = f" and {len(incidents) - MOST_NAMED} more" if len(incidents) > MOST_NAMED else ""
+    return f"{rests_on}, without {', '.join(incidents[-MOST_NAMED:])}{more}"
 
 
 def update_day(

@@ -1,6 +1,7 @@
 """A panel: the day-by-slot history of a client's series on one grid of days, with the days to forecast."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ Flags = NDArray[np.bool_]
 
 NORMAL, CLOSED_OR_PARTIAL, AFTER_CLOSURE = 0, 1, 2
 EPSILON = 1e-9
+SPIKE, OUTAGE = 4.0, 0.2
+INCIDENT_DAYS, INCIDENT_CONTACTS = 4, 20.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,12 +66,33 @@ class Panel:
 
 @dataclasses.dataclass(frozen=True)
 class Days:
-    """Day totals of a panel. counted (N, T): observed normal days; total (N, T), 0 elsewhere; counts (N, T, S); weeks_ago (T,)."""
+    """Day totals of a panel. counted (N, T): observed normal days without incidents; total (N, T), 0 elsewhere; counts
+    (N, T, S); weeks_ago (T,); incidents (N, T): days left out because they stand out by far."""
 
     counted: Flags
     counts: Floats
     total: Floats
     weeks_ago: Floats
+    incidents: Flags
+
+
+def find_incidents(total: Floats, counted: Flags, weekdays: Ints) -> Flags:
+    """Return the days (N, T) that brought many times, or a small part, of what their weekday's median did: spikes and outages.
+
+    A campaign of twice or three times is no incident. Quiet lines have none: there, chance does the same.
+    """
+    found = np.zeros(counted.shape, dtype=bool)
+    for day in range(7):
+        own = np.flatnonzero(weekdays == day)
+        if own.size < INCIDENT_DAYS:
+            continue
+        seen = counted[:, own]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a weekday never seen open: no median, no incident
+            usual = np.nanmedian(np.where(seen, total[:, own], np.nan), axis=1)[:, None]
+        strange = (total[:, own] > SPIKE * usual) | (total[:, own] < OUTAGE * usual)
+        found[:, own] = seen & strange & (usual >= INCIDENT_CONTACTS) & (seen.sum(axis=1) >= INCIDENT_DAYS)[:, None]
+    return found
 
 
 def days_of(panel: Panel) -> Days:
@@ -76,7 +100,10 @@ def days_of(panel: Panel) -> Days:
     past = panel.past
     observed = ~np.isnan(panel.offered)
     counted = (panel.special[:, :past] == NORMAL) & observed.any(axis=2)
-    counts = np.where(observed, panel.offered, 0.0) * counted[:, :, None]
+    counts = np.where(observed, panel.offered, 0.0)
+    incidents = find_incidents(counts.sum(axis=2), counted, panel.weekdays()[:past])
+    counted &= ~incidents
+    counts *= counted[:, :, None]
     ordinals = panel.dates.astype("datetime64[D]").astype(np.int64)
     weeks_ago = (ordinals[past - 1] - ordinals[:past]) / 7.0 if past else np.zeros(0)
-    return Days(counted, counts, counts.sum(axis=2), weeks_ago)
+    return Days(counted, counts, counts.sum(axis=2), weeks_ago, incidents)

@@ -1,0 +1,184 @@
+"""What the engine makes of histories that are not as they should be, and of what it is built to see."""
+
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from muster.domain.calendar import Opening, OpeningHours, dates
+from services.forecaster.domain.engine.mean import expected_contacts
+from services.forecaster.domain.engine.panel import AFTER_CLOSURE, CLOSED_OR_PARTIAL, Floats, Panel
+from services.forecaster.domain.engine.spread import learn_spread, quantiles_of, restored, stabilised
+from services.forecaster.domain.forecast import QueueFacts, forecast_client, forecast_queue
+
+WEEKDAY = np.array([1.3, 1.1, 1.0, 1.0, 0.9, 0.5, 0.4])
+FIRST = np.datetime64("2026-01-05")
+SLOTS = 24
+
+
+def made(days: int = 84, ahead: int = 7, series: int = 2, mean: float = 40.0, seed: int = 1, wild: float = 50.0) -> Panel:
+    """Return a panel of Poisson counts with weekdays, a daily form, and days that differ by 1/√wild."""
+    luck = np.random.default_rng(seed)
+    weekday = WEEKDAY[np.arange(days) % 7][None, :, None]
+    form = (0.5 + np.sin((np.arange(SLOTS) + 1) / 25 * np.pi))[None, None]
+    offered = luck.poisson(mean * weekday * form * luck.gamma(wild, 1 / wild, (series, days, 1))).astype(float)
+    return Panel(offered, FIRST + np.arange(days + ahead), np.zeros((series, days + ahead), np.int64))
+
+
+def changed(panel: Panel, offered: Floats) -> Panel:
+    return Panel(offered, panel.dates, panel.special)
+
+
+def week_of(panel: Panel) -> Floats:
+    """Return the expected total of the days to come, by series."""
+    total: Floats = expected_contacts(panel).sum(axis=(1, 2))
+    return total
+
+
+def test_a_gap_in_history_changes_little_and_is_no_zero() -> None:
+    panel = made()
+    holed = panel.offered.copy()
+    holed[:, 40:47] = np.nan
+    assert week_of(changed(panel, holed)) == pytest.approx(week_of(panel), rel=0.05)
+
+
+def test_a_queue_that_was_closed_for_a_month_comes_back_as_it_was() -> None:
+    panel = made()
+    closed = panel.offered.copy()
+    closed[0, -28:] = np.nan
+    assert week_of(changed(panel, closed)) == pytest.approx(week_of(panel), rel=0.15)
+
+
+def test_all_zeros_stay_zero_with_bands_of_zero() -> None:
+    panel = made()
+    silent = panel.offered.copy()
+    silent[1] = 0
+    mean = expected_contacts(changed(panel, silent))
+    assert mean[1].max() == 0
+    assert np.isfinite(mean).all()
+    assert quantiles_of(mean, learn_spread(changed(panel, silent)))[1].max() == 0
+
+
+def test_one_giant_spike_is_one_day() -> None:
+    panel = made()
+    spiked = panel.offered.copy()
+    spiked[0, 70] *= 20
+    assert week_of(changed(panel, spiked))[0] == pytest.approx(week_of(panel)[0], rel=0.6)
+    assert week_of(changed(panel, spiked))[1] == pytest.approx(week_of(panel)[1], rel=0.1)  # and not the neighbour's
+
+
+def test_an_outage_is_left_out_and_named() -> None:
+    told = cells(56)
+    broken = MONDAY - dt.timedelta(days=10)
+    for start in HOURS.open_starts(broken, "Europe/London", 1800):
+        told[start] = (1, 1, 200_000)
+    forecast = forecast_queue(QueueFacts("a/b", "Europe/London", 1800, HOURS, told), MONDAY, 7)
+    assert forecast is not None
+    assert forecast.rests_on == "56 days of history, without 2026-03-27 (48 contacts)"
+    assert forecast.days[4].offered.sum() == pytest.approx(960, rel=0.1)
+
+
+def test_a_line_of_two_contacts_a_day_has_them_spread_over_its_day() -> None:
+    panel = made(mean=0.1, series=1)
+    mean = expected_contacts(panel)
+    assert mean.sum() == pytest.approx(0.1 * WEEKDAY.sum() * 26.7, rel=0.4)
+    assert (mean > 0).mean() > 0.8
+
+
+def test_little_history_never_fails() -> None:
+    for days in range(1, 30):
+        panel = made(days=days, ahead=42)
+        mean = expected_contacts(panel)
+        wide = quantiles_of(mean, learn_spread(panel))
+        assert np.isfinite(mean).all()
+        assert np.isfinite(wide).all()
+        assert (np.diff(wide, axis=-1) >= 0).all()
+
+
+def test_what_comes_each_month_is_expected_again() -> None:
+    panel = made(days=152, ahead=28, series=1, wild=500.0)
+    monthly = panel.offered.copy()
+    begun = panel.dates - panel.dates.astype("datetime64[M]").astype("datetime64[D]")
+    on_first = begun.astype(int) < 3
+    monthly[:, on_first[:152]] *= 1.8
+    mean = expected_contacts(changed(panel, monthly)).sum(axis=2)[0]
+    place = int(np.flatnonzero(on_first[152:])[0])
+    usual = mean[np.arange(28) % 7 == place % 7]
+    assert mean[place] > 1.25 * np.median(usual)
+
+
+def test_the_day_after_a_closure_catches_up_and_teaches_nothing_about_normal_days() -> None:
+    panel = made(ahead=7)
+    special = panel.special.copy()
+    special[:, 84] = CLOSED_OR_PARTIAL
+    special[:, 85] = AFTER_CLOSURE
+    plain, after = expected_contacts(panel), expected_contacts(Panel(panel.offered, panel.dates, special))
+    assert after[0, 1].sum() > 1.1 * plain[0, 1].sum()
+    assert after[0, 2:].sum() == pytest.approx(plain[0, 2:].sum())
+    offered, past = panel.offered.copy(), panel.special.copy()
+    offered[:, 70], past[:, 70] = np.nan, CLOSED_OR_PARTIAL
+    offered[:, 71] *= 1.6
+    past[:, 71] = AFTER_CLOSURE
+    masked = week_of(Panel(offered, panel.dates, past))
+    assert masked == pytest.approx(week_of(panel), rel=0.05)
+
+
+def test_bands_hold_as_often_as_they_say() -> None:
+    inside, count = 0, 0
+    for seed in range(6):
+        whole = made(days=112, ahead=0, series=4, seed=seed)
+        panel = Panel(whole.offered[:, :98], whole.dates, whole.special)
+        wide = quantiles_of(expected_contacts(panel), learn_spread(panel))
+        came = whole.offered[:, 98:]
+        inside += int(((came >= wide[..., 1]) & (came <= wide[..., 5])).sum())
+        count += came.size
+    assert 0.75 <= inside / count <= 0.87
+
+
+def test_the_scale_of_errors_is_undone_exactly() -> None:
+    counts, phi = np.array([0.0, 0.4, 3.0, 2000.0]), np.array([1e-4, 0.05, 0.3, 2.0])
+    assert restored(stabilised(counts, phi), phi) == pytest.approx(counts, abs=1e-9)
+
+
+HOURS = OpeningHours((Opening(frozenset(range(7)), 0, 24 * 3600),))
+MONDAY = dt.date(2026, 4, 6)  # eight days after the clocks went forward
+
+
+def cells(days: int, zone: str = "Europe/London") -> dict[int, tuple[int | None, int | None, int | None]]:
+    luck = np.random.default_rng(4)
+    told: dict[int, tuple[int | None, int | None, int | None]] = {}
+    for day in dates(MONDAY - dt.timedelta(days=days), MONDAY - dt.timedelta(days=1)):
+        for start in HOURS.open_starts(day, zone, 1800):
+            offered = int(luck.poisson(20))
+            told[start] = (offered, offered, offered * 200_000)
+    return told
+
+
+def test_a_clock_change_in_the_middle_moves_no_hour() -> None:
+    forecast = forecast_queue(QueueFacts("a/b", "Europe/London", 1800, HOURS, cells(56)), MONDAY, 7)
+    assert forecast is not None
+    assert all(len(day.starts) == 48 for day in forecast.days)
+    assert min(day.offered.min() for day in forecast.days) > 10
+
+
+def test_negative_counts_and_gaps_are_not_observed() -> None:
+    told = cells(56)
+    for n, start in enumerate(list(told)):
+        if n % 13 == 0:
+            told[start] = (-5, None, None)
+    forecast = forecast_queue(QueueFacts("a/b", "Europe/London", 1800, HOURS, told), MONDAY, 7)
+    assert forecast is not None
+    assert sum(day.offered.sum() for day in forecast.days) == pytest.approx(7 * 48 * 20, rel=0.05)
+
+
+def test_a_client_s_queues_of_other_zones_and_intervals_are_fitted_together() -> None:
+    some = [
+        (QueueFacts("a/one", "Europe/London", 1800, HOURS, cells(56)), MONDAY),
+        (QueueFacts("a/two", "Asia/Manila", 1800, HOURS, cells(30, "Asia/Manila")), MONDAY),
+        (QueueFacts("a/new", "Europe/London", 900, HOURS, {}, 700.0, 180.0), MONDAY),
+        (QueueFacts("a/unknown", "Europe/London", 900, HOURS, {}), MONDAY),
+    ]
+    found = {f.queue: f for f in forecast_client(some, 14)}
+    assert list(found) == ["a/one", "a/two", "a/new"]
+    assert [f.history_days for f in found.values()] == [56, 30, 0]
+    assert sum(d.offered.sum() for d in found["a/new"].days[:7]) == pytest.approx(700)
