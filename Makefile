@@ -33,8 +33,9 @@ test-faults: $(READY) ## kill, freeze, cut and fill everything, at full size (ha
 test-unit: $(READY) ## the tests that need no Kafka
 	$(PY) -m pytest tests/unit tests/contract $(PYTEST)
 
-bench: $(READY) ## how fast volume is taken in, against plain aiokafka
+bench: $(READY) ## how fast volume is taken in, and how long to a decision
 	$(PY) -m bench.ingest
+	$(PY) -m bench.latency
 
 check: $(READY) ## lint, types, import contracts, generated code, protos, deploy files
 	$(VENV)/bin/ruff check .
