@@ -102,6 +102,13 @@ def _references(book: Book) -> Iterable[Violation]:
     for i, shrinkage in enumerate(book.shrinkage):
         yield from refer(f"shrinkage[{i}].site", shrinkage.site, "sites")
         yield from refer(f"shrinkage[{i}].queue", shrinkage.queue, "queues")
+    for i, override in enumerate(book.overrides):
+        yield from refer(f"overrides[{i}].queue", override.queue, "queues")
+        client = override.name.partition("/")[0]
+        if override.queue.partition("/")[0] != client:
+            yield Violation(
+                f"overrides[{i}].queue", f"is {override.queue!r}; allowed: queues of the override's client {client}/…"
+            )
     for i, site in enumerate(book.sites):
         for j, name in enumerate(site.clients):
             yield from refer(f"sites[{i}].clients[{j}]", name, "clients")

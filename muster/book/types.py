@@ -384,6 +384,40 @@ class CurrencyRate(DatedRow):
     rate: float = Field(gt=0)
 
 
+class OverrideMeasure(enum.StrEnum):
+    VOLUME = "VOLUME"
+    AHT = "AHT"
+
+
+class OverrideOperation(enum.StrEnum):
+    SET = "SET"
+    ADD = "ADD"
+    MULTIPLY = "MULTIPLY"
+    AT_LEAST = "AT_LEAST"
+    AT_MOST = "AT_MOST"
+
+
+class Override(DatedRow):
+    name: Path
+    queue: Path
+    measure: OverrideMeasure = OverrideMeasure.VOLUME
+    operation: OverrideOperation
+    value: float = Field(gt=-1e6, lt=1e6)
+    starts: LocalInstant
+    ends: LocalInstant
+    layer: int = Field(0, ge=0, le=100)
+    owner: str = Field(min_length=1, max_length=100)
+    reason: str = Field(min_length=1, max_length=500)
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        if dt.datetime.fromisoformat(self.ends) <= dt.datetime.fromisoformat(self.starts):
+            raise ValueError(f"ends {self.ends} is not after starts {self.starts}")
+        if self.value < 0 and self.operation != OverrideOperation.ADD:
+            raise ValueError(f"value {self.value} of {self.operation.value}; allowed: 0 or more, below 0 only with ADD")
+        return self
+
+
 class PayRule(Row):
     kind: Annotated[str, _one_of("NIGHT", "REST_DAY", "HOLIDAY", "OVERTIME_DAILY", "OVERTIME_WEEKLY")]
     starts: LocalTime = ""
@@ -520,13 +554,14 @@ class Book(Row):
     shrinkage: tuple[Shrinkage, ...] = ()
     levers: tuple[Lever, ...] = ()
     currency_rates: tuple[CurrencyRate, ...] = ()
+    overrides: tuple[Override, ...] = ()
     sites: tuple[Site, ...] = ()
     work_patterns: tuple[WorkPattern, ...] = ()
     activities: tuple[Activity, ...] = ()
     agents: tuple[Agent, ...] = ()
 
 
-STAFFING_KINDS = ("clients", "queues", "contracts", "shrinkage", "levers", "currency_rates")
+STAFFING_KINDS = ("clients", "queues", "contracts", "shrinkage", "levers", "currency_rates", "overrides")
 SCHEDULER_KINDS = ("sites", "work_patterns", "activities", "agents")
 KINDS: dict[str, type[DatedRow]] = {
     "clients": Client,
@@ -535,6 +570,7 @@ KINDS: dict[str, type[DatedRow]] = {
     "shrinkage": Shrinkage,
     "levers": Lever,
     "currency_rates": CurrencyRate,
+    "overrides": Override,
     "sites": Site,
     "work_patterns": WorkPattern,
     "activities": Activity,
@@ -548,6 +584,7 @@ SINGULAR = {
     "shrinkage": "shrinkage",
     "levers": "lever",
     "currency_rates": "currency_rate",
+    "overrides": "override",
     "sites": "site",
     "work_patterns": "work_pattern",
     "activities": "activity",

@@ -20,6 +20,7 @@ from muster.book.types import (
     Hours,
     Lever,
     LeverKind,
+    Override,
     Queue,
     Shrinkage,
     Site,
@@ -74,6 +75,7 @@ class BookDay:
         self.shrinkage = _holding(rows.get("shrinkage", {}), Shrinkage, text)
         self.levers = _holding(rows.get("levers", {}), Lever, text)
         self.currency_rates = _holding(rows.get("currency_rates", {}), CurrencyRate, text)
+        self.overrides = _holding(rows.get("overrides", {}), Override, text)
         self.sites = _holding(rows.get("sites", {}), Site, text)
         self.work_patterns = _holding(rows.get("work_patterns", {}), WorkPattern, text)
         self.activities = _holding(rows.get("activities", {}), Activity, text)

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from muster.cli.connection import Zone, connect, console, shown, table_of
+from muster.cli.connection import Zone, connect, console, read_instant, shown, table_of
+from muster.kit.errors import Refusal
 from muster.v1 import forecaster_service_pb2 as forecasting
 from muster.v1 import requirement_pb2
 from muster.v1 import staffing_service_pb2 as staffing
@@ -30,8 +31,11 @@ def forecast_show(
         width = len(d.quantile_levels)
         title = f"Forecast of {d.queue}, {d.local_date}; rests on {d.rests_on}; version {d.version}"
         if d.HasField("day_factor"):
-            title += f"; today runs at {d.day_factor:.0%} of the morning's forecast"
-        table = table_of(title, "interval", "offered", "10 %", "90 %", "AHT s", "10 %", "90 %")
+            title += f"; it now runs at {d.day_factor:.0%} of the morning's forecast"
+        plain = list(d.statistical_offered_count)
+        table = table_of(
+            title, "interval", "offered", "10 %", "90 %", "AHT s", "10 %", "90 %", *(["statistical"] if plain else [])
+        )
         for i, start in enumerate(d.starts_at_epoch_seconds):
             table.add_row(
                 shown(start, zone),
@@ -41,11 +45,46 @@ def forecast_show(
                 f"{d.aht_seconds[i]:.0f}",
                 f"{d.aht_quantiles[i * width + low]:.0f}",
                 f"{d.aht_quantiles[i * width + high]:.0f}",
+                *([f"{plain[i]:.1f}"] if plain else []),
             )
         out.print(table)
         out.print(
             f"day total {sum(d.offered_count):,.1f}; data known up to {shown(d.data_watermark.seconds, zone)}", highlight=False
         )
+        for words in d.overrides:
+            out.print(f"override {words}", highlight=False, markup=False)
+
+
+@forecast.command("explain")
+def forecast_explain(queue: Queue, interval: Annotated[str, typer.Argument(metavar="INTERVAL")], zone: Zone = "UTC") -> None:
+    """Show what one interval's forecast (YYYY-MM-DDTHH:MM) is made of: each factor with its size, and who changed it."""
+    muster, out, start = connect(), console(), read_instant(interval, zone)
+    days = [shown(start + shift, "UTC")[:10] for shift in (-86_400, 86_400)]
+    request = forecasting.ListForecastDaysRequest(queue=queue, first_date=days[0], last_date=days[1])
+    found = [d for d in muster.forecaster.ListForecastDays(request).days if start in d.starts_at_epoch_seconds]
+    if not found:
+        raise Refusal("NO_SUCH_INTERVAL", f"no forecast of {queue} has an interval that starts at {shown(start, zone)}")
+    d = found[0]
+    place, plain = list(d.starts_at_epoch_seconds).index(start), list(d.statistical_offered_count) or list(d.offered_count)
+    table = table_of(f"Forecast of {queue} at {shown(start, zone)}, version {d.version}; rests on {d.rests_on}", "part", "size")
+    if d.HasField("parts"):
+        p = d.parts
+        total = p.level_count * p.weekday_factor * p.month_factor * p.special_factor * p.form_factor
+        table.add_row("level: contacts on a mean open day", f"{p.level_count:,.1f}")
+        table.add_row("× weekday", f"{p.weekday_factor:.3f}")
+        table.add_row("× time of the month", f"{p.month_factor:.3f}")
+        table.add_row("× holiday, part day or day after a closure", f"{p.special_factor:.3f}")
+        table.add_row("× form of recent days", f"{p.form_factor:.3f}")
+        table.add_row("= the day, as fitted", f"{total:,.1f}")
+    share = plain[place] / max(sum(plain), 1e-9)
+    table.add_row("the interval's share of the intervals told", f"{share:.2%}")
+    if d.HasField("day_factor"):
+        table.add_row("× today so far, at the first interval after", f"{d.day_factor:.3f}")
+    table.add_row("statistical", f"{plain[place]:.2f}")
+    table.add_row("final", f"{d.offered_count[place]:.2f}")
+    out.print(table)
+    for words in d.overrides:
+        out.print(f"override {words}", highlight=False, markup=False)
 
 
 def _nearest(levels: list[float], wanted: float) -> int:

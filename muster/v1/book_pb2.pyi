@@ -1438,6 +1438,72 @@ class CurrencyRate(_message.Message):
 Global___CurrencyRate: _TypeAlias = CurrencyRate  # noqa: Y015
 
 @_typing.final
+class Override(_message.Message):
+    """What a planner knows better than the statistics, for a time: a campaign, an outage, a launch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
+    MEASURE_FIELD_NUMBER: _builtins.int
+    OPERATION_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    STARTS_FIELD_NUMBER: _builtins.int
+    ENDS_FIELD_NUMBER: _builtins.int
+    LAYER_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    VALID_FROM_FIELD_NUMBER: _builtins.int
+    VALID_UNTIL_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Key: client/name."""
+    queue: _builtins.str
+    """The queue, client/queue."""
+    measure: _builtins.str
+    """VOLUME (offered contacts an interval) or AHT (seconds)."""
+    operation: _builtins.str
+    """SET, ADD, MULTIPLY, AT_LEAST or AT_MOST."""
+    value: _builtins.float
+    """Contacts an interval, seconds, or a factor; only ADD may be below 0."""
+    starts: _builtins.str
+    """First local date or time it holds for, in the queue's zone."""
+    ends: _builtins.str
+    """First local date or time it no longer holds for."""
+    layer: _builtins.int
+    """Lower layers are applied first; within one, by name."""
+    owner: _builtins.str
+    """Who answers for it."""
+    reason: _builtins.str
+    """Why."""
+    valid_from: _builtins.str
+    """First day on which the row is true; empty: always was."""
+    valid_until: _builtins.str
+    """First day on which it is no longer believed; empty: for ever."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        queue: _builtins.str = ...,
+        measure: _builtins.str = ...,
+        operation: _builtins.str = ...,
+        value: _builtins.float = ...,
+        starts: _builtins.str = ...,
+        ends: _builtins.str = ...,
+        layer: _builtins.int = ...,
+        owner: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        valid_from: _builtins.str = ...,
+        valid_until: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ends", b"ends", "layer", b"layer", "measure", b"measure", "name", b"name", "operation", b"operation", "owner", b"owner", "queue", b"queue", "reason", b"reason", "starts", b"starts", "valid_from", b"valid_from", "valid_until", b"valid_until", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Override: _TypeAlias = Override  # noqa: Y015
+
+@_typing.final
 class PayRule(_message.Message):
     """When a site pays more."""
 
@@ -2045,6 +2111,7 @@ class Book(_message.Message):
     WORK_PATTERNS_FIELD_NUMBER: _builtins.int
     ACTIVITIES_FIELD_NUMBER: _builtins.int
     AGENTS_FIELD_NUMBER: _builtins.int
+    OVERRIDES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def clients(self) -> _containers.RepeatedCompositeFieldContainer[Global___Client]:
         """Clients."""
@@ -2085,6 +2152,10 @@ class Book(_message.Message):
     def agents(self) -> _containers.RepeatedCompositeFieldContainer[Global___Agent]:
         """Agents."""
 
+    @_builtins.property
+    def overrides(self) -> _containers.RepeatedCompositeFieldContainer[Global___Override]:
+        """Overrides of forecasts."""
+
     def __init__(
         self,
         *,
@@ -2098,10 +2169,11 @@ class Book(_message.Message):
         work_patterns: _abc.Iterable[Global___WorkPattern] | None = ...,
         activities: _abc.Iterable[Global___Activity] | None = ...,
         agents: _abc.Iterable[Global___Agent] | None = ...,
+        overrides: _abc.Iterable[Global___Override] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activities", b"activities", "agents", b"agents", "clients", b"clients", "contracts", b"contracts", "currency_rates", b"currency_rates", "levers", b"levers", "queues", b"queues", "shrinkage", b"shrinkage", "sites", b"sites", "work_patterns", b"work_patterns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activities", b"activities", "agents", b"agents", "clients", b"clients", "contracts", b"contracts", "currency_rates", b"currency_rates", "levers", b"levers", "overrides", b"overrides", "queues", b"queues", "shrinkage", b"shrinkage", "sites", b"sites", "work_patterns", b"work_patterns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2129,6 +2201,7 @@ class BookRow(_message.Message):
     WORK_PATTERN_FIELD_NUMBER: _builtins.int
     ACTIVITY_FIELD_NUMBER: _builtins.int
     AGENT_FIELD_NUMBER: _builtins.int
+    OVERRIDE_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     """Kind of the row: clients, queues, contracts, …: the field of Book it stands in."""
     name: _builtins.str
@@ -2185,6 +2258,10 @@ class BookRow(_message.Message):
     def agent(self) -> Global___Agent:
         """An agent."""
 
+    @_builtins.property
+    def override(self) -> Global___Override:
+        """An override of a forecast."""
+
     def __init__(
         self,
         *,
@@ -2204,12 +2281,13 @@ class BookRow(_message.Message):
         work_pattern: Global___WorkPattern | None = ...,
         activity: Global___Activity | None = ...,
         agent: Global___Agent | None = ...,
+        override: Global___Override | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "agent", b"agent", "client", b"client", "contract", b"contract", "currency_rate", b"currency_rate", "delete_time", b"delete_time", "lever", b"lever", "queue", b"queue", "recorded_at", b"recorded_at", "row", b"row", "shrinkage", b"shrinkage", "site", b"site", "work_pattern", b"work_pattern"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "agent", b"agent", "client", b"client", "contract", b"contract", "currency_rate", b"currency_rate", "delete_time", b"delete_time", "lever", b"lever", "override", b"override", "queue", b"queue", "recorded_at", b"recorded_at", "row", b"row", "shrinkage", b"shrinkage", "site", b"site", "work_pattern", b"work_pattern"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "agent", b"agent", "client", b"client", "contract", b"contract", "currency_rate", b"currency_rate", "delete_time", b"delete_time", "generation", b"generation", "kind", b"kind", "lever", b"lever", "name", b"name", "queue", b"queue", "recorded_at", b"recorded_at", "row", b"row", "shrinkage", b"shrinkage", "site", b"site", "valid_from", b"valid_from", "work_pattern", b"work_pattern"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "agent", b"agent", "client", b"client", "contract", b"contract", "currency_rate", b"currency_rate", "delete_time", b"delete_time", "generation", b"generation", "kind", b"kind", "lever", b"lever", "name", b"name", "override", b"override", "queue", b"queue", "recorded_at", b"recorded_at", "row", b"row", "shrinkage", b"shrinkage", "site", b"site", "valid_from", b"valid_from", "work_pattern", b"work_pattern"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_row: _TypeAlias = _typing.Literal["client", "queue", "contract", "shrinkage", "lever", "currency_rate", "site", "work_pattern", "activity", "agent"]  # noqa: Y015
+    _WhichOneofReturnType_row: _TypeAlias = _typing.Literal["client", "queue", "contract", "shrinkage", "lever", "currency_rate", "site", "work_pattern", "activity", "agent", "override"]  # noqa: Y015
     _WhichOneofArgType_row: _TypeAlias = _typing.Literal["row", b"row"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_row) -> _WhichOneofReturnType_row | None: ...
 

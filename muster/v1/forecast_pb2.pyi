@@ -81,6 +81,44 @@ FORECAST_TRIGGER_REQUESTED: ForecastTrigger.ValueType  # 4
 Global___ForecastTrigger: _TypeAlias = ForecastTrigger  # noqa: Y015
 
 @_typing.final
+class ForecastParts(_message.Message):
+    """The factors of a day's expected total: level · weekday · month · special · form. Each slot has its share of the total."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEVEL_COUNT_FIELD_NUMBER: _builtins.int
+    WEEKDAY_FACTOR_FIELD_NUMBER: _builtins.int
+    MONTH_FACTOR_FIELD_NUMBER: _builtins.int
+    SPECIAL_FACTOR_FIELD_NUMBER: _builtins.int
+    FORM_FACTOR_FIELD_NUMBER: _builtins.int
+    level_count: _builtins.float
+    """Contacts on a mean open day, freed of all below."""
+    weekday_factor: _builtins.float
+    """How the weekday differs from the mean open day."""
+    month_factor: _builtins.float
+    """How the time of the month differs."""
+    special_factor: _builtins.float
+    """How a holiday, a part day or the day after a closure differs."""
+    form_factor: _builtins.float
+    """How the second member, the form of recent days, moves the total."""
+    def __init__(
+        self,
+        *,
+        level_count: _builtins.float = ...,
+        weekday_factor: _builtins.float = ...,
+        month_factor: _builtins.float = ...,
+        special_factor: _builtins.float = ...,
+        form_factor: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["form_factor", b"form_factor", "level_count", b"level_count", "month_factor", b"month_factor", "special_factor", b"special_factor", "weekday_factor", b"weekday_factor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForecastParts: _TypeAlias = ForecastParts  # noqa: Y015
+
+@_typing.final
 class ForecastDay(_message.Message):
     """One queue's local day, packed. Arrays have one value an interval; quantile arrays are interval by interval."""
 
@@ -103,6 +141,10 @@ class ForecastDay(_message.Message):
     DATA_WATERMARK_FIELD_NUMBER: _builtins.int
     MADE_AT_FIELD_NUMBER: _builtins.int
     DAY_FACTOR_FIELD_NUMBER: _builtins.int
+    STATISTICAL_OFFERED_COUNT_FIELD_NUMBER: _builtins.int
+    STATISTICAL_AHT_SECONDS_FIELD_NUMBER: _builtins.int
+    OVERRIDES_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """The queue, client/queue."""
     local_date: _builtins.str
@@ -153,6 +195,22 @@ class ForecastDay(_message.Message):
     def made_at(self) -> _timestamp_pb2.Timestamp:
         """When it was made, business time."""
 
+    @_builtins.property
+    def statistical_offered_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Offered contacts before overrides."""
+
+    @_builtins.property
+    def statistical_aht_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """AHT before overrides, seconds."""
+
+    @_builtins.property
+    def overrides(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Overrides that touch the day, in the order in which they were applied, each in words."""
+
+    @_builtins.property
+    def parts(self) -> Global___ForecastParts:
+        """What the day's total is made of; absent: it rests on a declared profile."""
+
     def __init__(
         self,
         *,
@@ -173,10 +231,14 @@ class ForecastDay(_message.Message):
         data_watermark: _timestamp_pb2.Timestamp | None = ...,
         made_at: _timestamp_pb2.Timestamp | None = ...,
         day_factor: _builtins.float | None = ...,
+        statistical_offered_count: _abc.Iterable[_builtins.float] | None = ...,
+        statistical_aht_seconds: _abc.Iterable[_builtins.float] | None = ...,
+        overrides: _abc.Iterable[_builtins.str] | None = ...,
+        parts: Global___ForecastParts | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_day_factor", b"_day_factor", "data_watermark", b"data_watermark", "day_factor", b"day_factor", "made_at", b"made_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_day_factor", b"_day_factor", "data_watermark", b"data_watermark", "day_factor", b"day_factor", "made_at", b"made_at", "parts", b"parts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_day_factor", b"_day_factor", "aht_quantiles", b"aht_quantiles", "aht_seconds", b"aht_seconds", "data_watermark", b"data_watermark", "day_factor", b"day_factor", "history_days", b"history_days", "interval_seconds", b"interval_seconds", "local_date", b"local_date", "made_at", b"made_at", "offered_count", b"offered_count", "offered_quantiles", b"offered_quantiles", "quantile_levels", b"quantile_levels", "queue", b"queue", "rests_on", b"rests_on", "source", b"source", "starts_at_epoch_seconds", b"starts_at_epoch_seconds", "trigger", b"trigger", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_day_factor", b"_day_factor", "aht_quantiles", b"aht_quantiles", "aht_seconds", b"aht_seconds", "data_watermark", b"data_watermark", "day_factor", b"day_factor", "history_days", b"history_days", "interval_seconds", b"interval_seconds", "local_date", b"local_date", "made_at", b"made_at", "offered_count", b"offered_count", "offered_quantiles", b"offered_quantiles", "overrides", b"overrides", "parts", b"parts", "quantile_levels", b"quantile_levels", "queue", b"queue", "rests_on", b"rests_on", "source", b"source", "starts_at_epoch_seconds", b"starts_at_epoch_seconds", "statistical_aht_seconds", b"statistical_aht_seconds", "statistical_offered_count", b"statistical_offered_count", "trigger", b"trigger", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__day_factor: _TypeAlias = _typing.Literal["day_factor"]  # noqa: Y015
     _WhichOneofArgType__day_factor: _TypeAlias = _typing.Literal["_day_factor", b"_day_factor"]  # noqa: Y015

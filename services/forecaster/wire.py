@@ -24,6 +24,7 @@ OBSERVED = "muster.volume.observed.v1"
 PROGRESSED = "muster.feed.progressed.v1"
 CLOSED = "muster.volume.closed.v1"
 PUBLISHED = "muster.forecast.published.v1"
+PARTS = ("level_count", "weekday_factor", "month_factor", "special_factor", "form_factor")
 LONGEST_SECONDS = 30 * 86_400
 HIGHEST_REVISION = 2**62
 
@@ -358,6 +359,10 @@ def day_message(day: PublishedDay) -> forecast_pb2.ForecastDay:
         data_watermark=Timestamp(seconds=day.data_watermark),
         made_at=Timestamp(seconds=day.made_at),
         day_factor=day.day_factor,
+        statistical_offered_count=day.statistical,
+        statistical_aht_seconds=day.statistical_aht,
+        overrides=day.overrides,
+        parts=forecast_pb2.ForecastParts(**dict(zip(PARTS, day.parts, strict=True))) if day.parts else None,
     )
 
 

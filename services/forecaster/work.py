@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from muster.book.copy import BookCopy, Key
-from muster.book.types import Basis, Client, Queue, Reporting
+from muster.book.types import Basis, Client, OverrideMeasure, Queue, Reporting
 from muster.book.view import BookDay, opening_hours
 from muster.domain.calendar import DAY, OpeningHours, dates, local_date, resolve
 from muster.kit.clock import Clock
@@ -19,6 +19,7 @@ from muster.kit.outbox import Outbox
 from services.forecaster import wire
 from services.forecaster.domain.facts import PublishedDay
 from services.forecaster.domain.forecast import LONGEST_HISTORY_WEEKS, QueueFacts, QueueForecast, forecast_client
+from services.forecaster.domain.overriding import Rule, overridden
 from services.forecaster.domain.volume import closed_through, merge_range
 from services.forecaster.handlers.closing import close_cells
 from services.forecaster.handlers.forecasting import published_days, updated_day
@@ -71,11 +72,11 @@ class Work:
 
     def on_book(self, connection: sa.Connection, changed: set[Key]) -> None:
         """Have a client's queues fitted when its book changes, and parked facts of new queues used."""
-        names = {name.partition("/")[0] for kind, name, _ in changed if kind in ("clients", "queues")}
+        names = {name.partition("/")[0] for kind, name, _ in changed if kind in ("clients", "queues", "overrides")}
         for client in sorted(names):
             self.due.plan(connection, "fit", client, self.clock.now())
         for kind, name, valid_from in sorted(changed):
-            if kind in ("clients", "queues") and valid_from:
+            if kind in ("clients", "queues", "overrides") and valid_from:
                 starts = resolve(dt.datetime.fromisoformat(valid_from), "UTC")
                 self.due.plan(connection, "fit", name.partition("/")[0], max(starts, self.clock.now()))
                 if kind == "queues":
@@ -191,9 +192,20 @@ class Work:
         counts = {s: cells[s].tally.offered if s in cells else 0 for s in closed}
         actual = {s: count for s, count in counts.items() if count is not None}
         version = forecasts.next_version(connection, queue.name)
-        updated = updated_day(morning, actual, version, through, now)
+        updated = updated_day(morning, actual, version, through, now, self._rules(book, queue))
         if updated is not None:
             self._publish(connection, [updated])
+
+    def _rules(self, book: BookDay, queue: Queue) -> list[Rule]:
+        """Return the overrides of a queue that hold today."""
+        zone, rules = book.zone_of(queue), []
+        for o in book.overrides.values():
+            if o.queue == queue.name:
+                begin, end = (resolve(dt.datetime.fromisoformat(text), zone) for text in (o.starts, o.ends))
+                words = f"{o.name}: {o.measure.value} {o.operation.value} {o.value:g}, {o.owner}: {o.reason}"
+                on_volume = o.measure == OverrideMeasure.VOLUME
+                rules.append(Rule(o.layer, o.name, on_volume, o.operation.value, o.value, begin, end, words))
+        return rules
 
     def _publish(self, connection: sa.Connection, days: list[PublishedDay]) -> None:
         messages = [wire.published_message(day) for day in days]
@@ -294,7 +306,8 @@ class Work:
             version = forecasts.next_version(connection, forecast.queue)
             watermark = volume.closed_through(connection, forecast.queue)
             days = published_days(forecast, seconds, version, request["trigger"], watermark, now)
-            self._publish(connection, days)
+            rules = self._rules(book, book.queues[forecast.queue])
+            self._publish(connection, [overridden(day, rules) for day in days])
             get_log().info("forecast_published", queue=forecast.queue, days=len(days), rests_on=forecast.rests_on)
             self._update_today(connection, book, book.queues[forecast.queue], watermark)
         fitted = {f.queue for f in result}

@@ -102,7 +102,8 @@ class Progress:
 class PublishedDay:
     """One local day of a queue's forecast as published, or merged with what was published before.
 
-    Lists have one value an interval; quantiles are lists of seven. `versions` says which version each interval is of.
+    Lists have one value an interval; quantiles are lists of seven. `versions` says which version each interval is of;
+    `statistical` what was expected before overrides, empty where none touches the day; `parts` the factors of its total.
     """
 
     queue: str
@@ -123,6 +124,14 @@ class PublishedDay:
     version: int
     day_factor: float | None = None
     drift: tuple[float, ...] = ()
+    parts: tuple[float, ...] = ()
+    statistical: list[float] = dataclasses.field(default_factory=list)
+    statistical_aht: list[float] = dataclasses.field(default_factory=list)
+    overrides: list[str] = dataclasses.field(default_factory=list)
+
+    def before_overrides(self) -> tuple[list[float], list[float]]:
+        """Return offered contacts and AHT as the statistics had them."""
+        return self.statistical or self.offered, self.statistical_aht or self.aht
 
 
 def merge_days(old: PublishedDay | None, new: PublishedDay) -> PublishedDay:
@@ -130,10 +139,14 @@ def merge_days(old: PublishedDay | None, new: PublishedDay) -> PublishedDay:
     if old is None or new.trigger != "INTRADAY":
         return new
     columns = ("versions", "offered", "aht", "offered_quantiles", "aht_quantiles")
-    rows = {s: [getattr(old, c)[i] for c in columns] for i, s in enumerate(old.starts)}
-    for i, start in enumerate(new.starts):
-        if start not in rows or rows[start][0] < new.versions[i]:
-            rows[start] = [getattr(new, c)[i] for c in columns]
+    rows: dict[int, list[Any]] = {}
+    for day in (old, new):
+        values = [*(getattr(day, c) for c in columns), *day.before_overrides()]
+        for start, *row in zip(day.starts, *values, strict=True):
+            if start not in rows or rows[start][0] < row[0]:
+                rows[start] = row
     starts = sorted(rows)
-    merged: dict[str, Any] = {c: [rows[s][n] for s in starts] for n, c in enumerate(columns)}
-    return dataclasses.replace(new, starts=starts, **merged)
+    names = (*columns, "statistical", "statistical_aht") if old.statistical or new.statistical else columns
+    merged: dict[str, Any] = {c: [rows[s][n] for s in starts] for n, c in enumerate(names)}
+    words = list(dict.fromkeys([*old.overrides, *new.overrides]))
+    return dataclasses.replace(new, starts=starts, overrides=words, **merged)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from muster.domain.calendar import DAY, OpeningHours, dates, local_date, slot_of
 from services.forecaster.domain.engine.handle_time import USUAL_RATIOS, HandleTime, learn_handle_time
 from services.forecaster.domain.engine.intraday import Drift, rest_of_day
-from services.forecaster.domain.engine.mean import expected_contacts
+from services.forecaster.domain.engine.mean import expect
 from services.forecaster.domain.engine.panel import AFTER_CLOSURE, CLOSED_OR_PARTIAL, EPSILON, NORMAL, Panel, days_of
 from services.forecaster.domain.engine.spread import GAUSS, QUANTILES, learn_spread, quantiles_of, restored, stabilised
 
@@ -53,7 +53,8 @@ class QueueFacts:
 
 @dataclasses.dataclass(frozen=True)
 class DayForecast:
-    """One local day. Arrays over its open intervals: starts (I,), offered (I,), aht (I,) seconds, quantiles (I, 7)."""
+    """One local day. Arrays over its open intervals: starts (I,), offered (I,), aht (I,) seconds, quantiles (I, 7); parts: the
+    factors of the day's total (see Expected), none where it rests on a declared profile."""
 
     day: dt.date
     starts: tuple[int, ...]
@@ -61,6 +62,7 @@ class DayForecast:
     aht: Floats
     offered_quantiles: Floats
     aht_quantiles: Floats
+    parts: tuple[float, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,15 +165,15 @@ def _forecast_panel(members: Sequence[QueueFacts], first: dt.date, day_count: in
     grids = [_grid(facts, begin, first) for facts in members]
     days = list(dates(begin, first + dt.timedelta(days=day_count - 1)))
     known = [place for place, grid in enumerate(grids) if grid.known_days]
-    mean = quantiles = spread = seen = None
+    expected = mean = quantiles = spread = seen = None
     if known:
         panel = Panel(
             np.stack([grids[place].offered for place in known]),
             np.array(days, dtype="datetime64[D]"),
             np.stack([_special(members[place], days, first) for place in known]),
         )
-        mean, spread, seen = expected_contacts(panel), learn_spread(panel), days_of(panel)
-        quantiles = quantiles_of(mean, spread)
+        expected, spread, seen = expect(panel), learn_spread(panel), days_of(panel)
+        mean, quantiles = expected.mean, quantiles_of(expected.mean, spread)
     weekdays = np.array([d.weekday() for d in days[: len(days) - day_count]])
     weeks_ago = np.arange(len(weekdays), 0, -1) / 7.0
     forecasts: list[QueueForecast | None] = []
@@ -182,12 +184,27 @@ def _forecast_panel(members: Sequence[QueueFacts], first: dt.date, day_count: in
             forecasts.append(None)
             continue
         own = None
-        if row is not None and mean is not None and quantiles is not None and spread is not None and seen is not None:
+        if (
+            row is not None
+            and expected is not None
+            and mean is not None
+            and quantiles is not None
+            and spread is not None
+            and seen is not None
+        ):
             left_out = [
                 f"{days[d].isoformat()} ({np.nansum(grid.offered[d]):,.0f} contacts)"
                 for d in np.flatnonzero(seen.incidents[row])
             ]
-            own = _Own(mean[row], quantiles[row], float(spread.overdispersion[row, 0]), spread.drift, grid, left_out)
+            own = _Own(
+                mean[row],
+                quantiles[row],
+                float(spread.overdispersion[row, 0]),
+                spread.drift,
+                grid,
+                left_out,
+                expected.parts[row],
+            )
         forecasts.append(_lay_out(facts, own, aht, days[-day_count:]))
     return forecasts
 
@@ -202,6 +219,7 @@ class _Own:
     drift: Drift
     grid: _Grid
     incidents: list[str]
+    parts: Floats
 
 
 def _declared_aht(facts: QueueFacts) -> HandleTime | None:
@@ -237,7 +255,8 @@ def _lay_out(facts: QueueFacts, own: _Own | None, aht: HandleTime, days: Sequenc
         if own and trust == 1:
             wide = np.where(unseen[:, None], wide, own.quantiles[place, slots])
         seconds = aht.seconds[day.weekday(), slots]
-        laid.append(DayForecast(day, tuple(starts), mean, seconds, wide, seconds[:, None] * aht.ratios[None, :]))
+        parts = tuple(map(float, own.parts[place])) if own and trust == 1 and len(starts) else ()
+        laid.append(DayForecast(day, tuple(starts), mean, seconds, wide, seconds[:, None] * aht.ratios[None, :], parts))
     rests_on = _rests_on(known, trust, own.incidents if own else [])
     return QueueForecast(facts.queue, tuple(laid), rests_on, known, dispersion, own.drift if own else Drift())
 
@@ -289,6 +308,7 @@ def update_day(
             today.aht[rest],
             quantiles[rest],
             today.aht_quantiles[rest],
+            today.parts,
         ),
         float(factors[rest][0]) if rest.any() else 1.0,
     )

@@ -1,7 +1,7 @@
 """Forecasts as they are published: from a fit, and from closed intervals during the day."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from muster.domain.calendar import parse_date
 from services.forecaster.domain.engine.intraday import Drift
 from services.forecaster.domain.facts import PublishedDay
 from services.forecaster.domain.forecast import DayForecast, QueueForecast, update_day
+from services.forecaster.domain.overriding import Rule, overridden, without_overrides
 
 
 def published_days(
@@ -64,6 +65,7 @@ def _published(
         data_watermark=watermark,
         made_at=now,
         version=version,
+        parts=tuple(_rounded(np.array(day.parts))),
     )
 
 
@@ -72,8 +74,13 @@ def _rounded(values: np.ndarray) -> list[float]:
     return [round(float(v), 6) for v in values]
 
 
-def updated_day(morning: PublishedDay, actual: Mapping[int, int], version: int, through: int, now: int) -> PublishedDay | None:
-    """Return the rest of a day after `through`, given what was offered so far; None when nothing of it is left."""
+def updated_day(
+    morning: PublishedDay, actual: Mapping[int, int], version: int, through: int, now: int, rules: Sequence[Rule] = ()
+) -> PublishedDay | None:
+    """Return the rest of a day after `through`, given what was offered so far; None when nothing of it is left.
+
+    What came is held against the morning's forecast with its overrides; they are applied anew to what that says of the rest.
+    """
     day = DayForecast(
         parse_date(morning.local_date),
         tuple(morning.starts),
@@ -81,6 +88,7 @@ def updated_day(morning: PublishedDay, actual: Mapping[int, int], version: int, 
         np.array(morning.aht),
         np.array(morning.offered_quantiles).reshape(-1, 7),
         np.array(morning.aht_quantiles).reshape(-1, 7),
+        tuple(morning.parts),
     )
     rest, factor = update_day(day, actual, Drift(*morning.drift), through, morning.seconds)
     if not rest.starts:
@@ -98,4 +106,10 @@ def updated_day(morning: PublishedDay, actual: Mapping[int, int], version: int, 
         through,
         now,
     )
-    return PublishedDay(**{**new.__dict__, "day_factor": round(factor, 6)})
+    places = [morning.starts.index(s) for s in new.starts]
+    plain, plain_aht = ([values[p] for p in places] for values in morning.before_overrides())
+    held = [morning.offered[p] for p in places]
+    statistical = [n * s / h if h > 0 else s for n, s, h in zip(new.offered, plain, held, strict=True)]
+    if morning.statistical:
+        new = without_overrides(dataclasses.replace(new, statistical=statistical, statistical_aht=plain_aht))
+    return overridden(dataclasses.replace(new, day_factor=round(factor, 6)), rules)

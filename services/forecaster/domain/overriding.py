@@ -1,0 +1,86 @@
+"""Overrides: what a planner knows better than the statistics, laid over them in layers, with the statistics kept beside."""
+
+import dataclasses
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from services.forecaster.domain.facts import PublishedDay
+from services.forecaster.domain.forecast import COLD_DISPERSION, spread_out
+
+OPERATIONS: dict[str, Callable[[float, float], float]] = {
+    "SET": lambda old, value: value,
+    "ADD": lambda old, value: max(old + value, 0.0),
+    "MULTIPLY": lambda old, value: old * value,
+    "AT_LEAST": max,
+    "AT_MOST": min,
+}
+SHORTEST_AHT = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """One override of a queue. [starts, ends) instants; value: contacts an interval, seconds, or a factor; `words` for people."""
+
+    layer: int
+    name: str
+    on_volume: bool
+    operation: str
+    value: float
+    starts: int
+    ends: int
+    words: str
+
+
+def overridden(day: PublishedDay, rules: Iterable[Rule]) -> PublishedDay:
+    """Return a day with the rules that touch it applied: layer by layer, within one by name. Bands move with their means."""
+    touching = [r for r in sorted(rules, key=lambda r: (r.layer, r.name)) if any(r.starts <= s < r.ends for s in day.starts)]
+    if not touching:
+        return day
+    offered, aht = list(day.offered), list(day.aht)
+    for rule in touching:
+        values, change = offered if rule.on_volume else aht, OPERATIONS[rule.operation]
+        for place, start in enumerate(day.starts):
+            if rule.starts <= start < rule.ends:
+                values[place] = change(values[place], rule.value)
+    aht = [max(v, SHORTEST_AHT) for v in aht]
+    return dataclasses.replace(
+        day,
+        offered=[round(v, 6) for v in offered],
+        aht=[round(v, 6) for v in aht],
+        offered_quantiles=[
+            _moved(q, old, new) for q, old, new in zip(day.offered_quantiles, day.offered, offered, strict=True)
+        ],
+        aht_quantiles=[_moved(q, old, new) for q, old, new in zip(day.aht_quantiles, day.aht, aht, strict=True)],
+        statistical=list(day.offered),
+        statistical_aht=list(day.aht),
+        overrides=[r.words for r in touching],
+    )
+
+
+def _moved(quantiles: list[float], old: float, new: float) -> list[float]:
+    if new == old:
+        return quantiles
+    if old > 0:
+        return [round(q * new / old, 6) for q in quantiles]
+    return [round(float(q), 6) for q in spread_out(np.array([new]), COLD_DISPERSION)[0]]
+
+
+def without_overrides(day: PublishedDay) -> PublishedDay:
+    """Return a day as the statistics had it, its bands moved back."""
+    if not day.statistical:
+        return day
+    return dataclasses.replace(
+        day,
+        offered=list(day.statistical),
+        aht=list(day.statistical_aht),
+        offered_quantiles=[
+            _moved(q, old, new) for q, old, new in zip(day.offered_quantiles, day.offered, day.statistical, strict=True)
+        ],
+        aht_quantiles=[
+            _moved(q, old, new) for q, old, new in zip(day.aht_quantiles, day.aht, day.statistical_aht, strict=True)
+        ],
+        statistical=[],
+        statistical_aht=[],
+        overrides=[],
+    )
