@@ -28,7 +28,7 @@ class Outgoing:
 
 
 def _row(message: Outgoing, now: int) -> dict[str, Any]:
-    return {**dataclasses.asdict(message), "written_at": now}
+    return {"topic": message.topic, "key": message.key, "value": message.value, "headers": message.headers, "written_at": now}
 
 
 class Outbox:
@@ -61,7 +61,12 @@ class Outbox:
         t = self._table
         last = connection.execute(sa.select(sa.func.coalesce(sa.func.max(t.c.position), 0))).scalar_one()
         between = t.c.id.between(min(ids), max(ids)) & t.c.position.is_(None)
-        still = set(connection.execute(sa.select(t.c.id).where(between)).scalars()).intersection(ids)
+        still = set(connection.execute(sa.select(t.c.id).where(between)).scalars())
+        if still == set(ids):
+            numbered = sa.select(t.c.id, sa.func.row_number().over(order_by=t.c.id).label("place")).where(between).subquery()
+            connection.execute(sa.update(t).where(t.c.id == numbered.c.id).values(position=last + numbered.c.place))
+            return
+        still &= set(ids)
         rows = [{"row_id": row, "place": last + n} for n, row in enumerate((i for i in ids if i in still), start=1)]
         if rows:
             update = sa.update(t).where(t.c.id == sa.bindparam("row_id")).values(position=sa.bindparam("place"))

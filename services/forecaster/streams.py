@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -104,20 +105,26 @@ class Streams:
         return tuple(sorted({*FIXED_EDGES, *(round(s * 1000) for s in own)}))
 
     def _park(self, connection: sa.Connection, facts: list[Fact], handled: Handled) -> None:
+        client = facts[0].message.client
+        room, rows = PARKED_LIMIT - store.parked_of(connection, client), list[dict[str, Any]]()
         for fact in facts:
             observed: Observed = fact.message
-            row = {
-                "client": observed.client,
-                "queue": observed.queue,
-                "topic": wire.OBSERVED,
-                "origin": fact.origin,
-                "known_at": fact.known_at,
-                "value": fact.value,
-                "headers_json": fact.value[:1] in (b"{", b"["),
-            }
-            if not store.park(connection, row, PARKED_LIMIT):
-                why = f"{observed.client} has {PARKED_LIMIT} facts of undeclared queues parked; declare {observed.queue} first"
+            if len(rows) >= room:
+                why = f"{client} has {PARKED_LIMIT} facts of undeclared queues parked; declare {observed.queue} first"
                 handled.refused.append((fact, refuse("QUEUE_LIMIT", why)))
+                continue
+            rows.append(
+                {
+                    "client": client,
+                    "queue": observed.queue,
+                    "topic": wire.OBSERVED,
+                    "origin": fact.origin,
+                    "known_at": fact.known_at,
+                    "value": fact.value,
+                    "headers_json": fact.value[:1] in (b"{", b"["),
+                }
+            )
+        store.park(connection, rows)
 
     def _fold(
         self, connection: sa.Connection, queue: Queue, edges: tuple[int, ...], facts: list[Fact], handled: Handled

@@ -363,13 +363,16 @@ def closing_minutes(connection: sa.Connection, begin: int, end: int) -> Callable
     return lambda queue, start, seconds: minute_of(closed.get((queue, start), start + seconds))
 
 
-def park(connection: sa.Connection, row: dict[str, Any], limit: int) -> bool:
-    """Park a fact about an undeclared queue; False if its client has `limit` parked already."""
-    count = sa.select(sa.func.count()).where(t.parked.c.client == row["client"])
-    if connection.execute(count).scalar_one() >= limit:
-        return False
-    connection.execute(sa.insert(t.parked).values(row))
-    return True
+def parked_of(connection: sa.Connection, client: str) -> int:
+    """Return how many facts about undeclared queues of a client are parked."""
+    count = sa.select(sa.func.count()).where(t.parked.c.client == client)
+    return int(connection.execute(count).scalar_one())
+
+
+def park(connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
+    """Park facts about an undeclared queue."""
+    if rows:
+        connection.execute(sa.insert(t.parked), rows)
 
 
 def unpark(connection: sa.Connection, queue: str) -> list[sa.Row[Any]]:
