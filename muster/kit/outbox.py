@@ -160,11 +160,14 @@ class Relay(mode.Service):
             return 0
         assert self._producer
         sent = []
+        only = {
+            topic: 0 if await self._producer.partitions_for(self._world + topic) == {0} else None
+            for topic in {r.topic for r in rows}
+        }
         for r in rows:
-            headers = [(name, text.encode()) for name, text in (r.headers or {}).items()]
-            sent.append(
-                await self._producer.send(self._world + r.topic, key=r.key.encode(), value=bytes(r.value), headers=headers)
-            )
+            topic, headers = self._world + r.topic, [(name, text.encode()) for name, text in (r.headers or {}).items()]
+            key, value, partition = r.key.encode(), bytes(r.value), only[r.topic]  # a hash of the key is not needed for one
+            sent.append(await self._producer.send(topic, key=key, value=value, headers=headers, partition=partition))
         await asyncio.gather(*sent)
         await self._database.insist(lambda c: self._outbox.published(c, [r.id for r in rows]))
         async with self.positions_changed:

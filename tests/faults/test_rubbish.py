@@ -30,6 +30,20 @@ def cpu_seconds(world: FaultWorld) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+class Spent:
+    """CPU-seconds of the forecaster since now, less what it spends on nothing in as long a time."""
+
+    def __init__(self, world: FaultWorld) -> None:
+        self._world = world
+        before = cpu_seconds(world)
+        time.sleep(3)
+        self._idle = (cpu_seconds(world) - before) / 3
+        self._began, self._since = cpu_seconds(world), time.monotonic()
+
+    def seconds(self) -> float:
+        return cpu_seconds(self._world) - self._began - self._idle * (time.monotonic() - self._since)
+
+
 def consumed(world: FaultWorld) -> int:
     """Return how many messages of volume the forecaster took since it started."""
     with contextlib.closing(world.muster()) as muster:
@@ -65,17 +79,18 @@ def test_rubbish_is_kept_with_its_reason_and_good_facts_go_on(tmp_path: pathlib.
         (name, KINDS[name][0](luck, now)) for n in range(RUBBISH) for name in [names[n % len(names)]]
     ]
     with fault_world(tmp_path, "sqlite", SINGLE) as world:
-        began = cpu_seconds(world)
-        for key, value in good:
-            world.producer.send(VOLUME, key=key, value=value)
-        world.producer.flush()
-        world.settle(lambda: "" if consumed(world) == len(good) else "not everything is read")
+        for _ in range(2):  # first with contacts that are new, then, to compare, sent once more
+            began, read = Spent(world), consumed(world)
+            for key, value in good:
+                world.producer.send(VOLUME, key=key, value=value)
+            world.producer.flush()
+            world.settle(lambda read=read: "" if consumed(world) == read + len(good) else "not everything is read")  # type: ignore[misc]
+            clean = began.seconds() / len(good)
         check_volume(world, ledger, now - 71 * HOUR, now + INTERVAL)
-        clean = (cpu_seconds(world) - began) / len(good)
         mixed: list[tuple[str, bytes, bytes]] = [("", key, value) for key, value in good]
         mixed += [(name, b"acme/help", value) for name, value in bad]
         luck.shuffle(mixed)
-        began, sent = cpu_seconds(world), []
+        began, sent = Spent(world), []
         for name, key, value in mixed:
             future = world.producer.send(VOLUME, key=key, value=value)
             if name:
@@ -86,7 +101,7 @@ def test_rubbish_is_kept_with_its_reason_and_good_facts_go_on(tmp_path: pathlib.
             placed = future.get(60)
             told[f"{VOLUME}/{placed.partition}/{placed.offset}"] = (name, value)
         world.settle(lambda: "" if len(letters(world.broker.bootstrap)) == RUBBISH else "not every letter is there")
-        dirty = (cpu_seconds(world) - began) / (len(good) + RUBBISH)
+        dirty = began.seconds() / (len(good) + RUBBISH)
         check_volume(world, ledger, now - 71 * HOUR, now + INTERVAL)
         assert world.supervisor.restarts == 0
         found = letters(world.broker.bootstrap)
