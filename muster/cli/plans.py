@@ -20,12 +20,18 @@ Day = Annotated[str, typer.Option(help="local day, YYYY-MM-DD; default: today")]
 
 @forecast.command("show")
 def forecast_show(
-    queue: Queue, day: Day = "", days: Annotated[int, typer.Option(min=1, max=42)] = 1, zone: Zone = "UTC"
+    queue: Queue,
+    day: Day = "",
+    days: Annotated[int, typer.Option(min=1, max=42)] = 1,
+    zone: Zone = "UTC",
+    believed_at: Annotated[str, typer.Option("--as-believed-at", help="what had been published by then; default: now")] = "",
 ) -> None:
     """Show a queue's forecast: contacts and AHT with their bands, and what they rest on."""
     muster, out = connect(), console()
     last = str(dt.date.fromisoformat(day) + dt.timedelta(days=days - 1)) if day else ""
     request = forecasting.ListForecastDaysRequest(queue=queue, first_date=day, last_date=last, page_size=days)
+    if believed_at:
+        request.as_believed_at.seconds = read_instant(believed_at, zone)
     for d in muster.forecaster.ListForecastDays(request).days:
         low, high = _nearest(list(d.quantile_levels), 0.1), _nearest(list(d.quantile_levels), 0.9)
         width = len(d.quantile_levels)
@@ -59,7 +65,7 @@ def forecast_show(
 def forecast_explain(queue: Queue, interval: Annotated[str, typer.Argument(metavar="INTERVAL")], zone: Zone = "UTC") -> None:
     """Show what one interval's forecast (YYYY-MM-DDTHH:MM) is made of: each factor with its size, and who changed it."""
     muster, out, start = connect(), console(), read_instant(interval, zone)
-    days = [shown(start + shift, "UTC")[:10] for shift in (-86_400, 86_400)]
+    days = [dt.datetime.fromtimestamp(start + shift, dt.UTC).date().isoformat() for shift in (-86_400, 86_400)]
     request = forecasting.ListForecastDaysRequest(queue=queue, first_date=days[0], last_date=days[1])
     found = [d for d in muster.forecaster.ListForecastDays(request).days if start in d.starts_at_epoch_seconds]
     if not found:
@@ -89,6 +95,39 @@ def forecast_explain(queue: Queue, interval: Annotated[str, typer.Argument(metav
 
 def _nearest(levels: list[float], wanted: float) -> int:
     return min(range(len(levels)), key=lambda i: abs(levels[i] - wanted))
+
+
+@forecast.command("accuracy")
+def forecast_accuracy(
+    name: Annotated[str, typer.Argument(metavar="CLIENT[/QUEUE]")],
+    first: Annotated[str, typer.Option("--from", help="first local day; default: four weeks before the last")] = "",
+    last: Annotated[str, typer.Option("--to", help="last local day; default: yesterday")] = "",
+) -> None:
+    """Show how good forecasts were that stood a day, a week and four weeks before, beside doing nothing and nobody's best."""
+    request = forecasting.ListForecastAccuraciesRequest(name=name, first_date=first, last_date=last)
+    rows, out = connect().forecaster.ListForecastAccuracies(request).accuracies, console()
+    if not rows:
+        out.print("nothing to compare yet: no day is over of which a forecast stood when it began")
+        return
+    heads = (
+        "queue",
+        "days before",
+        "intervals",
+        "WAPE",
+        "statistical",
+        "week before",
+        "Poisson limit",
+        "bias",
+        "in 80 %",
+        "in 95 %",
+    )
+    table = table_of("How good forecasts were: errors as shares of the contacts that came", *heads)
+    for r in rows:
+        naive = f"{r.naive_wape:.1%}" if r.HasField("naive_wape") else "–"
+        shares = [f"{v:.1%}" for v in (r.wape, r.statistical_wape)]
+        rest = [f"{r.poisson_wape:.1%}", f"{r.bias:+.1%}", f"{r.inside_80:.0%}", f"{r.inside_95:.0%}"]
+        table.add_row(r.queue or "all", str(r.lead_days), f"{r.interval_count:,}", *shares, naive, *rest)
+    out.print(table)
 
 
 @forecast.command("refresh")

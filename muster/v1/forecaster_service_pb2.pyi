@@ -433,6 +433,7 @@ class ListForecastDaysRequest(_message.Message):
     LAST_DATE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    AS_BELIEVED_AT_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """The queue, client/queue."""
     first_date: _builtins.str
@@ -443,6 +444,10 @@ class ListForecastDaysRequest(_message.Message):
     """Most days to return, 1 to 100; 0: 14."""
     page_token: _builtins.str
     """From the previous answer."""
+    @_builtins.property
+    def as_believed_at(self) -> _timestamp_pb2.Timestamp:
+        """What had been published by then; absent: what stands now."""
+
     def __init__(
         self,
         *,
@@ -451,14 +456,133 @@ class ListForecastDaysRequest(_message.Message):
         last_date: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        as_believed_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_believed_at", b"as_believed_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_date", b"first_date", "last_date", b"last_date", "page_size", b"page_size", "page_token", b"page_token", "queue", b"queue"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_believed_at", b"as_believed_at", "first_date", b"first_date", "last_date", b"last_date", "page_size", b"page_size", "page_token", b"page_token", "queue", b"queue"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListForecastDaysRequest: _TypeAlias = ListForecastDaysRequest  # noqa: Y015
+
+@_typing.final
+class ListForecastAccuraciesRequest(_message.Message):
+    """Ask how good forecasts were."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    FIRST_DATE_FIELD_NUMBER: _builtins.int
+    LAST_DATE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """A queue (client/queue) or a client."""
+    first_date: _builtins.str
+    """First local day, "YYYY-MM-DD"; empty: four weeks before the last."""
+    last_date: _builtins.str
+    """Last local day; empty: yesterday."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        first_date: _builtins.str = ...,
+        last_date: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_date", b"first_date", "last_date", b"last_date", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListForecastAccuraciesRequest: _TypeAlias = ListForecastAccuraciesRequest  # noqa: Y015
+
+@_typing.final
+class ForecastAccuracy(_message.Message):
+    """How good a queue's forecasts were that stood so many days before. Shares are of the contacts that came."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    LEAD_DAYS_FIELD_NUMBER: _builtins.int
+    INTERVAL_COUNT_FIELD_NUMBER: _builtins.int
+    OFFERED_COUNT_FIELD_NUMBER: _builtins.int
+    WAPE_FIELD_NUMBER: _builtins.int
+    STATISTICAL_WAPE_FIELD_NUMBER: _builtins.int
+    NAIVE_WAPE_FIELD_NUMBER: _builtins.int
+    BIAS_FIELD_NUMBER: _builtins.int
+    INSIDE_80_FIELD_NUMBER: _builtins.int
+    INSIDE_95_FIELD_NUMBER: _builtins.int
+    POISSON_WAPE_FIELD_NUMBER: _builtins.int
+    queue: _builtins.str
+    """The queue, client/queue; empty: all that were asked for together."""
+    lead_days: _builtins.int
+    """Days before the day: 1 is what stood when it began."""
+    interval_count: _builtins.int
+    """Intervals compared."""
+    offered_count: _builtins.float
+    """Contacts offered in them."""
+    wape: _builtins.float
+    """Sum of absolute errors over contacts (WAPE), as published."""
+    statistical_wape: _builtins.float
+    """The same without overrides."""
+    naive_wape: _builtins.float
+    """The same of the interval a week before; absent: not known."""
+    bias: _builtins.float
+    """Expected less came, over came."""
+    inside_80: _builtins.float
+    """Share of intervals inside the central 80 % band."""
+    inside_95: _builtins.float
+    """Share of intervals inside the central 95 % band."""
+    poisson_wape: _builtins.float
+    """The WAPE that Poisson noise alone makes, which nobody can beat."""
+    def __init__(
+        self,
+        *,
+        queue: _builtins.str = ...,
+        lead_days: _builtins.int = ...,
+        interval_count: _builtins.int = ...,
+        offered_count: _builtins.float = ...,
+        wape: _builtins.float = ...,
+        statistical_wape: _builtins.float = ...,
+        naive_wape: _builtins.float | None = ...,
+        bias: _builtins.float = ...,
+        inside_80: _builtins.float = ...,
+        inside_95: _builtins.float = ...,
+        poisson_wape: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_naive_wape", b"_naive_wape", "naive_wape", b"naive_wape"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_naive_wape", b"_naive_wape", "bias", b"bias", "inside_80", b"inside_80", "inside_95", b"inside_95", "interval_count", b"interval_count", "lead_days", b"lead_days", "naive_wape", b"naive_wape", "offered_count", b"offered_count", "poisson_wape", b"poisson_wape", "queue", b"queue", "statistical_wape", b"statistical_wape", "wape", b"wape"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__naive_wape: _TypeAlias = _typing.Literal["naive_wape"]  # noqa: Y015
+    _WhichOneofArgType__naive_wape: _TypeAlias = _typing.Literal["_naive_wape", b"_naive_wape"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__naive_wape) -> _WhichOneofReturnType__naive_wape | None: ...
+
+Global___ForecastAccuracy: _TypeAlias = ForecastAccuracy  # noqa: Y015
+
+@_typing.final
+class ListForecastAccuraciesResponse(_message.Message):
+    """By queue and lead, all together last."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCURACIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def accuracies(self) -> _containers.RepeatedCompositeFieldContainer[Global___ForecastAccuracy]:
+        """The accuracies; a queue and lead of which nothing can be compared is left out."""
+
+    def __init__(
+        self,
+        *,
+        accuracies: _abc.Iterable[Global___ForecastAccuracy] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracies", b"accuracies"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListForecastAccuraciesResponse: _TypeAlias = ListForecastAccuraciesResponse  # noqa: Y015
 
 @_typing.final
 class ListForecastDaysResponse(_message.Message):

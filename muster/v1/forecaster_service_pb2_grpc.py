@@ -70,6 +70,11 @@ class ForecasterServiceStub:
                 request_serializer=muster_dot_v1_dot_forecaster__service__pb2.ListForecastDaysRequest.SerializeToString,
                 response_deserializer=muster_dot_v1_dot_forecaster__service__pb2.ListForecastDaysResponse.FromString,
                 _registered_method=True)
+        self.ListForecastAccuracies = channel.unary_unary(
+                '/muster.v1.ForecasterService/ListForecastAccuracies',
+                request_serializer=muster_dot_v1_dot_forecaster__service__pb2.ListForecastAccuraciesRequest.SerializeToString,
+                response_deserializer=muster_dot_v1_dot_forecaster__service__pb2.ListForecastAccuraciesResponse.FromString,
+                _registered_method=True)
         self.RefreshForecasts = channel.unary_unary(
                 '/muster.v1.ForecasterService/RefreshForecasts',
                 request_serializer=muster_dot_v1_dot_forecaster__service__pb2.RefreshForecastsRequest.SerializeToString,
@@ -133,6 +138,13 @@ class ForecasterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListForecastAccuracies(self, request, context):
+        """Read how good forecasts were, by how long before they were made.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RefreshForecasts(self, request, context):
         """Ask for a client's forecasts to be made anew, now.
         """
@@ -177,6 +189,11 @@ def add_ForecasterServiceServicer_to_server(servicer, server):
                     servicer.ListForecastDays,
                     request_deserializer=muster_dot_v1_dot_forecaster__service__pb2.ListForecastDaysRequest.FromString,
                     response_serializer=muster_dot_v1_dot_forecaster__service__pb2.ListForecastDaysResponse.SerializeToString,
+            ),
+            'ListForecastAccuracies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListForecastAccuracies,
+                    request_deserializer=muster_dot_v1_dot_forecaster__service__pb2.ListForecastAccuraciesRequest.FromString,
+                    response_serializer=muster_dot_v1_dot_forecaster__service__pb2.ListForecastAccuraciesResponse.SerializeToString,
             ),
             'RefreshForecasts': grpc.unary_unary_rpc_method_handler(
                     servicer.RefreshForecasts,
@@ -374,6 +391,33 @@ class ForecasterService:
             '/muster.v1.ForecasterService/ListForecastDays',
             muster_dot_v1_dot_forecaster__service__pb2.ListForecastDaysRequest.SerializeToString,
             muster_dot_v1_dot_forecaster__service__pb2.ListForecastDaysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListForecastAccuracies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.v1.ForecasterService/ListForecastAccuracies',
+            muster_dot_v1_dot_forecaster__service__pb2.ListForecastAccuraciesRequest.SerializeToString,
+            muster_dot_v1_dot_forecaster__service__pb2.ListForecastAccuraciesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,8 @@ class ForecasterServiceStub:
     """Read up to when each feed has told everything."""
     ListForecastDays: _grpc.UnaryUnaryMultiCallable[_forecaster_service_pb2.ListForecastDaysRequest, _forecaster_service_pb2.ListForecastDaysResponse]
     """Read the newest forecast of a queue, day by day."""
+    ListForecastAccuracies: _grpc.UnaryUnaryMultiCallable[_forecaster_service_pb2.ListForecastAccuraciesRequest, _forecaster_service_pb2.ListForecastAccuraciesResponse]
+    """Read how good forecasts were, by how long before they were made."""
     RefreshForecasts: _grpc.UnaryUnaryMultiCallable[_forecaster_service_pb2.RefreshForecastsRequest, _forecaster_service_pb2.RefreshForecastsResponse]
     """Ask for a client's forecasts to be made anew, now."""
 
@@ -79,6 +81,8 @@ class ForecasterServiceAsyncStub(ForecasterServiceStub):
     """Read up to when each feed has told everything."""
     ListForecastDays: _aio.UnaryUnaryMultiCallable[_forecaster_service_pb2.ListForecastDaysRequest, _forecaster_service_pb2.ListForecastDaysResponse]  # type: ignore[assignment]
     """Read the newest forecast of a queue, day by day."""
+    ListForecastAccuracies: _aio.UnaryUnaryMultiCallable[_forecaster_service_pb2.ListForecastAccuraciesRequest, _forecaster_service_pb2.ListForecastAccuraciesResponse]  # type: ignore[assignment]
+    """Read how good forecasts were, by how long before they were made."""
     RefreshForecasts: _aio.UnaryUnaryMultiCallable[_forecaster_service_pb2.RefreshForecastsRequest, _forecaster_service_pb2.RefreshForecastsResponse]  # type: ignore[assignment]
     """Ask for a client's forecasts to be made anew, now."""
 
@@ -145,6 +149,14 @@ class ForecasterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_forecaster_service_pb2.ListForecastDaysResponse, _abc.Awaitable[_forecaster_service_pb2.ListForecastDaysResponse]]:
         """Read the newest forecast of a queue, day by day."""
+
+    @_abc_1.abstractmethod
+    def ListForecastAccuracies(
+        self,
+        request: _forecaster_service_pb2.ListForecastAccuraciesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_forecaster_service_pb2.ListForecastAccuraciesResponse, _abc.Awaitable[_forecaster_service_pb2.ListForecastAccuraciesResponse]]:
+        """Read how good forecasts were, by how long before they were made."""
 
     @_abc_1.abstractmethod
     def RefreshForecasts(

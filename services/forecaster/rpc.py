@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from muster.book.types import Queue
 from muster.book.view import BookDay
-from muster.domain.calendar import DAY, local_date
+from muster.domain.calendar import DAY, dates, day_bounds, local_date, parse_date
 from muster.kit.errors import NotFound, NotReady, Refusal
 from muster.kit.rpc import next_token, page
 from muster.kit.service import Parts
@@ -19,13 +19,16 @@ from muster.v1 import book_pb2
 from muster.v1 import forecaster_service_pb2 as pb
 from muster.v1 import forecaster_service_pb2_grpc as stubs
 from services.forecaster import wire
-from services.forecaster.domain.facts import Adjustment
+from services.forecaster.domain.accuracy import LEADS, WEEK, Score, pooled, score_day
+from services.forecaster.domain.facts import Adjustment, PublishedDay, merge_days
+from services.forecaster.domain.forecast import LEVELS
 from services.forecaster.domain.tally import FIXED_EDGES, empty_tally
 from services.forecaster.domain.volume import MINUTE, Cell, merge_range
 from services.forecaster.store import forecasts, volume
 from services.forecaster.work import Work
 
 LONGEST_SPAN = 400 * DAY
+LONGEST_ACCURACY_DAYS = 100
 
 
 class ForecasterRpc(stubs.ForecasterServiceServicer):
@@ -179,10 +182,65 @@ class ForecasterRpc(stubs.ForecasterServiceServicer):
             today = local_date(self._parts.clock.now(), book.zone_of(queue)).isoformat()
             last = request.last_date or dt.date.max.isoformat()
             days = forecasts.list_days(connection, request.queue, request.first_date or today, last, limit + 1, offset)
+            if request.HasField("as_believed_at"):
+                then = request.as_believed_at.seconds
+                days = [b for day in days if (b := self._believed(connection, day.queue, day.local_date, then))]
             messages = [wire.day_message(day) for day in days[:limit]]
             return pb.ListForecastDaysResponse(days=messages, next_page_token=next_token(limit, offset, days))
 
         return await self._parts.database.read(work)
+
+    def _believed(self, connection: sa.Connection, queue: str, day: str, then: int) -> PublishedDay | None:
+        """Return a day's forecast as it stood at an instant, today's updates merged in."""
+        stood: PublishedDay | None = None
+        for body in forecasts.published_by(connection, queue, day, then):
+            stood = merge_days(stood, wire.read_day(body))
+        return stood
+
+    async def ListForecastAccuracies(
+        self, request: pb.ListForecastAccuraciesRequest, context: Any
+    ) -> pb.ListForecastAccuraciesResponse:
+        return await self._parts.database.read(lambda c: self._accuracies(c, request))
+
+    def _accuracies(
+        self, connection: sa.Connection, request: pb.ListForecastAccuraciesRequest
+    ) -> pb.ListForecastAccuraciesResponse:
+        book = self._work.streams.book_today(connection)
+        queues = [q for n, q in sorted(book.queues.items()) if request.name in (n, q.client)]
+        if not queues:
+            raise NotFound("NO_SUCH_QUEUE", f"no queue or client {request.name!r} in the book; declare it with muster apply")
+        scores: dict[tuple[str, int], Score] = {}
+        for queue in queues:
+            zone, seconds = book.zone_of(queue), queue.interval_seconds
+            yesterday = local_date(self._parts.clock.now(), zone) - dt.timedelta(days=1)
+            last = parse_date(request.last_date) if request.last_date else yesterday
+            first = parse_date(request.first_date) if request.first_date else last - dt.timedelta(days=27)
+            if not 0 <= (last - first).days < LONGEST_ACCURACY_DAYS:
+                raise Refusal("INVALID_SPAN", f"{first} to {last}; allowed: 1 to {LONGEST_ACCURACY_DAYS} days")
+            begin, end = day_bounds(first, zone)[0] - WEEK, day_bounds(last, zone)[1]
+            through = min(volume.closed_through(connection, queue.name), end)
+            cells = merge_range(
+                volume.reports_between(connection, queue.name, begin, through), range(begin, through, seconds), seconds
+            )
+            came = {s: c.tally.offered for s, c in cells.items() if c.tally.offered is not None}
+            for s in volume.closed_cells(connection, queue.name, range(begin, through, seconds)):
+                came.setdefault(s, 0)
+            for day in dates(first, last):
+                midnight = day_bounds(day, zone)[0]
+                for lead in LEADS:
+                    body = forecasts.newest_by(connection, queue.name, day.isoformat(), midnight - (lead - 1) * DAY)
+                    if body is not None:
+                        key, score = (queue.name, lead), score_day(wire.read_day(body), came, came, LEVELS)
+                        scores[key] = scores.get(key, Score()).add(score)
+        answer = pb.ListForecastAccuraciesResponse()
+        for (name, lead), score in sorted(scores.items()):
+            if score.intervals:
+                answer.accuracies.append(wire.accuracy_message(name, lead, score))
+        for lead in LEADS if len(queues) > 1 else ():
+            total = pooled(s for (_, of), s in scores.items() if of == lead)
+            if total.intervals:
+                answer.accuracies.append(wire.accuracy_message("", lead, total))
+        return answer
 
     async def RefreshForecasts(self, request: pb.RefreshForecastsRequest, context: Any) -> pb.RefreshForecastsResponse:
         def work(connection: sa.Connection) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import repeat
 from operator import add, gt
 
@@ -12,7 +12,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from muster.kit.codec import decode, encode
 from muster.kit.outbox import Outgoing
-from muster.v1 import book_pb2, feed_pb2, forecast_pb2, volume_pb2
+from muster.v1 import book_pb2, feed_pb2, forecast_pb2, forecaster_service_pb2, volume_pb2
+from services.forecaster.domain.accuracy import Score
 from services.forecaster.domain.contacts import FINGERPRINT_BYTES, Stage
 from services.forecaster.domain.facts import Adjustment, ContactRow, Observed, Progress, PublishedDay, ReportColumns, ReportFact
 from services.forecaster.domain.forecast import LEVELS
@@ -363,6 +364,57 @@ def day_message(day: PublishedDay) -> forecast_pb2.ForecastDay:
         statistical_aht_seconds=day.statistical_aht,
         overrides=day.overrides,
         parts=forecast_pb2.ForecastParts(**dict(zip(PARTS, day.parts, strict=True))) if day.parts else None,
+    )
+
+
+def read_day(value: bytes) -> PublishedDay:
+    """Return a forecast day as it was published."""
+    m = decode(forecast_pb2.ForecastPublished, value, {}).day
+    width = len(m.quantile_levels)
+
+    def rows(flat: Sequence[float]) -> list[list[float]]:
+        return [list(flat[i : i + width]) for i in range(0, len(flat), width)]
+
+    return PublishedDay(
+        m.queue,
+        m.local_date,
+        m.interval_seconds,
+        list(m.starts_at_epoch_seconds),
+        [m.version] * len(m.starts_at_epoch_seconds),
+        list(m.offered_count),
+        list(m.aht_seconds),
+        rows(m.offered_quantiles),
+        rows(m.aht_quantiles),
+        forecast_pb2.ForecastTrigger.Name(m.trigger).removeprefix("FORECAST_TRIGGER_"),
+        m.rests_on,
+        m.history_days,
+        0.0,
+        m.data_watermark.seconds,
+        m.made_at.seconds,
+        m.version,
+        m.day_factor if m.HasField("day_factor") else None,
+        parts=tuple(getattr(m.parts, name) for name in PARTS) if m.HasField("parts") else (),
+        statistical=list(m.statistical_offered_count),
+        statistical_aht=list(m.statistical_aht_seconds),
+        overrides=list(m.overrides),
+    )
+
+
+def accuracy_message(queue: str, lead: int, s: Score) -> forecaster_service_pb2.ForecastAccuracy:
+    """Return a score on the wire."""
+    base = max(s.offered, 1e-9)
+    return forecaster_service_pb2.ForecastAccuracy(
+        queue=queue,
+        lead_days=lead,
+        interval_count=s.intervals,
+        offered_count=s.offered,
+        wape=s.wrong / base,
+        statistical_wape=s.statistical_wrong / base,
+        naive_wape=s.naive_wrong / s.naive_offered if s.naive_offered else None,
+        bias=s.over / base,
+        inside_80=s.in_80 / s.intervals,
+        inside_95=s.in_95 / s.intervals,
+        poisson_wape=s.limit / base,
     )
 
 

@@ -7,12 +7,13 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
 from icalendar import Calendar
 from kafka import KafkaProducer
 
 from muster.client.publisher import VolumePublisher
 from muster.v1 import volume_pb2
-from tests.support.small_world import HOUR, QUEUES, WEDNESDAY, SmallWorld, reports, small_world
+from tests.support.small_world import HOUR, QUEUES, WEDNESDAY, SmallWorld, book, reports, small_world
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -46,8 +47,40 @@ def test_what_a_planner_types(tmp_path: pathlib.Path, bootstrap: str, world: str
             await asyncio.to_thread(publish_and_refuse, small)
             await small.conductor.tick(WEDNESDAY + 10 * HOUR + 300)
             await asyncio.to_thread(look_again, home)
+            await asyncio.to_thread(small.apply, {**book(), "overrides": [SALE]})
+            await small.conductor.tick(WEDNESDAY + 10 * HOUR + 600)
+            await asyncio.to_thread(look_at_forecasts, home)
 
     asyncio.run(run())
+
+
+SALE = {
+    "name": "acme/spring-sale",
+    "queue": "acme/help",
+    "operation": "MULTIPLY",
+    "value": 1.5,
+    "starts": "2026-03-26",
+    "ends": "2026-03-27",
+    "owner": "ops",
+    "reason": "mailing of the 25th",
+}
+
+
+def look_at_forecasts(home: pathlib.Path) -> None:
+    words = ("forecast", "show", "acme/help", "--day", "2026-03-26")
+    now = muster(home, *words)
+    assert "override acme/spring-sale: VOLUME MULTIPLY 1.5, ops: mailing of the 25th" in now
+    assert "statistical" in now
+    assert "override" not in muster(home, *words, "--as-believed-at", "2026-03-25T10:00")
+    explained = muster(home, "forecast", "explain", "acme/help", "2026-03-26T09:00")
+    assert "level: contacts on a mean open day" in explained
+    sizes = {row.split("│")[1].strip(): row.split("│")[2].strip() for row in explained.splitlines() if row.count("│") == 3}
+    assert float(sizes["final"]) == pytest.approx(1.5 * float(sizes["statistical"]), rel=0.01)
+    accuracy = muster(home, "forecast", "accuracy", "acme")
+    assert "Poisson limit" in accuracy
+    assert "all" in accuracy
+    assert "no queue or client 'nobody'" in muster(home, "forecast", "accuracy", "nobody", fails=True)
+    assert "NO_SUCH_INTERVAL" in muster(home, "forecast", "explain", "acme/help", "2026-03-26T03:00", fails=True)
 
 
 def look(home: pathlib.Path, folder: pathlib.Path) -> None:

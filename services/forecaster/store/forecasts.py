@@ -33,6 +33,21 @@ def list_days(connection: sa.Connection, queue: str, first: str, last: str, limi
     return [PublishedDay(**body) for body in connection.execute(query).scalars()]
 
 
+def published_by(connection: sa.Connection, queue: str, local_date: str, then: int) -> list[bytes]:
+    """Return what had been published of a day by an instant, oldest first."""
+    v = t.forecast_version
+    where = (v.c.queue == queue) & (v.c.local_date == local_date) & (v.c.made_at <= then)
+    return [bytes(m) for m in connection.execute(sa.select(v.c.message).where(where).order_by(v.c.version)).scalars()]
+
+
+def newest_by(connection: sa.Connection, queue: str, local_date: str, then: int) -> bytes | None:
+    """Return what stood of a day to come at an instant, None if nothing did."""
+    v = t.forecast_version
+    where = (v.c.queue == queue) & (v.c.local_date == local_date) & (v.c.made_at <= then)
+    body = connection.execute(sa.select(v.c.message).where(where).order_by(v.c.version.desc()).limit(1)).scalar()
+    return bytes(body) if body else None
+
+
 def next_version(connection: sa.Connection, queue: str) -> int:
     """Return the version that the queue's next publication gets."""
     v = t.forecast_version
