@@ -10,6 +10,7 @@ from muster.kit.errors import Refusal
 from muster.v1 import forecaster_service_pb2 as forecasting
 from muster.v1 import requirement_pb2
 from muster.v1 import staffing_service_pb2 as staffing
+from muster.v1.forecast_pb2 import ForecastDay
 
 forecast = typer.Typer(no_args_is_help=True, help="What is expected.")
 requirement = typer.Typer(no_args_is_help=True, help="Who is needed.")
@@ -54,9 +55,8 @@ def forecast_show(
                 *([f"{plain[i]:.1f}"] if plain else []),
             )
         out.print(table)
-        out.print(
-            f"day total {sum(d.offered_count):,.1f}; data known up to {shown(d.data_watermark.seconds, zone)}", highlight=False
-        )
+        total, known = f"{sum(d.offered_count):,.1f}{_band(d, low, high)}", shown(d.data_watermark.seconds, zone)
+        out.print(f"day total {total}; data known up to {known}", highlight=False)
         for words in d.overrides:
             out.print(f"override {words}", highlight=False, markup=False)
 
@@ -91,6 +91,12 @@ def forecast_explain(queue: Queue, interval: Annotated[str, typer.Argument(metav
     out.print(table)
     for words in d.overrides:
         out.print(f"override {words}", highlight=False, markup=False)
+
+
+def _band(d: ForecastDay, low: int, high: int) -> str:
+    if not d.day_total_quantiles:
+        return ""
+    return f" (80 %: {d.day_total_quantiles[low]:,.0f} to {d.day_total_quantiles[high]:,.0f})"
 
 
 def _nearest(levels: list[float], wanted: float) -> int:

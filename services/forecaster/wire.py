@@ -363,6 +363,7 @@ def day_message(day: PublishedDay) -> forecast_pb2.ForecastDay:
         statistical_offered_count=day.statistical,
         statistical_aht_seconds=day.statistical_aht,
         overrides=day.overrides,
+        day_total_quantiles=day.total_quantiles,
         parts=forecast_pb2.ForecastParts(**dict(zip(PARTS, day.parts, strict=True))) if day.parts else None,
     )
 
@@ -397,6 +398,7 @@ def read_day(value: bytes) -> PublishedDay:
         statistical=list(m.statistical_offered_count),
         statistical_aht=list(m.statistical_aht_seconds),
         overrides=list(m.overrides),
+        total_quantiles=list(m.day_total_quantiles),
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from muster.domain.calendar import Opening, OpeningHours, dates
 from services.forecaster.domain.engine.mean import expected_contacts
 from services.forecaster.domain.engine.panel import AFTER_CLOSURE, CLOSED_OR_PARTIAL, Floats, Panel
-from services.forecaster.domain.engine.spread import learn_spread, quantiles_of, restored, stabilised
+from services.forecaster.domain.engine.spread import day_quantiles_of, learn_spread, quantiles_of, restored, stabilised
 from services.forecaster.domain.forecast import QueueFacts, forecast_client, forecast_queue
 
 WEEKDAY = np.array([1.3, 1.1, 1.0, 1.0, 0.9, 0.5, 0.4])
@@ -133,6 +133,20 @@ def test_bands_hold_as_often_as_they_say() -> None:
         inside += int(((came >= wide[..., 1]) & (came <= wide[..., 5])).sum())
         count += came.size
     assert 0.75 <= inside / count <= 0.87
+
+
+def test_a_days_total_has_bands_of_its_own_since_its_intervals_err_together() -> None:
+    inside, count = 0, 0
+    for seed in range(12):
+        whole = made(days=112, ahead=0, series=4, seed=seed, wild=40.0)
+        panel = Panel(whole.offered[:, :98], whole.dates, whole.special)
+        mean, spread = expected_contacts(panel), learn_spread(panel)
+        wide, came = day_quantiles_of(mean, spread), whole.offered[:, 98:].sum(axis=2)
+        inside += int(((came >= wide[..., 1]) & (came <= wide[..., 5])).sum())
+        count += came.size
+        alone = np.sqrt(((quantiles_of(mean, spread)[..., 5] - mean) ** 2).sum(axis=2))
+        assert (wide[..., 5] - mean.sum(axis=2) > alone).mean() > 0.9  # wider than if they erred each for itself
+    assert 0.72 <= inside / count <= 0.9
 
 
 def test_the_scale_of_errors_is_undone_exactly() -> None:

@@ -125,6 +125,7 @@ class PublishedDay:
     day_factor: float | None = None
     drift: tuple[float, ...] = ()
     parts: tuple[float, ...] = ()
+    total_quantiles: list[float] = dataclasses.field(default_factory=list)
     statistical: list[float] = dataclasses.field(default_factory=list)
     statistical_aht: list[float] = dataclasses.field(default_factory=list)
     overrides: list[str] = dataclasses.field(default_factory=list)

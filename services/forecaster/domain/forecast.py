@@ -17,7 +17,15 @@ from services.forecaster.domain.engine.handle_time import USUAL_RATIOS, HandleTi
 from services.forecaster.domain.engine.intraday import Drift, rest_of_day
 from services.forecaster.domain.engine.mean import expect
 from services.forecaster.domain.engine.panel import AFTER_CLOSURE, CLOSED_OR_PARTIAL, EPSILON, NORMAL, Panel, days_of
-from services.forecaster.domain.engine.spread import GAUSS, QUANTILES, learn_spread, quantiles_of, restored, stabilised
+from services.forecaster.domain.engine.spread import (
+    GAUSS,
+    QUANTILES,
+    day_quantiles_of,
+    learn_spread,
+    quantiles_of,
+    restored,
+    stabilised,
+)
 
 Floats = NDArray[np.float64]
 
@@ -54,7 +62,7 @@ class QueueFacts:
 @dataclasses.dataclass(frozen=True)
 class DayForecast:
     """One local day. Arrays over its open intervals: starts (I,), offered (I,), aht (I,) seconds, quantiles (I, 7); parts: the
-    factors of the day's total (see Expected), none where it rests on a declared profile."""
+    factors of the day's total (see Expected), and its quantiles, none where it rests on a declared profile."""
 
     day: dt.date
     starts: tuple[int, ...]
@@ -63,6 +71,7 @@ class DayForecast:
     offered_quantiles: Floats
     aht_quantiles: Floats
     parts: tuple[float, ...] = ()
+    total_quantiles: tuple[float, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,62 +173,55 @@ def _forecast_panel(members: Sequence[QueueFacts], first: dt.date, day_count: in
     begin = max(min([*told, first]), first - dt.timedelta(weeks=LONGEST_HISTORY_WEEKS))
     grids = [_grid(facts, begin, first) for facts in members]
     days = list(dates(begin, first + dt.timedelta(days=day_count - 1)))
-    known = [place for place, grid in enumerate(grids) if grid.known_days]
-    expected = mean = quantiles = spread = seen = None
-    if known:
-        panel = Panel(
-            np.stack([grids[place].offered for place in known]),
-            np.array(days, dtype="datetime64[D]"),
-            np.stack([_special(members[place], days, first) for place in known]),
-        )
-        expected, spread, seen = expect(panel), learn_spread(panel), days_of(panel)
-        mean, quantiles = expected.mean, quantiles_of(expected.mean, spread)
+    fitted = _fitted(members, grids, days, first)
     weekdays = np.array([d.weekday() for d in days[: len(days) - day_count]])
     weeks_ago = np.arange(len(weekdays), 0, -1) / 7.0
     forecasts: list[QueueForecast | None] = []
     for place, (facts, grid) in enumerate(zip(members, grids, strict=True)):
         aht = learn_handle_time(grid.handled, grid.handle_seconds, weekdays, weeks_ago) or _declared_aht(facts)
-        row = known.index(place) if place in known else None
-        if aht is None or (row is None and facts.weekly_offered is None):
+        if aht is None or (place not in fitted and facts.weekly_offered is None):
             forecasts.append(None)
-            continue
-        own = None
-        if (
-            row is not None
-            and expected is not None
-            and mean is not None
-            and quantiles is not None
-            and spread is not None
-            and seen is not None
-        ):
-            left_out = [
-                f"{days[d].isoformat()} ({np.nansum(grid.offered[d]):,.0f} contacts)"
-                for d in np.flatnonzero(seen.incidents[row])
-            ]
-            own = _Own(
-                mean[row],
-                quantiles[row],
-                float(spread.overdispersion[row, 0]),
-                spread.drift,
-                grid,
-                left_out,
-                expected.parts[row],
-            )
-        forecasts.append(_lay_out(facts, own, aht, days[-day_count:]))
+        else:
+            forecasts.append(_lay_out(facts, fitted.get(place), aht, days[-day_count:]))
     return forecasts
 
 
 @dataclasses.dataclass(frozen=True)
 class _Own:
-    """What the engine says of one queue: mean (H, S), quantiles (H, S, 7), φ a day ahead, drift; what it saw and what of it it left out."""
+    """What the engine says of one queue: mean (H, S), quantiles (H, S, 7) and of day totals (H, 7), parts (H, 5), φ a day ahead,
+    drift; what it saw, and in words which days of it were left out."""
 
     mean: Floats
     quantiles: Floats
+    totals: Floats
+    parts: Floats
     dispersion: float
     drift: Drift
     grid: _Grid
     incidents: list[str]
-    parts: Floats
+
+
+def _fitted(members: Sequence[QueueFacts], grids: Sequence[_Grid], days: Sequence[dt.date], first: dt.date) -> dict[int, _Own]:
+    """Fit those of the queues together of which anything is known; return what comes of it by their place."""
+    known = [place for place, grid in enumerate(grids) if grid.known_days]
+    if not known:
+        return {}
+    panel = Panel(
+        np.stack([grids[place].offered for place in known]),
+        np.array(days, dtype="datetime64[D]"),
+        np.stack([_special(members[place], days, first) for place in known]),
+    )
+    expected, spread, incidents = expect(panel), learn_spread(panel), days_of(panel).incidents
+    quantiles, totals = quantiles_of(expected.mean, spread), day_quantiles_of(expected.mean, spread)
+    found = {}
+    for row, place in enumerate(known):
+        grid, dispersion = grids[place], float(spread.intervals.overdispersion[row, 0])
+        left_out = np.flatnonzero(incidents[row]).tolist()
+        words = [f"{days[d].isoformat()} ({np.nansum(grid.offered[d]):,.0f} contacts)" for d in left_out]
+        found[place] = _Own(
+            expected.mean[row], quantiles[row], totals[row], expected.parts[row], dispersion, spread.drift, grid, words
+        )
+    return found
 
 
 def _declared_aht(facts: QueueFacts) -> HandleTime | None:
@@ -256,7 +258,8 @@ def _lay_out(facts: QueueFacts, own: _Own | None, aht: HandleTime, days: Sequenc
             wide = np.where(unseen[:, None], wide, own.quantiles[place, slots])
         seconds = aht.seconds[day.weekday(), slots]
         parts = tuple(map(float, own.parts[place])) if own and trust == 1 and len(starts) else ()
-        laid.append(DayForecast(day, tuple(starts), mean, seconds, wide, seconds[:, None] * aht.ratios[None, :], parts))
+        totals = tuple(map(float, own.totals[place])) if own and parts else ()
+        laid.append(DayForecast(day, tuple(starts), mean, seconds, wide, seconds[:, None] * aht.ratios[None, :], parts, totals))
     rests_on = _rests_on(known, trust, own.incidents if own else [])
     return QueueForecast(facts.queue, tuple(laid), rests_on, known, dispersion, own.drift if own else Drift())
 

@@ -52,6 +52,7 @@ def overridden(day: PublishedDay, rules: Iterable[Rule]) -> PublishedDay:
             _moved(q, old, new) for q, old, new in zip(day.offered_quantiles, day.offered, offered, strict=True)
         ],
         aht_quantiles=[_moved(q, old, new) for q, old, new in zip(day.aht_quantiles, day.aht, aht, strict=True)],
+        total_quantiles=_moved(day.total_quantiles, sum(day.offered), sum(offered)) if day.total_quantiles else [],
         statistical=list(day.offered),
         statistical_aht=list(day.aht),
         overrides=[r.words for r in touching],

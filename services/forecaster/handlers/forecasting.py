@@ -66,6 +66,7 @@ def _published(
         made_at=now,
         version=version,
         parts=tuple(_rounded(np.array(day.parts))),
+        total_quantiles=_rounded(np.array(day.total_quantiles)),
     )
 
 

@@ -23,13 +23,21 @@ FIRST_WEEKS = 4
 
 
 @dataclasses.dataclass(frozen=True)
-class Spread:
-    """What past errors say. groups: (first, last) horizon in days of the grid; overdispersion (N, G); errors (G, 7): quantiles
-    on the stabilised scale; origins: how many past forecasts it rests on; drift: how days leave their morning's forecast."""
+class Scale:
+    """How far forecasts miss. overdispersion (N, G): φ by series and horizon; errors (G, 7): quantiles on the stabilised scale."""
 
-    groups: tuple[tuple[int, int], ...]
     overdispersion: Floats
     errors: Floats
+
+
+@dataclasses.dataclass(frozen=True)
+class Spread:
+    """What past errors say. groups: (first, last) horizon in days of the grid; of intervals and of whole days; origins: how many
+    past forecasts it rests on; drift: how days leave their morning's forecast."""
+
+    groups: tuple[tuple[int, int], ...]
+    intervals: Scale
+    days: Scale
     origins: int
     drift: Drift = Drift()
 
@@ -72,36 +80,64 @@ def past_origins(panel: Panel) -> list[int]:
     return list(range(last, first - 1, -step))[::-1]
 
 
+@dataclasses.dataclass
+class _Told:
+    """Past forecasts of one group of horizons, by origin: what came and what was expected (N, D, S), and each day's weight."""
+
+    came: list[Floats] = dataclasses.field(default_factory=list)
+    mean: list[Floats] = dataclasses.field(default_factory=list)
+    weight: list[Floats] = dataclasses.field(default_factory=list)
+
+    def intervals(self) -> tuple[Floats, Floats, Floats]:
+        """Return what came, what was expected (N, K), and weights (K,), interval by interval."""
+        came, mean = np.concatenate(self.came, axis=1), np.concatenate(self.mean, axis=1)
+        slots = came.shape[2]
+        flat = came.reshape(len(came), -1), mean.reshape(len(mean), -1)
+        return *flat, np.repeat(np.concatenate(self.weight), slots)
+
+    def days(self) -> tuple[Floats, Floats, Floats]:
+        """Return the same of whole days; a day of which nothing was observed is none."""
+        came, mean = np.concatenate(self.came, axis=1), np.concatenate(self.mean, axis=1)
+        seen = ~np.isnan(came)
+        total = np.where(seen.any(axis=2), np.where(seen, came, 0.0).sum(axis=2), np.nan)
+        return total, np.where(seen, mean, 0.0).sum(axis=2), np.concatenate(self.weight)
+
+
 def learn_spread(panel: Panel) -> Spread:
     """Learn errors by horizon from forecasts made at past origins with what was known then."""
-    groups = horizon_groups(panel)
-    origins = past_origins(panel)
-    actual: list[list[Floats]] = [[] for _ in groups]
-    mean: list[list[Floats]] = [[] for _ in groups]
-    weight: list[list[Floats]] = [[] for _ in groups]
+    groups, origins = horizon_groups(panel), past_origins(panel)
+    told = [_Told() for _ in groups]
     for origin in origins:
         ahead = min(panel.ahead, panel.past - origin)
         forecast = expected_contacts(panel.until(origin, ahead))
         normal = (panel.special[:, origin : origin + ahead] == NORMAL)[:, :, None]
         came = np.where(normal, panel.offered[:, origin : origin + ahead], np.nan)
-        for g, (low, high) in enumerate(groups):
-            days = np.arange(low - 1, min(high, ahead))
-            if days.size:
-                actual[g].append(came[:, days].reshape(panel.series, -1))
-                mean[g].append(forecast[:, days].reshape(panel.series, -1))
-                share = 0.5 ** ((panel.past - origin) / panel.week() / 13) / days.size
-                weight[g].append(np.full(days.size * panel.slots, share))
-    overdispersion, errors = np.zeros((panel.series, len(groups))), np.zeros((len(groups), len(QUANTILES)))
-    for g in range(len(groups)):
-        if actual[g]:
-            found = _errors(np.concatenate(actual[g], 1), np.concatenate(mean[g], 1), np.concatenate(weight[g]), len(actual[g]))
-            overdispersion[:, g], errors[g] = found
+        for (low, high), group in zip(groups, told, strict=True):
+            within = np.arange(low - 1, min(high, ahead))
+            if within.size:
+                group.came.append(came[:, within])
+                group.mean.append(forecast[:, within])
+                share = 0.5 ** ((panel.past - origin) / panel.week() / 13) / within.size
+                group.weight.append(np.full(within.size, share))
+    drift = Drift()
+    if groups and told[0].came:
+        drift = learn_drift(np.concatenate(told[0].mean, 1).swapaxes(0, 1), np.concatenate(told[0].came, 1).swapaxes(0, 1))
+    intervals = _scale(panel.series, [(g.intervals(), len(g.came)) if g.came else None for g in told])
+    days = _scale(panel.series, [(g.days(), len(g.came)) if g.came else None for g in told])
+    return Spread(groups, intervals, days, len(origins), drift)
+
+
+def _scale(series: int, told: list[tuple[tuple[Floats, Floats, Floats], int] | None]) -> Scale:
+    """Return the scale of each group; one that no past forecast reached is wider than the one before it."""
+    overdispersion, errors = np.zeros((series, len(told))), np.zeros((len(told), len(QUANTILES)))
+    for g, group in enumerate(told):
+        if group is not None:
+            overdispersion[:, g], errors[g] = _errors(*group[0], group[1])
         elif g:
             overdispersion[:, g], errors[g] = overdispersion[:, g - 1] * 1.5, errors[g - 1]
         else:
             overdispersion[:, g], errors[g] = USUAL_OVERDISPERSION, GAUSS
-    drift = learn_drift(np.stack(mean[0]), np.stack(actual[0])) if groups and actual[0] else Drift()
-    return Spread(groups, overdispersion, errors, len(origins), drift)
+    return Scale(overdispersion, errors)
 
 
 def _errors(actual: Floats, mean: Floats, weight: Floats, origins: int) -> tuple[Floats, Floats]:
@@ -133,11 +169,20 @@ def group_of(groups: tuple[tuple[int, int], ...], ahead: int) -> Ints:
     return np.searchsorted(firsts, np.arange(1, ahead + 1), side="right") - 1
 
 
-def quantiles_of(mean: Floats, spread: Spread) -> Floats:
+def _around(mean: Floats, group: Ints, scale: Scale) -> Floats:
     """Return quantiles (N, H, S, 7) around means (N, H, S), ascending, never below 0."""
-    group = group_of(spread.groups, mean.shape[1])
-    phi = spread.overdispersion[:, group][:, :, None]
+    phi = scale.overdispersion[:, group][:, :, None]
     middle = stabilised(mean, phi)
-    wide = restored(middle[..., None] + spread.errors[group][None, :, None, :], phi[..., None])
+    wide = restored(middle[..., None] + scale.errors[group][None, :, None, :], phi[..., None])
     ordered: Floats = np.maximum.accumulate(np.where(mean[..., None] > 0, wide, 0.0), axis=-1)
     return ordered
+
+
+def quantiles_of(mean: Floats, spread: Spread) -> Floats:
+    """Return quantiles (N, H, S, 7) around means (N, H, S), ascending, never below 0."""
+    return _around(mean, group_of(spread.groups, mean.shape[1]), spread.intervals)
+
+
+def day_quantiles_of(mean: Floats, spread: Spread) -> Floats:
+    """Return quantiles (N, H, 7) of day totals: their own, since errors of a day's intervals go together."""
+    return _around(mean.sum(axis=2, keepdims=True), group_of(spread.groups, mean.shape[1]), spread.days)[:, :, 0]
