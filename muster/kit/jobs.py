@@ -27,7 +27,7 @@ MOST_TRIES = 3
 class JobKind:
     """What a kind of job does.
 
-    load(connection, request) → payload; compute(payload, report) → result, pure and importable, in a child process;
+    load(connection, request) → payload, which only reads; compute(payload, report) → result, pure and importable, in a child process;
     save(connection, request, result) → what callers see, JSON.
     """
 
@@ -146,7 +146,7 @@ class Jobs(mode.Service):
     async def _work(self, row: sa.Row[Any]) -> None:
         kind, began = self._kinds[row.kind], self._runtime.monotonic()
         try:
-            payload = await self._database.insist(lambda c: kind.load(c, row.request))
+            payload = await self._database.insist(lambda c: kind.load(c, row.request), reading=True)
             result = await self._in_child(row, kind, payload)
             saved = await self._database.insist(lambda c: self._save(c, row, result))
         except MusterError as error:

@@ -174,14 +174,15 @@ class Database:
         """Run work in one transaction; roll back if it raises. sqlalchemy.exc.OperationalError: the database has trouble."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self.run_here, work)
 
-    async def insist(self, work: Callable[[sa.Connection], T]) -> T:
+    async def insist(self, work: Callable[[sa.Connection], T], reading: bool = False) -> T:
         """Run work as `run` does, and again for as long as the database has trouble; `trouble` says what, meanwhile.
 
-        For what a service does of itself. Work whose commit was cut off may have been done: it must bear being done again.
+        `reading`: it only reads, beside the writer. For what a service does of itself. Work whose commit was cut off may have been
+        done: it must bear being done again.
         """
         while True:
             try:
-                done = await self.run(work)
+                done = await (self.read(work) if reading else self.run(work))
             except sa.exc.DBAPIError as error:
                 if not is_trouble(error):
                     raise

@@ -196,3 +196,19 @@ def test_a_client_s_queues_of_other_zones_and_intervals_are_fitted_together() ->
     assert list(found) == ["a/one", "a/two", "a/new"]
     assert [f.history_days for f in found.values()] == [56, 30, 0]
     assert sum(d.offered.sum() for d in found["a/new"].days[:7]) == pytest.approx(700)
+
+
+def test_an_hour_in_which_nothing_ever_came_is_expected_to_stay_so_whatever_was_declared() -> None:
+    told = {s: ((0, 0, 0) if s % 86_400 < 4 * 3600 else c) for s, c in cells(56).items()}
+    forecast = forecast_queue(QueueFacts("a/b", "Europe/London", 1800, HOURS, told, 9000.0, 240.0), MONDAY, 1)
+    assert forecast is not None
+    assert forecast.days[0].offered[2:6].max() == 0
+    assert forecast.days[0].offered[12:].min() > 10
+
+
+def test_no_handle_time_told_falls_back_to_what_was_declared() -> None:
+    told = {s: (c[0], c[1], 0) for s, c in cells(28).items()}
+    forecast = forecast_queue(QueueFacts("a/b", "Europe/London", 1800, HOURS, told, 9000.0, 240.0), MONDAY, 1)
+    assert forecast is not None
+    assert forecast.days[0].aht == pytest.approx(240)
+    assert forecast_queue(QueueFacts("a/b", "Europe/London", 1800, HOURS, told), MONDAY, 1) is None

@@ -189,7 +189,7 @@ def _forecast_panel(members: Sequence[QueueFacts], first: dt.date, day_count: in
 @dataclasses.dataclass(frozen=True)
 class _Own:
     """What the engine says of one queue: mean (H, S), quantiles (H, S, 7) and of day totals (H, 7), parts (H, 5), φ a day ahead,
-    drift; what it saw, and in words which days of it were left out."""
+    drift; what it saw, in words which days of it were left out, and which slots it saw open on which weekday (7, S)."""
 
     mean: Floats
     quantiles: Floats
@@ -199,6 +199,7 @@ class _Own:
     drift: Drift
     grid: _Grid
     incidents: list[str]
+    opened: NDArray[np.bool_]
 
 
 def _fitted(members: Sequence[QueueFacts], grids: Sequence[_Grid], days: Sequence[dt.date], first: dt.date) -> dict[int, _Own]:
@@ -213,13 +214,15 @@ def _fitted(members: Sequence[QueueFacts], grids: Sequence[_Grid], days: Sequenc
     )
     expected, spread, incidents = expect(panel), learn_spread(panel), days_of(panel).incidents
     quantiles, totals = quantiles_of(expected.mean, spread), day_quantiles_of(expected.mean, spread)
-    found = {}
+    weekdays, found = np.array([d.weekday() for d in days[: panel.past]]), {}
     for row, place in enumerate(known):
         grid, dispersion = grids[place], float(spread.intervals.overdispersion[row, 0])
         left_out = np.flatnonzero(incidents[row]).tolist()
         words = [f"{days[d].isoformat()} ({np.nansum(grid.offered[d]):,.0f} contacts)" for d in left_out]
+        seen = ~np.isnan(grid.offered)
+        opened = np.stack([seen[weekdays == d].any(axis=0) for d in range(7)])
         found[place] = _Own(
-            expected.mean[row], quantiles[row], totals[row], expected.parts[row], dispersion, spread.drift, grid, words
+            expected.mean[row], quantiles[row], totals[row], expected.parts[row], dispersion, spread.drift, grid, words, opened
         )
     return found
 
@@ -250,7 +253,7 @@ def _lay_out(facts: QueueFacts, own: _Own | None, aht: HandleTime, days: Sequenc
         slots = np.array([slot_of(s, facts.zone, facts.seconds) for s in starts], dtype=int)
         mean = own.mean[place, slots] if own else np.zeros(len(starts))
         flat = np.full(len(starts), _cold_mean(facts, day))
-        unseen = mean <= 0 if own else np.zeros(len(starts), dtype=bool)
+        unseen = ~own.opened[day.weekday(), slots] & (mean <= 0) if own else np.zeros(len(starts), dtype=bool)
         mean = np.where(unseen, flat if cold else by_slot[slots], mean)
         mean = trust * mean + (1 - trust) * flat
         wide = spread_out(mean, dispersion)
@@ -258,7 +261,9 @@ def _lay_out(facts: QueueFacts, own: _Own | None, aht: HandleTime, days: Sequenc
             wide = np.where(unseen[:, None], wide, own.quantiles[place, slots])
         seconds = aht.seconds[day.weekday(), slots]
         parts = tuple(map(float, own.parts[place])) if own and trust == 1 and len(starts) else ()
-        totals = tuple(map(float, own.totals[place])) if own and parts else ()
+        totals: tuple[float, ...] = ()
+        if own and parts and (whole := own.mean[place].sum()) > 0:
+            totals = tuple(map(float, own.totals[place] * mean.sum() / whole))  # of the intervals that are open then
         laid.append(DayForecast(day, tuple(starts), mean, seconds, wide, seconds[:, None] * aht.ratios[None, :], parts, totals))
     rests_on = _rests_on(known, trust, own.incidents if own else [])
     return QueueForecast(facts.queue, tuple(laid), rests_on, known, dispersion, own.drift if own else Drift())

@@ -29,10 +29,11 @@ def _shrunk(over: Floats, under: Floats, worth: float, to: Floats | float) -> Fl
 
 
 def learn_handle_time(handled: Floats, seconds: Floats, weekdays: Ints, weeks_ago: Floats) -> HandleTime | None:
-    """Learn AHT from handled contacts and their seconds (T, S); None if none was handled."""
+    """Learn AHT from handled contacts and their seconds (T, S); None if none was handled,
+    or no time was told."""
     told = ~np.isnan(handled) & ~np.isnan(seconds)
     n, time = np.where(told, handled, 0.0), np.where(told, seconds, 0.0)
-    if n.sum() < 1:
+    if n.sum() < 1 or time.sum() <= 0:
         return None
     old, recent = 0.5 ** (weeks_ago / SHAPE_WEEKS)[:, None], 0.5 ** (weeks_ago / LEVEL_WEEKS)[:, None]
     overall = float((old * time).sum() / (old * n).sum())
