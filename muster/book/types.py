@@ -31,9 +31,11 @@ def _country(value: str) -> None:
 
 def _date_or_time(value: str) -> None:
     try:
-        dt.datetime.fromisoformat(value)
+        found = dt.datetime.fromisoformat(value)
     except ValueError as error:
         raise ValueError(f"{value!r} is neither a date nor a local time like 2026-03-29T08:00") from error
+    if found.tzinfo is not None:
+        raise ValueError(f"{value!r} names an offset; write local time, like 2026-03-29T08:00")
 
 
 def _money(value: Any) -> Any:

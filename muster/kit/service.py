@@ -35,7 +35,7 @@ from muster.kit.state_topics import StateRecord, StateTopics
 from muster.kit.topics import Source, describe_sources
 
 SOURCE_CHECK_SECONDS = 10.0
-GIVE_UP_SECONDS = 4.0
+GIVE_UP_SECONDS = 5.5  # more than the relay takes for its last messages
 
 
 @dataclasses.dataclass
@@ -272,7 +272,8 @@ class _Worker(faust.Worker):
 
     def _end(self) -> None:
         time.sleep(self.end_seconds)
-        get_log().warning("stopped_short", why="the broker did not answer", consequence="the next start goes on from SQL")
+        why = "something did not stop in time, as clients of an absent broker do"
+        get_log().warning("stopped_short", why=why, consequence="the next start goes on from SQL")
         sys.stderr.flush()
         os._exit(1 if self.crash_reason else 0)
 

@@ -182,10 +182,11 @@ class ForecasterRpc(stubs.ForecasterServiceServicer):
             today = local_date(self._parts.clock.now(), book.zone_of(queue)).isoformat()
             last = request.last_date or dt.date.max.isoformat()
             days = forecasts.list_days(connection, request.queue, request.first_date or today, last, limit + 1, offset)
+            shown = days[:limit]
             if request.HasField("as_believed_at"):
                 then = request.as_believed_at.seconds
-                days = [b for day in days if (b := self._believed(connection, day.queue, day.local_date, then))]
-            messages = [wire.day_message(day) for day in days[:limit]]
+                shown = [b for day in shown if (b := self._believed(connection, day.queue, day.local_date, then))]
+            messages = [wire.day_message(day) for day in shown]
             return pb.ListForecastDaysResponse(days=messages, next_page_token=next_token(limit, offset, days))
 
         return await self._parts.database.read(work)
@@ -224,7 +225,8 @@ class ForecasterRpc(stubs.ForecasterServiceServicer):
             )
             came = {s: c.tally.offered for s, c in cells.items() if c.tally.offered is not None}
             for s in volume.closed_cells(connection, queue.name, range(begin, through, seconds)):
-                came.setdefault(s, 0)
+                if s not in cells:  # closed, and nothing told: nothing came
+                    came[s] = 0
             for day in dates(first, last):
                 midnight = day_bounds(day, zone)[0]
                 for lead in LEADS:
@@ -234,11 +236,11 @@ class ForecasterRpc(stubs.ForecasterServiceServicer):
                         scores[key] = scores.get(key, Score()).add(score)
         answer = pb.ListForecastAccuraciesResponse()
         for (name, lead), score in sorted(scores.items()):
-            if score.intervals:
+            if score.offered > 0:
                 answer.accuracies.append(wire.accuracy_message(name, lead, score))
         for lead in LEADS if len(queues) > 1 else ():
             total = pooled(s for (_, of), s in scores.items() if of == lead)
-            if total.intervals:
+            if total.offered > 0:
                 answer.accuracies.append(wire.accuracy_message("", lead, total))
         return answer
 

@@ -182,6 +182,8 @@ def _columns(message: volume_pb2.IntervalReportColumns) -> ReportColumns:
     for name, column in (*told.items(), ("known_at", known), ("within", within)):
         if len(column) not in (0, size):
             raise refuse("INVALID_REPORT", f"column {name} has {len(column)} values for {size} intervals")
+    if known and min(known) < 0:
+        raise refuse("INVALID_REPORT", f"known_at_epoch_seconds holds {min(known)}; allowed: 0 (when it is read) or more")
     columns = {name: list(column) for name, column in told.items() if column}
     if "handle_ms" in columns and "answered" in columns:
         columns["handled"] = columns["answered"]

@@ -310,6 +310,10 @@ class Work:
             self._publish(connection, [overridden(day, rules) for day in days])
             get_log().info("forecast_published", queue=forecast.queue, days=len(days), rests_on=forecast.rests_on)
             self._update_today(connection, book, book.queues[forecast.queue], watermark)
+        for override in book.overrides.values():
+            if override.valid_until and override.name.partition("/")[0] == request["client"]:
+                ends = resolve(dt.datetime.fromisoformat(override.valid_until), "UTC")
+                self.due.plan(connection, "fit", request["client"], ends)
         fitted = {f.queue for f in result}
         for name, queue in sorted(book.queues.items()):
             if queue.client == request["client"] and name not in fitted:

@@ -212,3 +212,41 @@ def test_no_handle_time_told_falls_back_to_what_was_declared() -> None:
     assert forecast is not None
     assert forecast.days[0].aht == pytest.approx(240)
     assert forecast_queue(QueueFacts("a/b", "Europe/London", 1800, HOURS, told), MONDAY, 1) is None
+
+
+def test_a_lasting_change_of_level_is_no_incident() -> None:
+    panel = made(days=182, series=1)
+    moved = panel.offered.copy()
+    moved[:, -14:] *= 5
+    assert week_of(changed(panel, moved))[0] > 3 * week_of(panel)[0]
+
+
+def test_the_first_day_of_history_is_no_burst_that_comes_again() -> None:
+    for days in (29, 31, 61):
+        panel = made(days=days, ahead=35, series=1, wild=500.0)
+        total = expected_contacts(panel).sum(axis=2)[0]
+        assert (total[:28].reshape(4, 7) / WEEKDAY[(days + np.arange(28)) % 7].reshape(4, 7)).max() < 1.25 * np.median(
+            total[:28] / WEEKDAY[(days + np.arange(28)) % 7]
+        )
+
+
+def test_a_part_day_brings_its_share_in_the_hours_that_are_open() -> None:
+    short = (Opening(frozenset(range(7)), 8 * 3600, 13 * 3600),)
+    part = [MONDAY - dt.timedelta(days=n) for n in (10, 18, 26, 33, 41)] + [MONDAY + dt.timedelta(days=1)]
+    hours = OpeningHours((Opening(frozenset(range(7)), 8 * 3600, 18 * 3600),), special=tuple((d, short) for d in part))
+    told = {
+        s: (20, 20, 4_000_000)
+        for day in dates(MONDAY - dt.timedelta(days=56), MONDAY - dt.timedelta(days=1))
+        for s in hours.open_starts(day, "Europe/London", 1800)
+    }
+    forecast = forecast_queue(QueueFacts("a/b", "Europe/London", 1800, hours, told), MONDAY, 3)
+    assert forecast is not None
+    assert forecast.days[0].offered.sum() == pytest.approx(400, rel=0.05)
+    assert forecast.days[1].offered.sum() == pytest.approx(200, rel=0.12)
+
+
+def test_a_declared_week_is_the_same_around_a_closure() -> None:
+    hours = OpeningHours(HOURS.weekly, special=tuple((MONDAY - dt.timedelta(days=n), ()) for n in range(1, 7)))
+    forecast = forecast_queue(QueueFacts("a/b", "Europe/London", 1800, hours, {}, 1680.0, 240.0), MONDAY, 7)
+    assert forecast is not None
+    assert [day.offered.sum() for day in forecast.days] == pytest.approx([240] * 7)

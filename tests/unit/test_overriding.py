@@ -74,3 +74,7 @@ def test_todays_update_keeps_what_was_set_and_scales_what_was_multiplied() -> No
     assert gone is not None
     assert gone.offered[0] == pytest.approx(20.0, rel=0.3)  # an override that no longer holds is no longer in today
     assert gone.statistical == []
+
+
+def test_a_rule_off_the_grid_holds_for_the_intervals_it_touches() -> None:
+    assert overridden(DAY, [rule("SET", 7, starts=2000, ends=3000)]).offered == [10.0, 7.0, 0.0]

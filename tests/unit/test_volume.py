@@ -286,7 +286,7 @@ def test_columns_fold_as_their_rows_do(rows: list[tuple[int, ...]], edged: bool,
     columns["answered"] = [r[1] + r[3] for r in rows]
     starts = [T0 + r[0] % 3 * 1800 for r in rows]
     edges, within = ((20_000,), tuple(r[3] for r in rows)) if edged else ((), ())
-    known = tuple(T0 + r[2] for r in rows) if dated else ()
+    known = tuple(T0 + r[2] if r[2] % 3 else 0 for r in rows) if dated else ()
     told = ReportColumns(starts, 1800, revision, columns, edges, within, known)
     whole, single = (VolumeSlice("acme/help", 1800, FIXED_EDGES) for _ in range(2))
     on_columns(whole, "live", False, told, T0 + 60)

@@ -189,7 +189,8 @@ def _forecast_panel(members: Sequence[QueueFacts], first: dt.date, day_count: in
 @dataclasses.dataclass(frozen=True)
 class _Own:
     """What the engine says of one queue: mean (H, S), quantiles (H, S, 7) and of day totals (H, 7), parts (H, 5), φ a day ahead,
-    drift; what it saw, in words which days of it were left out, and which slots it saw open on which weekday (7, S)."""
+    drift; what it saw, in words which days of it were left out, which slots it saw open on which weekday (7, S), and which days
+    to come are part days or holidays (H,)."""
 
     mean: Floats
     quantiles: Floats
@@ -200,6 +201,7 @@ class _Own:
     grid: _Grid
     incidents: list[str]
     opened: NDArray[np.bool_]
+    special: NDArray[np.bool_]
 
 
 def _fitted(members: Sequence[QueueFacts], grids: Sequence[_Grid], days: Sequence[dt.date], first: dt.date) -> dict[int, _Own]:
@@ -214,6 +216,7 @@ def _fitted(members: Sequence[QueueFacts], grids: Sequence[_Grid], days: Sequenc
     )
     expected, spread, incidents = expect(panel), learn_spread(panel), days_of(panel).incidents
     quantiles, totals = quantiles_of(expected.mean, spread), day_quantiles_of(expected.mean, spread)
+    special = panel.special[:, panel.past :] == CLOSED_OR_PARTIAL
     weekdays, found = np.array([d.weekday() for d in days[: panel.past]]), {}
     for row, place in enumerate(known):
         grid, dispersion = grids[place], float(spread.intervals.overdispersion[row, 0])
@@ -222,7 +225,16 @@ def _fitted(members: Sequence[QueueFacts], grids: Sequence[_Grid], days: Sequenc
         seen = ~np.isnan(grid.offered)
         opened = np.stack([seen[weekdays == d].any(axis=0) for d in range(7)])
         found[place] = _Own(
-            expected.mean[row], quantiles[row], totals[row], expected.parts[row], dispersion, spread.drift, grid, words, opened
+            expected.mean[row],
+            quantiles[row],
+            totals[row],
+            expected.parts[row],
+            dispersion,
+            spread.drift,
+            grid,
+            words,
+            opened,
+            special[row],
         )
     return found
 
@@ -234,9 +246,13 @@ def _declared_aht(facts: QueueFacts) -> HandleTime | None:
 
 
 def _cold_mean(facts: QueueFacts, day: dt.date) -> float:
-    """Return the declared contacts per open interval: the weekly number, flat over the service hours."""
-    week = list(dates(day - dt.timedelta(days=6), day))
-    open_intervals = sum(len(facts.hours.open_starts(d, facts.zone, facts.seconds)) for d in week)
+    """Return the declared contacts per open interval: the weekly number, flat over the hours of an ordinary week."""
+    hours = facts.hours_on(day)
+    if hours is None:
+        return 0.0
+    ordinary = dataclasses.replace(hours, countries=(), special=())
+    week = dates(day - dt.timedelta(days=6), day)
+    open_intervals = sum(len(ordinary.open_starts(d, facts.zone, facts.seconds)) for d in week)
     return (facts.weekly_offered or 0.0) / max(open_intervals, 1)
 
 
@@ -253,12 +269,15 @@ def _lay_out(facts: QueueFacts, own: _Own | None, aht: HandleTime, days: Sequenc
         slots = np.array([slot_of(s, facts.zone, facts.seconds) for s in starts], dtype=int)
         mean = own.mean[place, slots] if own else np.zeros(len(starts))
         flat = np.full(len(starts), _cold_mean(facts, day))
+        if own and own.special[place] and mean.sum() > 0:
+            mean = mean * own.mean[place].sum() / mean.sum()  # what a part day brings, comes in the hours that are open
         unseen = ~own.opened[day.weekday(), slots] & (mean <= 0) if own else np.zeros(len(starts), dtype=bool)
         mean = np.where(unseen, flat if cold else by_slot[slots], mean)
         mean = trust * mean + (1 - trust) * flat
         wide = spread_out(mean, dispersion)
         if own and trust == 1:
-            wide = np.where(unseen[:, None], wide, own.quantiles[place, slots])
+            held = mean / np.maximum(own.mean[place, slots], EPSILON)
+            wide = np.where(unseen[:, None], wide, own.quantiles[place, slots] * held[:, None])
         seconds = aht.seconds[day.weekday(), slots]
         parts = tuple(map(float, own.parts[place])) if own and trust == 1 and len(starts) else ()
         totals: tuple[float, ...] = ()

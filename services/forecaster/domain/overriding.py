@@ -32,16 +32,23 @@ class Rule:
     words: str
 
 
+def _touches(rule: Rule, start: int, seconds: int) -> bool:
+    """Return whether a rule holds for any part of an interval."""
+    return rule.starts < start + seconds and start < rule.ends
+
+
 def overridden(day: PublishedDay, rules: Iterable[Rule]) -> PublishedDay:
     """Return a day with the rules that touch it applied: layer by layer, within one by name. Bands move with their means."""
-    touching = [r for r in sorted(rules, key=lambda r: (r.layer, r.name)) if any(r.starts <= s < r.ends for s in day.starts)]
+    touching = [
+        r for r in sorted(rules, key=lambda r: (r.layer, r.name)) if any(_touches(r, s, day.seconds) for s in day.starts)
+    ]
     if not touching:
         return day
     offered, aht = list(day.offered), list(day.aht)
     for rule in touching:
         values, change = offered if rule.on_volume else aht, OPERATIONS[rule.operation]
         for place, start in enumerate(day.starts):
-            if rule.starts <= start < rule.ends:
+            if _touches(rule, start, day.seconds):
                 values[place] = change(values[place], rule.value)
     aht = [max(v, SHORTEST_AHT) for v in aht]
     return dataclasses.replace(

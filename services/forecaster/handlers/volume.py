@@ -126,7 +126,7 @@ def on_report(state: VolumeSlice, feed: str, official: bool, fact: ReportFact, k
 def on_columns(state: VolumeSlice, feed: str, official: bool, told: ReportColumns, known_at: int) -> VolumeSlice:
     """Fold many reports into the slice, as `on_report` would one by one."""
     if told.known_at:
-        heads = [pack_numbers((minute_of(known), told.revision, told.attribution)) for known in told.known_at]
+        heads = [pack_numbers((minute_of(known or known_at), told.revision, told.attribution)) for known in told.known_at]
     else:
         heads = [pack_numbers((minute_of(known_at), told.revision, told.attribution))] * len(told.starts)
     bodies = pack_columns(heads, told.columns, told.edges, told.within)

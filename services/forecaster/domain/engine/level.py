@@ -23,6 +23,8 @@ WEEKDAY_PRIOR = 0.25
 MONTH_BELIEF = 0.5
 MONTH_PRIOR = 0.5
 MONTH_WIDTH_DAYS = 1.0
+# No feature of a day may see what was not yet known at the origin furthest from it that weights are learnt from.
+LONGEST_TRAINED_DAYS = 26
 NOISE_SHARE = 0.02
 MOST = 2.0
 
@@ -76,7 +78,7 @@ def month_kernel(panel: Panel) -> Floats:
     left = ((months + 1).astype("datetime64[D]") - dates).astype(np.int64)
     past, ordinals = panel.past, dates.astype(np.int64)
     apart = np.minimum(abs(begun[:, None] - begun[None, :past]), abs(left[:, None] - left[None, :past]))
-    earlier = ordinals[:, None] - ordinals[None, :past] >= 26
+    earlier = ordinals[:, None] - ordinals[None, :past] >= LONGEST_TRAINED_DAYS
     near: Floats = np.exp(-0.5 * (apart / MONTH_WIDTH_DAYS) ** 2) * (apart <= 3 * MONTH_WIDTH_DAYS) * earlier
     return near
 
@@ -115,9 +117,10 @@ class _Features:
     def __init__(self, panel: Panel, days: Days, expected: Floats) -> None:
         self.levels = running_levels(days.total, expected)
         self.base = np.maximum(self.levels[BASE], EPSILON)
-        self.counted = (expected > 0).astype(float)
+        known = (expected > 0) & (self.levels[BASE][:, : panel.past] > 0)  # before a first day there is no level to move from
+        self.counted = known.astype(float)
         moved = days.total / np.maximum(expected * self.base[:, : panel.past], EPSILON) - 1
-        self.moved = np.where(expected > 0, np.clip(moved, -1, MOST), 0.0)
+        self.moved = np.where(known, np.clip(moved, -1, MOST), 0.0)
         others = [r for r in range(len(RATES)) if r != BASE]
         state = [np.clip(self.levels[r] / self.base - 1, -1, MOST) for r in others]
         if panel.series > 1:
@@ -148,7 +151,7 @@ def _weights(f: _Features, days: Days, expected: Floats, group: tuple[int, int],
     prior[: len(RATES) - 1] = _prior_weights(low, high)
     prior[f.month_at] = MONTH_BELIEF
     gram, moment = np.zeros((f.size, f.size)), np.zeros(f.size)
-    horizons = range(low, min(high, ahead) + 1, 1 if high < 9 else 2)
+    horizons = range(low, min(high, ahead, LONGEST_TRAINED_DAYS) + 1, 1 if high < 9 else 2)
     for horizon in horizons:
         origins = np.arange(2 * f.week, past - horizon + 1)
         if not origins.size:

@@ -1,7 +1,6 @@
 """A panel: the day-by-slot history of a client's series on one grid of days, with the days to forecast."""
 
 import dataclasses
-import warnings
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ NORMAL, CLOSED_OR_PARTIAL, AFTER_CLOSURE = 0, 1, 2
 EPSILON = 1e-9
 SPIKE, OUTAGE = 4.0, 0.2
 INCIDENT_DAYS, INCIDENT_CONTACTS = 4, 20.0
+LEVEL_CHANGE_DAYS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,22 +76,46 @@ class Days:
     incidents: Flags
 
 
-def find_incidents(total: Floats, counted: Flags, weekdays: Ints) -> Flags:
-    """Return the days (N, T) that brought many times, or a small part, of what their weekday's median did: spikes and outages.
+def _usual(total: Floats, counted: Flags) -> tuple[Floats, Ints]:
+    """Return the median of each day (N, W) and its four neighbours on either side, and of how many days it is."""
+    around = np.arange(total.shape[1])[:, None] + np.arange(-INCIDENT_DAYS, INCIDENT_DAYS + 1)[None, :]
+    inside = (around >= 0) & (around < total.shape[1])
+    around = np.where(inside, around, 0)
+    seen = counted[:, around] & inside[None]
+    ordered = np.sort(np.where(seen, total[:, around], np.inf), axis=2)
+    count = seen.sum(axis=2)
+    middle = np.take_along_axis(ordered, np.maximum(count - 1, 0)[..., None] // 2, axis=2)[..., 0]
+    return np.where(count > 0, middle, 0.0), count
 
-    A campaign of twice or three times is no incident. Quiet lines have none: there, chance does the same.
+
+def _in_runs(strange: Flags, counted: Flags) -> Flags:
+    """Return which strange days (N, T) stand in a run of so many, days that don't count aside."""
+    length, run = np.zeros(strange.shape, np.int64), np.zeros(len(strange), np.int64)
+    for day in range(strange.shape[1]):
+        run = np.where(strange[:, day], run + 1, np.where(counted[:, day], 0, run))
+        length[:, day] = run
+    most, held = np.zeros_like(length), np.zeros(len(strange), np.int64)
+    for day in range(strange.shape[1] - 1, -1, -1):
+        held = np.where(strange[:, day], np.maximum(held, length[:, day]), np.where(counted[:, day], 0, held))
+        most[:, day] = held
+    return strange & (most >= LEVEL_CHANGE_DAYS)
+
+
+def find_incidents(total: Floats, counted: Flags, weekdays: Ints) -> Flags:
+    """Return the days (N, T) that brought many times, or a small part, of what their weekday's days around them did: spikes and
+    outages.
+
+    A campaign of twice or three times is no incident, and three such days on end are a new level. Quiet lines have none:
+    there, chance does the same.
     """
-    found = np.zeros(counted.shape, dtype=bool)
+    usual, around = np.zeros(counted.shape), np.zeros(counted.shape, np.int64)
     for day in range(7):
         own = np.flatnonzero(weekdays == day)
-        if own.size < INCIDENT_DAYS:
-            continue
-        seen = counted[:, own]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # a weekday never seen open: no median, no incident
-            usual = np.nanmedian(np.where(seen, total[:, own], np.nan), axis=1)[:, None]
-        strange = (total[:, own] > SPIKE * usual) | (total[:, own] < OUTAGE * usual)
-        found[:, own] = seen & strange & (usual >= INCIDENT_CONTACTS) & (seen.sum(axis=1) >= INCIDENT_DAYS)[:, None]
+        if own.size:
+            usual[:, own], around[:, own] = _usual(total[:, own], counted[:, own])
+    known = counted & (usual >= INCIDENT_CONTACTS) & (around >= INCIDENT_DAYS)
+    spikes, outages = known & (total > SPIKE * usual), known & (total < OUTAGE * usual)
+    found: Flags = (spikes & ~_in_runs(spikes, counted)) | (outages & ~_in_runs(outages, counted))
     return found
 
 

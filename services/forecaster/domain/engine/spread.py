@@ -158,8 +158,9 @@ def _errors(actual: Floats, mean: Floats, weight: Floats, origins: int) -> tuple
     place = (np.cumsum(sorted_weights) - 0.5 * sorted_weights) / sorted_weights.sum()
     empirical = np.interp(QUANTILES, place, sorted_errors)
     scale = (empirical[5] - empirical[1]) / (GAUSS[5] - GAUSS[1])
-    usual = empirical[3] + (origins * scale + GAUSS_WORTH) / (origins + GAUSS_WORTH) * GAUSS
-    quantiles: Floats = (origins * empirical + GAUSS_WORTH * usual) / (origins + GAUSS_WORTH)
+    usual = origins / (origins + GAUSS_WORTH) * empirical[3] + (origins * scale + GAUSS_WORTH) / (origins + GAUSS_WORTH) * GAUSS
+    own = empirical - empirical[3] * GAUSS_WORTH / (origins + GAUSS_WORTH)  # few days that went together say little of where
+    quantiles: Floats = (origins * own + GAUSS_WORTH * usual) / (origins + GAUSS_WORTH)
     return phi, quantiles
 
 
