@@ -99,6 +99,7 @@ KINDS: dict[str, tuple[Bad, str]] = {
     "report whose parts exceed it": (lambda luck, now: _report(now, answered_count=4, abandoned_count=4), "INVALID_REPORT"),
     "columns of two lengths": (lambda luck, now: _columns(now, offered_count=[1]), "INVALID_REPORT"),
     "columns of negative counts": (lambda luck, now: _columns(now, offered_count=[1, -2]), "INVALID_REPORT"),
+    "columns known before 1970": (lambda luck, now: _columns(now, known_at_epoch_seconds=[-60, 0]), "INVALID_REPORT"),
     "adjustment without a reason": (
         lambda luck, now: volume_pb2.VolumeObserved(
             queue="acme/help", adjustments=[volume_pb2.VolumeAdjustment(adjustment_id="a")]
