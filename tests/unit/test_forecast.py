@@ -102,6 +102,16 @@ def test_the_rest_of_the_day_lies_between_no_update_and_the_plain_ratio() -> Non
     assert rest_of_day(np.full((1, 24), 0.1), surprising, Drift())[0][0, 1] < 1.2  # one surprising contact is no surge
 
 
+def test_a_surge_beyond_all_past_days_is_followed_after_two_intervals() -> None:
+    calm = Drift(day=0.002, fading=0.001, noise=0.004)
+    actual = np.full((1, 24), np.nan)
+    actual[0, 0] = 120
+    mean = np.full((1, 24), 30.0)
+    assert rest_of_day(mean, actual, calm)[0][0, 1] < 1.1  # one is chance
+    actual[0, 1:4] = 120
+    assert rest_of_day(mean, actual, calm)[0][0, 4] > 2.5
+
+
 def test_how_days_leave_their_forecast_is_learnt_from_past_days() -> None:
     luck = np.random.default_rng(5)
     mean = np.full((200, 3, 24), 100.0)

@@ -16,6 +16,7 @@ KEPT = (0.5, 0.7, 0.8, 0.87, 0.92, 0.96, 0.98)
 LONGEST_LAG = 24
 NOISE = 0.03
 CLIP, SURPRISE = 4.0, 3.0
+SURGE = 0.5
 PRIOR_DAYS = 10.0
 LEAST_FACTOR = 0.1
 
@@ -70,10 +71,12 @@ def rest_of_day(mean: Floats, actual: Floats, drift: Drift) -> tuple[Floats, Flo
     """Return by what factor each slot of the day will differ from its morning forecast (N, S), and by what its spread narrows.
 
     mean (N, S): the morning's; actual (N, S): NaN where nothing is observed, or not yet: that says nothing. Slots are taken in
-    order; a factor is a prediction from the slots observed before it, or from all of them where none comes after.
+    order; a factor is a prediction from the slots observed before it, or from all of them where none comes after. What lies
+    beyond three standard errors is cut to that, unless the slot before did too: then the day has left what was known of it.
     """
     series, slots = mean.shape
     day, fading = np.zeros(series), np.zeros(series)
+    surprised = np.zeros(series)
     day_var, fading_var, shared = np.full(series, drift.day), np.full(series, drift.fading), np.zeros(series)
     last = int(np.flatnonzero(~np.isnan(actual).all(axis=0))[-1]) if (~np.isnan(actual)).any() else -1
     factor, narrowed = np.ones((series, slots)), np.ones((series, slots))
@@ -90,7 +93,13 @@ def rest_of_day(mean: Floats, actual: Floats, drift: Drift) -> tuple[Floats, Flo
             continue
         seen = ~np.isnan(actual[:, slot]) & (mean[:, slot] > EPSILON)
         limit = SURPRISE * np.sqrt(spread + noise)
-        wrong = np.clip(np.where(seen, actual[:, slot], m) / m - 1 - day - fading, -limit, limit)
+        off = np.where(seen, actual[:, slot], m) / m - 1 - day - fading
+        surprise = np.where(seen, np.sign(off) * (abs(off) > limit), surprised)
+        again = seen & (surprise != 0) & (surprise == surprised)  # one is chance; two on end the same way are a surge
+        surprised = surprise
+        fading_var = np.where(again, fading_var + SURGE * off**2, fading_var)
+        spread = day_var + fading_var + 2 * shared
+        wrong = np.where(again, off, np.clip(off, -limit, limit))
         gain = np.where(seen, 1 / (spread + noise), 0.0)
         on_day, on_fading = day_var + shared, fading_var + shared
         day, fading = day + gain * on_day * wrong, fading + gain * on_fading * wrong
