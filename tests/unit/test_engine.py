@@ -250,3 +250,13 @@ def test_a_declared_week_is_the_same_around_a_closure() -> None:
     forecast = forecast_queue(QueueFacts("a/b", "Europe/London", 1800, hours, {}, 1680.0, 240.0), MONDAY, 7)
     assert forecast is not None
     assert [day.offered.sum() for day in forecast.days] == pytest.approx([240] * 7)
+
+
+def test_a_past_without_any_noise_does_not_make_bands_of_no_width() -> None:
+    panel = made(series=2)
+    flat = changed(panel, np.full_like(panel.offered, 30.0))
+    mean = expected_contacts(flat)
+    wide = quantiles_of(mean, learn_spread(flat))
+    assert mean == pytest.approx(30, rel=0.01)
+    assert (wide[..., 1] < 24).all()
+    assert (wide[..., 5] > 36).all()

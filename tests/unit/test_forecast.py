@@ -102,6 +102,18 @@ def test_the_rest_of_the_day_lies_between_no_update_and_the_plain_ratio() -> Non
     assert rest_of_day(np.full((1, 24), 0.1), surprising, Drift())[0][0, 1] < 1.2  # one surprising contact is no surge
 
 
+def test_an_interval_that_is_missing_in_the_middle_is_passed_over_and_no_zero() -> None:
+    mean, actual = np.full((1, 24), 50.0), np.full((1, 24), np.nan)
+    actual[0, :6] = 75
+    whole = rest_of_day(mean, actual, Drift())[0]
+    actual[0, 3] = np.nan
+    holed = rest_of_day(mean, actual, Drift())[0]
+    assert np.isfinite(holed).all()
+    assert 1.1 < holed[0, 6] <= whole[0, 6]
+    actual[0, 3] = 0
+    assert rest_of_day(mean, actual, Drift())[0][0, 6] < holed[0, 6] - 0.02
+
+
 def test_a_surge_beyond_all_past_days_is_followed_after_two_intervals() -> None:
     calm = Drift(day=0.002, fading=0.001, noise=0.004)
     actual = np.full((1, 24), np.nan)

@@ -171,10 +171,14 @@ def group_of(groups: tuple[tuple[int, int], ...], ahead: int) -> Ints:
 
 
 def _around(mean: Floats, group: Ints, scale: Scale) -> Floats:
-    """Return quantiles (N, H, S, 7) around means (N, H, S), ascending, never below 0."""
-    phi = scale.overdispersion[:, group][:, :, None]
-    middle = stabilised(mean, phi)
-    wide = restored(middle[..., None] + scale.errors[group][None, :, None, :], phi[..., None])
+    """Return quantiles (N, H, S, 7) around means (N, H, S), ascending, never below 0.
+
+    A series whose past is more even than chance allows is taken to vary as Poisson counts do.
+    """
+    phi = scale.overdispersion[:, group][:, :, None, None]
+    errors = scale.errors[group][None, :, None, :]
+    wider = np.where(GAUSS < 0, np.minimum(errors, GAUSS), np.where(GAUSS > 0, np.maximum(errors, GAUSS), errors))
+    wide = restored(stabilised(mean[..., None], phi) + np.where(phi <= LEAST, wider, errors), phi)
     ordered: Floats = np.maximum.accumulate(np.where(mean[..., None] > 0, wide, 0.0), axis=-1)
     return ordered
 
