@@ -68,6 +68,33 @@ def test_a_name_that_refers_to_nothing_is_refused_with_what_is_declared() -> Non
     assert refused(changed(agents=agents))["agents[0].site"] == "is 'paris', not among sites; declared: albany, cebu, leeds"
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "where", "says"),
+    [
+        ("value", -1, "overrides[0]", "below 0 only with ADD"),
+        ("ends", "2026-03-25", "overrides[0]", "is not after starts"),
+        ("starts", "2026-03-26T08:00+01:00", "overrides[0].starts", "write local time"),
+        ("operation", "HALVE", "overrides[0].operation", "AT_LEAST"),
+        ("queue", "harbor/orders", "overrides[0].queue", "queues of the override's client northwind/"),
+        ("queue", "northwind/nothing", "overrides[0].queue", "not among queues"),
+        ("reason", "", "overrides[0].reason", "at least 1"),
+    ],
+)
+def test_an_override_refuses_nonsense(field: str, value: object, where: str, says: str) -> None:
+    good = {
+        "name": "northwind/sale",
+        "queue": "northwind/support",
+        "operation": "MULTIPLY",
+        "value": 1.3,
+        "starts": "2026-03-26",
+        "ends": "2026-03-28",
+        "owner": "ops",
+        "reason": "mailing",
+    }
+    check_book(parse_book(changed(overrides=[good])))
+    assert says in refused(changed(overrides=[{**good, field: value}]))[where]
+
+
 def test_channels_that_are_not_served_yet_are_refused_with_that_reason() -> None:
     queues = [{**book_data()["queues"][0], "channel": "CHAT"}, *book_data()["queues"][1:]]
     assert "serves no other channel yet" in refused(changed(queues=queues))["queues[0].channel"]

@@ -59,10 +59,6 @@ class Panel:
         end = min(day + ahead, len(self.dates))
         return Panel(self.offered[:, :day], self.dates[:end], self.special[:, :end])
 
-    def of(self, rows: slice) -> "Panel":
-        """Return some of the series."""
-        return Panel(self.offered[rows], self.dates, self.special[rows])
-
 
 @dataclasses.dataclass(frozen=True)
 class Days:

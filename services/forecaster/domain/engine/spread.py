@@ -32,13 +32,12 @@ class Scale:
 
 @dataclasses.dataclass(frozen=True)
 class Spread:
-    """What past errors say. groups: (first, last) horizon in days of the grid; of intervals and of whole days; origins: how many
-    past forecasts it rests on; drift: how days leave their morning's forecast."""
+    """What past errors say. groups: (first, last) horizon in days of the grid; of intervals and of whole days; drift: how days
+    leave their morning's forecast."""
 
     groups: tuple[tuple[int, int], ...]
     intervals: Scale
     days: Scale
-    origins: int
     drift: Drift = Drift()
 
 
@@ -124,7 +123,7 @@ def learn_spread(panel: Panel) -> Spread:
         drift = learn_drift(np.concatenate(told[0].mean, 1).swapaxes(0, 1), np.concatenate(told[0].came, 1).swapaxes(0, 1))
     intervals = _scale(panel.series, [(g.intervals(), len(g.came)) if g.came else None for g in told])
     days = _scale(panel.series, [(g.days(), len(g.came)) if g.came else None for g in told])
-    return Spread(groups, intervals, days, len(origins), drift)
+    return Spread(groups, intervals, days, drift)
 
 
 def _scale(series: int, told: list[tuple[tuple[Floats, Floats, Floats], int] | None]) -> Scale:
