@@ -1,86 +1,178 @@
-"""How long from the fact that closes an interval to the decision, delivered over gRPC, while 200 contacts a second come in.
+"""How long from the word that closes an interval to the decision, delivered over gRPC, while 200 contacts a second come in.
 
-python -m bench.latency [INTERVALS]: three services on a genuine broker, a day's quarter-hours in lock-step (which adds its own
-messages: a wall clock's way is shorter). Volume swings, so that most quarters need a decision. Milliseconds of wall time.
+python -m bench.latency [CLIENTS]: three services on a genuine broker, by the wall clock. Each client is a staffing group of two
+queues and eight agents with a published schedule; after the next quarter of an hour the clients' feeds say one after another
+that it is complete, two a second. Milliseconds of wall time from sending that word to the arrival of the group's decision.
 """
 
 import asyncio
 import dataclasses
+import datetime as dt
 import pathlib
 import statistics
 import sys
 import tempfile
 import threading
 import time
+from typing import Any
 
+from google.longrunning import operations_pb2
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from muster.book.check import parse_book
+from muster.book.wire import book_to_message
+from muster.client.stubs import Muster
 from muster.dev.broker import Broker, free_port
+from muster.dev.conductor import Conductor
+from muster.dev.supervisor import Supervisor
+from muster.kit.codec import encode
 from muster.kit.topics import apply_topics
+from muster.v1 import book_pb2, feed_pb2, volume_pb2
+from muster.v1 import scheduler_service_pb2 as scheduling
 from muster.v1 import staffing_service_pb2 as staffing
-from muster.v1 import volume_pb2
-from tests.support.small_world import HOUR, QUEUES, WEDNESDAY, SmallWorld, reports, small_world
+from tests.support import small_world
 
-QUARTER = 900
-RATE = 200
-SWING = (30, 55, 12, 70)
+QUARTER, DAY, AGENTS = 900, 86_400, 8
+RATE, BATCH = 200, 20
+GAP = 0.5
+SETTING_UP = 60
+USUAL, SWUNG = {"help": 12, "sales": 12}, {"help": 40, "sales": 0}
+
+
+def book(clients: int) -> dict[str, Any]:
+    """Return the tests' small book, once for each client and open around the clock, in quarters of an hour."""
+    one = small_world.book(AGENTS, "00:00", "24:00")
+    data = {
+        kind: list(rows)
+        for kind, rows in one.items()
+        if kind in ("shrinkage", "levers", "sites", "activities", "work_patterns")
+    }
+    data |= {kind: [] for kind in ("clients", "queues", "contracts", "agents")}
+    for n in range(clients):
+        name = f"c{n:03d}"
+        data["clients"].append({**one["clients"][0], "name": name})
+        for q in one["queues"]:
+            short = q["name"].partition("/")[2]
+            cold = {"weekly_offered_count": 8000, "aht_seconds": 240}
+            data["queues"].append(
+                {
+                    **q,
+                    "name": f"{name}/{short}",
+                    "interval_seconds": QUARTER,
+                    "cold_start": cold,
+                    "required_skills": [f"{name}-{short}"],
+                }
+            )
+        data["contracts"].append({**one["contracts"][0], "name": f"{name}/voice", "queues": [f"{name}/help", f"{name}/sales"]})
+        for a in one["agents"]:
+            skills = [{**s, "skill": f"{name}-{s['skill']}"} for s in a["skills"]]
+            data["agents"].append({**a, "name": f"{name}-{a['name']}", "skills": skills})
+    return data
 
 
 @dataclasses.dataclass
 class Watch:
-    """Decisions as they arrive: the instant they were decided for, and when they came."""
+    """When the first decision of each group came, after `since`."""
 
-    small: SmallWorld
-    arrived: dict[int, float] = dataclasses.field(default_factory=dict)
+    muster: Muster
+    since: float = 0.0
+    arrived: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def follow(self) -> None:
-        request = staffing.WatchDecisionsRequest(after_position=0)
-        for answer in self.small.muster.staffing.WatchDecisions(request, timeout=3600):
-            self.arrived.setdefault(answer.decision.decide_at.seconds, time.perf_counter())
+        for answer in self.muster.staffing.WatchDecisions(staffing.WatchDecisionsRequest(after_position=0), timeout=7200):
+            if self.since:
+                self.arrived.setdefault(answer.decision.staffing_group.partition("/")[0], time.perf_counter())
 
 
-async def contacts(small: SmallWorld, now: list[int], told: list[int]) -> None:
-    """Tell 200 contacts a second of the quarter-hour that is going on, in messages of 20."""
+async def contacts(send: Any, clients: int) -> None:
+    """Tell 200 contacts a second, in messages of 20, as they happen."""
+    told = 0
     while True:
-        message = volume_pb2.VolumeObserved(queue=QUEUES[told[0] // 20 % 2], feed="live")
-        for _ in range(20):
-            contact = message.contacts.add(contact_id=f"c{told[0]}", revision=1, stage=volume_pb2.STAGE_OFFERED)
-            contact.arrived_at.seconds = now[0] + told[0] % QUARTER
-            told[0] += 1
-        await small.volume(message)
-        await asyncio.sleep(20 / RATE)
+        message = volume_pb2.VolumeObserved(queue=f"c{told // BATCH % clients:03d}/help", feed="live")
+        for _ in range(BATCH):
+            contact = message.contacts.add(contact_id=f"c{told}", revision=1, stage=volume_pb2.STAGE_OFFERED)
+            contact.arrived_at.seconds = int(time.time())
+            told += 1
+        await send("muster.volume.observed.v1", message.queue, encode(message))
+        await asyncio.sleep(BATCH / RATE)
 
 
-async def run(intervals: int) -> None:
+async def tell(send: Any, client: str, begin: int, end: int, offered: dict[str, int]) -> float:
+    """Report a client's two queues, then that it is complete; return when that word was sent."""
+    for queue, count in offered.items():
+        starts = list(range(begin, end, QUARTER))
+        columns = volume_pb2.IntervalReportColumns(
+            starts_at_epoch_seconds=starts,
+            interval_seconds=QUARTER,
+            revision=2,
+            offered_count=[count] * len(starts),
+            answered_count=[count] * len(starts),
+            abandoned_count=[0] * len(starts),
+            handle_milliseconds_sum=[count * 240_000] * len(starts),
+        )
+        message = volume_pb2.VolumeObserved(queue=f"{client}/{queue}", feed="live", report_columns=columns)
+        await send("muster.volume.observed.v1", message.queue, encode(message))
+    await asyncio.sleep(0.1)
+    told = time.perf_counter()
+    word = feed_pb2.FeedProgressed(client=client, feed="live", complete_through=Timestamp(seconds=end))
+    await send("muster.feed.progressed.v1", f"{client}/live", encode(word))
+    return told
+
+
+async def run(clients: int) -> None:
     with tempfile.TemporaryDirectory() as folder, Broker(pathlib.Path(folder) / "kafka", free_port()) as broker:
         apply_topics(broker.bootstrap, "bench.", 1)
-        async with small_world(pathlib.Path(folder) / "home", broker.bootstrap, "bench.") as small:
-            await small.start()
-            watch, now, told = Watch(small), [WEDNESDAY + 8 * HOUR], [0]
-            threading.Thread(target=watch.follow, daemon=True).start()
-            await small.conductor.tick(now[0])
-            telling = asyncio.create_task(contacts(small, now, told))
-            closed: dict[int, float] = {}
-            for n in range(intervals):
-                end = now[0] + QUARTER
-                if end % (24 * HOUR) > 20 * HOUR:
-                    now[0] += 12 * HOUR
-                    await small.conductor.tick(now[0])
-                    continue
-                for queue in QUEUES:
-                    await small.volume(reports(queue, end - end % 1800 - 1800, end - end % 1800, SWING[n // 2 % len(SWING)]))
-                await asyncio.sleep(0.2)
-                closed[end] = time.perf_counter()
-                await small.complete(end)
-                now[0] = end
-                await small.conductor.tick(end)
-            telling.cancel()
-            await asyncio.sleep(0.5)
-    taken = sorted(1000 * (watch.arrived[at] - closed[at]) for at in closed if at in watch.arrived)
+        environment = {"MUSTER_WORLD": "bench.", "MUSTER_DECIDE_DELAY_SECONDS": "880"}
+        supervisor = Supervisor(pathlib.Path(folder) / "home", broker.bootstrap, environment)
+        try:
+            supervisor.start()
+            muster = Muster(dataclasses.replace(supervisor.wait(), bootstrap=broker.bootstrap, world="bench."))
+            request = book_pb2.ApplyBookRequest(book=book_to_message(parse_book(book(clients))))
+            muster.staffing.ApplyBook(request)
+            muster.scheduler.ApplyBook(request)
+            async with Conductor(broker.bootstrap, "bench.") as conductor:
+                names = [f"c{n:03d}" for n in range(clients)]
+                begin = int(time.time() + SETTING_UP) // QUARTER * QUARTER + QUARTER
+                for name in names:
+                    await tell(conductor.send, name, begin - DAY, begin - 2 * QUARTER, USUAL)
+                await asyncio.to_thread(_publish_schedules, muster, f"{names[-1]}/sales")
+                watch = Watch(muster)
+                threading.Thread(target=watch.follow, daemon=True).start()
+                print(f"{clients} clients scheduled; {begin - time.time():.0f} s to the quarter of an hour", flush=True)
+                await asyncio.sleep(begin - time.time() + 20)
+                telling = asyncio.create_task(contacts(conductor.send, clients))
+                await asyncio.sleep(10)
+                watch.since, told = time.perf_counter(), dict[str, float]()
+                for name in names:
+                    told[name] = await tell(conductor.send, name, begin - 2 * QUARTER, begin, SWUNG)
+                    await asyncio.sleep(GAP)
+                await asyncio.sleep(3)
+                telling.cancel()
+            muster.close()
+        finally:
+            supervisor.stop()
+    taken = sorted(1000 * (watch.arrived[name] - told[name]) for name in names if name in watch.arrived)
     p99 = taken[min(len(taken) - 1, round(0.99 * len(taken)))]
     print(
-        f"{len(taken)} of {len(closed)} quarter-hours had a decision; {told[0]:,} contacts told meanwhile: "
-        f"p50 {statistics.median(taken):.0f} ms, p99 {p99:.0f} ms (goal 50, 250)"
+        f"{len(taken)} of {clients} groups had a decision: "
+        f"p50 {statistics.median(taken):.0f} ms, p99 {p99:.0f} ms (goal 50, 250); {list(map(round, taken[:3]))} … {list(map(round, taken[-5:]))}"
     )
 
 
+def _publish_schedules(muster: Muster, last_queue: str) -> None:
+    monday = dt.date.today() - dt.timedelta(days=dt.date.today().weekday())
+    request = staffing.ListRequirementDaysRequest(queue=last_queue)
+    while not muster.staffing.ListRequirementDays(request).days:
+        time.sleep(1)
+    time.sleep(2)
+    operation = muster.scheduler.SolveSchedules(scheduling.SolveSchedulesRequest(weeks=1, first_week=monday.isoformat()))
+    while not operation.done:
+        operation = muster.operations.WaitOperation(operations_pb2.WaitOperationRequest(name=operation.name))
+    solved = scheduling.SolveSchedulesResponse()
+    operation.response.Unpack(solved)
+    for v in solved.schedules:
+        muster.scheduler.PublishSchedule(scheduling.PublishScheduleRequest(staffing_group=v.staffing_group, version=v.version))
+
+
 if __name__ == "__main__":
-    asyncio.run(run(int(sys.argv[1]) if len(sys.argv) > 1 else 150))
+    asyncio.run(run(int(sys.argv[1]) if len(sys.argv) > 1 else 120))

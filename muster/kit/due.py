@@ -24,6 +24,7 @@ class DueWork(mode.Service):
         self._database, self._table, self._clock = database, metadata.tables["due"], clock
         self._works: dict[str, Work] = {}
         self._runs_itself = runs_itself
+        self._wake = asyncio.Event()
         self.after_work: Callable[[], None] = lambda: None
 
     def declare(self, kind: str, work: Work) -> None:
@@ -51,6 +52,16 @@ class DueWork(mode.Service):
         rows = [(str(k), str(key), int(at)) for k, key, at in connection.execute(query)]
         return min(rows, key=lambda r: (order.index(r[0]), r[1]), default=None)
 
+    def cancel(self, connection: sa.Connection, kind: str, key: str, due_at: int) -> bool:
+        """Have work planned up to an instant left undone; return whether there was any."""
+        t = self._table
+        where = (t.c.kind == kind) & (t.c.key == key) & (t.c.due_at <= due_at)
+        return connection.execute(sa.delete(t).where(where)).rowcount > 0
+
+    def wake(self) -> None:
+        """Say that work may have become due."""
+        self._wake.set()
+
     def has_due(self, connection: sa.Connection) -> bool:
         """Return whether work is due now."""
         return self._next(connection, self._clock.now()) is not None
@@ -74,5 +85,9 @@ class DueWork(mode.Service):
     @mode.Service.task
     async def _run(self) -> None:
         while self._runs_itself and not self.should_stop:
+            self._wake.clear()
             await self.settle()
-            await asyncio.sleep(0.25)
+            try:
+                await asyncio.wait_for(self._wake.wait(), 0.25)
+            except TimeoutError:
+                pass

@@ -1,9 +1,10 @@
 """Outgoing messages: written with the state that caused them, published by one relay, numbered densely for watchers."""
 
 import asyncio
-import dataclasses
+import collections
+import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import mode
 import sqlalchemy as sa
@@ -12,13 +13,15 @@ from aiokafka.errors import KafkaError
 
 from muster.kit.clock import Clock, Runtime
 from muster.kit.logs import get_log
-from muster.kit.sql import Database
+from muster.kit.sql import Database, insert_many
 
 STOP_SECONDS = 5.0
 
 
-@dataclasses.dataclass(frozen=True)
-class Outgoing:
+Letter = tuple[bytes, bytes, list[tuple[str, bytes]]]
+
+
+class Outgoing(NamedTuple):
     """A message to publish: topic without prefix, key, serialised bytes, headers."""
 
     topic: str
@@ -27,8 +30,8 @@ class Outgoing:
     headers: dict[str, str] | None = None
 
 
-def _row(message: Outgoing, now: int) -> dict[str, Any]:
-    return {"topic": message.topic, "key": message.key, "value": message.value, "headers": message.headers, "written_at": now}
+def _headers(text: str | None) -> list[tuple[str, bytes]]:
+    return [(name, value.encode()) for name, value in (json.loads(text) or {}).items()] if text else []
 
 
 class Outbox:
@@ -41,14 +44,15 @@ class Outbox:
     def write(self, connection: sa.Connection, messages: Iterable[Outgoing]) -> None:
         """Add messages, in order, to the transaction."""
         now = self._clock.now()
-        rows = [_row(m, now) for m in messages]
+        rows = [(topic, key, value, json.dumps(headers) if headers else None, now) for topic, key, value, headers in messages]
         if rows:
-            connection.execute(sa.insert(self._table), rows)
+            insert_many(connection, self._table, ("topic", "key", "value", "headers", "written_at"), rows)
 
     def waiting(self, connection: sa.Connection, limit: int) -> list[sa.Row[Any]]:
         """Return messages not yet published, oldest first."""
         t = self._table
-        query = sa.select(t.c.id, t.c.topic, t.c.key, t.c.value, t.c.headers).where(t.c.position.is_(None)).order_by(t.c.id)
+        headers = sa.cast(t.c.headers, sa.Text).label("headers")
+        query = sa.select(t.c.id, t.c.topic, t.c.key, t.c.value, headers).where(t.c.position.is_(None)).order_by(t.c.id)
         return list(connection.execute(query.limit(limit)))
 
     def depth(self, connection: sa.Connection) -> int:
@@ -113,7 +117,12 @@ class Relay(mode.Service):
 
     async def on_start(self) -> None:
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap, enable_idempotence=True, acks="all", linger_ms=0, max_request_size=2_097_152
+            bootstrap_servers=self._bootstrap,
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=0,
+            max_request_size=2_097_152,
+            max_batch_size=524_288,
         )
         await self._producer.start()
 
@@ -149,30 +158,49 @@ class Relay(mode.Service):
         row = connection.execute(sa.select(t).where(t.c.name == "relay")).first()
         if row and row.owner != self._owner and row.until > now:
             return False
+        if row and row.owner == self._owner and row.until > now + self._lease / 2:
+            return True
         connection.execute(sa.delete(t).where(t.c.name == "relay"))
         connection.execute(sa.insert(t).values(name="relay", owner=self._owner, until=now + self._lease))
         return True
 
+    def _take(self, connection: sa.Connection, limit: int) -> list[sa.Row[Any]]:
+        """Return what waits, if it is ours to publish."""
+        rows = self._outbox.waiting(connection, limit)
+        return rows if rows and self._claim(connection) else []
+
     async def publish_some(self, limit: int = 1000) -> int:
         """Publish up to `limit` waiting messages in order; return how many. 0 if another relay holds the lease."""
-        rows = await self._database.insist(lambda c: self._outbox.waiting(c, limit) if self._outbox.depth(c) else [])
-        if not rows or not await self._database.insist(self._claim):
+        rows = await self._database.insist(lambda c: self._take(c, limit))
+        if not rows:
             return 0
         assert self._producer
-        sent = []
-        only = {
-            topic: 0 if await self._producer.partitions_for(self._world + topic) == {0} else None
-            for topic in {r.topic for r in rows}
-        }
-        for r in rows:
-            topic, headers = self._world + r.topic, [(name, text.encode()) for name, text in (r.headers or {}).items()]
-            key, value, partition = r.key.encode(), bytes(r.value), only[r.topic]  # a hash of the key is not needed for one
-            sent.append(await self._producer.send(topic, key=key, value=value, headers=headers, partition=partition))
-        await asyncio.gather(*sent)
+        by_topic: dict[str, list[Letter]] = collections.defaultdict(list)
+        for _, topic, key, value, headers in map(tuple, rows):
+            by_topic[topic].append((key.encode(), bytes(value), _headers(headers)))
+        for topic, letters in by_topic.items():
+            await self._send(self._world + topic, letters)
         await self._database.insist(lambda c: self._outbox.published(c, [r.id for r in rows]))
         async with self.positions_changed:
             self.positions_changed.notify_all()
         return len(rows)
+
+    async def _send(self, topic: str, letters: list[Letter]) -> None:
+        """Send a topic's messages in order, and return when they are acknowledged."""
+        assert self._producer
+        sent = []
+        if await self._producer.partitions_for(topic) != {0}:
+            for key, value, headers in letters:
+                sent.append(await self._producer.send(topic, key=key, value=value, headers=headers))
+        else:  # no key needs its partition found: whole batches, several times cheaper
+            batch = self._producer.create_batch()
+            for key, value, headers in letters:
+                if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
+                    sent.append(await self._producer.send_batch(batch, topic, partition=0))
+                    batch = self._producer.create_batch()
+                    batch.append(timestamp=None, key=key, value=value, headers=headers)
+            sent.append(await self._producer.send_batch(batch, topic, partition=0))
+        await asyncio.gather(*sent)
 
     async def drain(self) -> None:
         """Return when nothing waits."""

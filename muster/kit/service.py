@@ -138,6 +138,7 @@ class _Running(mode.Service):
             auto_offset_reset="none",
             enable_auto_commit=False,
             fetch_max_wait_ms=30,
+            max_partition_fetch_bytes=8_388_608,  # so that a few long messages don't make a batch of few
             session_timeout_ms=int(s.session_seconds * 1000),
             heartbeat_interval_ms=int(s.session_seconds * 1000 / 6),
             rebalance_timeout_ms=int(s.session_seconds * 1000),
@@ -145,6 +146,8 @@ class _Running(mode.Service):
 
     def _on_commit(self) -> None:
         self._parts.relay.wake()
+        self._parts.due.wake()
+        self._parts.jobs.wake()
         if self._conducted:
             self._conducted.progress.set()
 

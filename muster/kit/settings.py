@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from muster.kit.errors import Refusal
 
-# Read by other parts of Muster than services; known here so that they don't stop one.
+# Read by other parts of Muster than services, or by one service only; known here so that they stop none of those beside it.
 OTHERS = {
     "MUSTER_CACHE",
     "MUSTER_TEST_BOOTSTRAP",
@@ -19,6 +19,16 @@ OTHERS = {
     "MUSTER_REFEREE",
     "MUSTER_HOME",
     "MUSTER_TOKEN",
+    "MUSTER_DECIDE_DELAY_SECONDS",
+    "MUSTER_FEED_PATIENCE_SECONDS",
+    "MUSTER_FLOOR_FRESH_SECONDS",
+    "MUSTER_FORECAST_DAYS",
+    "MUSTER_KEEP_DAYS",
+    "MUSTER_KEEP_DRAFTS_DAYS",
+    "MUSTER_NIGHTLY_SECONDS",
+    "MUSTER_PATIENCE_ABANDONS",
+    "MUSTER_PATIENCE_DAYS",
+    "MUSTER_SAFE_MARGIN",
 }
 
 Port = Annotated[int, Field(ge=0, le=65535)]

@@ -200,7 +200,7 @@ class Streams:
         spoken: dict[str, tuple[int, int]] = {}
         for fact in facts:
             starts = fact.message.rows[:, 0] if isinstance(fact.message, Contacts) else fact.message.starts()
-            low, high = int(min(starts)), int(max(starts))
+            low, high = (int(starts.min()), int(starts.max())) if isinstance(starts, np.ndarray) else (min(starts), max(starts))
             old = spoken.get(fact.message.feed)
             spoken[fact.message.feed] = (min(old[0], low), max(old[1], high)) if old else (low, high)
         for feed, (low, high) in sorted(spoken.items()):

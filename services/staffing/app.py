@@ -26,6 +26,7 @@ def plug(parts: Parts) -> Edges:
     requiring = Requiring(settings, streams, parts.outbox, parts.clock)
     outlooks = Outlooks(settings, streams, requiring, parts.clock)
     deciding = Deciding(settings, streams, parts.due, parts.outbox, parts.clock, outlooks)
+    requiring.on_required = deciding.on_required
     work = Work(settings, book, streams, parts.due, parts.outbox, parts.clock, requiring, deciding)
     work.declare()
     book.on_change = work.on_book

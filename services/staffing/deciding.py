@@ -69,10 +69,40 @@ class Deciding:
                 self.due.plan(connection, "require_all", queue, now)
         self.due.plan(connection, "new_day", "", (now // DAY + 1) * DAY)
 
-    def _plan_decide(self, connection: sa.Connection, group: str) -> None:
+    @property
+    def _delay(self) -> int:
         # In lock-step everything that was known by the quarter of an hour has come: nothing to wait for.
-        now, delay = self.clock.now(), 0 if self.settings.clock == "CONDUCTED" else self.settings.decide_delay_seconds
-        self.due.plan(connection, "decide", group, (now - delay) // SLOT * SLOT + SLOT + delay)
+        return 0 if self.settings.clock == "CONDUCTED" else self.settings.decide_delay_seconds
+
+    def _plan_decide(self, connection: sa.Connection, group: str) -> None:
+        """Have a group decided when its feeds have told everything up to the next quarter of an hour, or when it's late."""
+        now = self.clock.now()
+        self.due.plan(connection, "decide_slot", group, (now - self._delay) // SLOT * SLOT + SLOT + self._delay)
+        if self._delay:
+            self.due.plan(connection, "decide_if_told", group, now // SLOT * SLOT + SLOT)
+
+    def on_required(self, connection: sa.Connection, queue: str) -> None:
+        """Look whether the group of a queue whose requirement is new can be decided before it is late."""
+        group = self.streams.book_today(connection).group_of(queue)
+        if group and self._delay:
+            self.due.plan(connection, "decide_if_told", group.name, self.clock.now())
+
+    def decide_if_told(self, connection: sa.Connection, name: str, due_at: int) -> None:
+        """Decide for a group whose every queue is told up to the quarter of an hour, unless that was done."""
+        book, begin = self.streams.book_today(connection), self.clock.now() // SLOT * SLOT
+        group = book.groups.get(name)
+        if group is None or not all(self.outlooks.is_told(connection, book, book.queues[q], begin) for q in group.queues):
+            return
+        if self.due.cancel(connection, "decide_slot", name, begin + self._delay):
+            self.due.plan(connection, "decide_slot", name, begin + SLOT + self._delay)
+            self.due.plan(connection, "decide_if_told", name, begin + SLOT)
+            self.decide(connection, name, due_at)
+
+    def decide_slot(self, connection: sa.Connection, name: str, due_at: int) -> None:
+        """Decide for a group whatever its feeds have told by now, and plan its next quarter of an hour."""
+        if name in self.streams.book_today(connection).groups:
+            self._plan_decide(connection, name)
+            self.decide(connection, name, due_at)
 
     def expire(self, connection: sa.Connection, decision_id: str, due_at: int) -> None:
         """Close a decision that nobody answered in time."""
@@ -81,12 +111,12 @@ class Deciding:
             self.outbox.write(connection, [self.streams.keep(connection, record.step(EXPIRED, "nobody answered in time"))])
 
     def decide(self, connection: sa.Connection, name: str, due_at: int) -> None:
-        """Decide for a group, and plan its next quarter of an hour."""
+        """Decide for a group on what is known now."""
+        self.due.cancel(connection, "decide", name, self.clock.now())
         book = self.streams.book_today(connection)
         group = book.groups.get(name)
         if group is None:
             return
-        self._plan_decide(connection, name)
         outlook = self.outlooks.assemble(connection, book, group)
         if not any(q.required.any() or q.load.arrivals.any() for q in outlook.queues.values()):
             return

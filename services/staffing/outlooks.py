@@ -130,9 +130,17 @@ class Outlooks:
 
     def is_complete(self, book: BookDay, queue: Queue, through: int) -> bool:
         """Return whether every open interval that ended a while ago has been closed."""
-        now, zone = self.clock.now(), book.zone_of(queue)
-        late = now - self.settings.feed_patience_seconds
-        today = local_date(now, zone)
+        return self._closed_up_to(book, queue, through, self.clock.now() - self.settings.feed_patience_seconds)
+
+    def is_told(self, connection: sa.Connection, book: BookDay, queue: Queue, instant: int) -> bool:
+        """Return whether every open interval that ended by an instant is closed, and today's forecast knows of it."""
+        day = plans.load_forecast(connection, queue.name, local_date(instant, book.zone_of(queue)).isoformat())
+        known = min(plans.complete_through(connection, queue.name), day.watermark if day else 0)
+        return self._closed_up_to(book, queue, known, instant)
+
+    def _closed_up_to(self, book: BookDay, queue: Queue, through: int, late: int) -> bool:
+        zone = book.zone_of(queue)
+        today = local_date(self.clock.now(), zone)
         starts = [
             s
             for day in dates(today - dt.timedelta(days=1), today)

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
@@ -30,6 +30,7 @@ class Requiring:
     streams: Streams
     outbox: Outbox
     clock: Clock
+    on_required: Callable[[sa.Connection, str], None] = lambda connection, queue: None
 
     def rules_of(self, connection: sa.Connection, book: BookDay, queue: Queue) -> QueueRules:
         """Return what a queue's requirement rests on."""
@@ -95,6 +96,7 @@ class Requiring:
         for day in answers:
             plans.save_requirement(connection, day)
         self.outbox.write(connection, [wire.requirement_published(day) for day in answers])
+        self.on_required(connection, name)
         if len(answers) > 1:
             get_log().info("requirement_published", queue=name, days=len(answers), formula=answers[0].formula)
 

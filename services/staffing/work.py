@@ -36,6 +36,8 @@ class Work:
         self.due.declare("require_all", self.requiring.require_all)
         self.due.declare("require", self.requiring.require)
         self.due.declare("expire", self.deciding.expire)
+        self.due.declare("decide_if_told", self.deciding.decide_if_told)
+        self.due.declare("decide_slot", self.deciding.decide_slot)
         self.due.declare("decide", self.deciding.decide)
         self.due.declare("prune", self.prune)
 

@@ -19,6 +19,9 @@ from muster.kit.settings import ServiceSettings, refuse_misspelled
 from muster.kit.sql import Database, add_kit_tables, migrate
 from muster.kit.topics import Source
 from muster.v1 import forecaster_service_pb2, volume_pb2
+from services.forecaster.settings import ForecasterSettings
+from services.scheduler.settings import SchedulerSettings
+from services.staffing.settings import StaffingSettings
 
 metadata = sa.MetaData()
 add_kit_tables(metadata)
@@ -124,6 +127,14 @@ def test_a_misspelled_setting_stops_the_start(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(Refusal, match="MUSTER_BOOTSTRAPP") as caught:
         refuse_misspelled(ServiceSettings)
     assert caught.value.reason == "UNKNOWN_SETTING"
+
+
+def test_a_setting_of_one_service_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = (ForecasterSettings, SchedulerSettings, StaffingSettings)
+    for name in {name for kind in kinds for name in kind.model_fields}:
+        monkeypatch.setenv(f"MUSTER_{name.upper()}", "1")
+    for kind in kinds:
+        refuse_misspelled(kind)
 
 
 def test_listening_beyond_loopback_needs_authentication(tmp_path: pathlib.Path) -> None:
