@@ -109,6 +109,14 @@ def _references(book: Book) -> Iterable[Violation]:
             yield Violation(
                 f"overrides[{i}].queue", f"is {override.queue!r}; allowed: queues of the override's client {client}/…"
             )
+    for i, event in enumerate(book.events):
+        client = event.name.partition("/")[0]
+        yield from refer(f"events[{i}].name", client, "clients")
+        for j, name in enumerate(event.queues):
+            yield from refer(f"events[{i}].queues[{j}]", name, "queues")
+            if name.partition("/")[0] != client:
+                allowed = f"queues of the event's client {client}/…"
+                yield Violation(f"events[{i}].queues[{j}]", f"is {name!r}; allowed: {allowed}")
     for i, site in enumerate(book.sites):
         for j, name in enumerate(site.clients):
             yield from refer(f"sites[{i}].clients[{j}]", name, "clients")

@@ -420,6 +420,22 @@ class Override(DatedRow):
         return self
 
 
+class Event(DatedRow):
+    name: Path
+    queues: tuple[Path, ...] = ()
+    first_date: Date
+    last_date: Date
+    learned: bool = False
+    owner: str = Field(min_length=1, max_length=100)
+    reason: str = Field(min_length=1, max_length=500)
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        if self.last_date < self.first_date:
+            raise ValueError(f"last_date {self.last_date} is before first_date {self.first_date}")
+        return self
+
+
 class PayRule(Row):
     kind: Annotated[str, _one_of("NIGHT", "REST_DAY", "HOLIDAY", "OVERTIME_DAILY", "OVERTIME_WEEKLY")]
     starts: LocalTime = ""
@@ -557,13 +573,14 @@ class Book(Row):
     levers: tuple[Lever, ...] = ()
     currency_rates: tuple[CurrencyRate, ...] = ()
     overrides: tuple[Override, ...] = ()
+    events: tuple[Event, ...] = ()
     sites: tuple[Site, ...] = ()
     work_patterns: tuple[WorkPattern, ...] = ()
     activities: tuple[Activity, ...] = ()
     agents: tuple[Agent, ...] = ()
 
 
-STAFFING_KINDS = ("clients", "queues", "contracts", "shrinkage", "levers", "currency_rates", "overrides")
+STAFFING_KINDS = ("clients", "queues", "contracts", "shrinkage", "levers", "currency_rates", "overrides", "events")
 SCHEDULER_KINDS = ("sites", "work_patterns", "activities", "agents")
 KINDS: dict[str, type[DatedRow]] = {
     "clients": Client,
@@ -573,6 +590,7 @@ KINDS: dict[str, type[DatedRow]] = {
     "levers": Lever,
     "currency_rates": CurrencyRate,
     "overrides": Override,
+    "events": Event,
     "sites": Site,
     "work_patterns": WorkPattern,
     "activities": Activity,
@@ -587,6 +605,7 @@ SINGULAR = {
     "levers": "lever",
     "currency_rates": "currency_rate",
     "overrides": "override",
+    "events": "event",
     "sites": "site",
     "work_patterns": "work_pattern",
     "activities": "activity",

@@ -8,12 +8,11 @@ from muster.book.types import KINDS, Book, Row
 UNUSED = {
     "queues.intake_hours",
     "queues.concurrency",
-    "queues.allocation_share",
     "queues.cold_start.shape",
     "contracts.targets.threshold_business",
     "contracts.targets.clock_start",
     "contracts.minimum_dedicated_agents",
-    "contracts.lock",
+    "contracts.lock.relieves",
     "contracts.commitment",
     "contracts.pricing",
     "levers.payback",

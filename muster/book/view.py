@@ -17,6 +17,7 @@ from muster.book.types import (
     Contract,
     CurrencyRate,
     DatedRow,
+    Event,
     Hours,
     Lever,
     LeverKind,
@@ -76,6 +77,7 @@ class BookDay:
         self.levers = _holding(rows.get("levers", {}), Lever, text)
         self.currency_rates = _holding(rows.get("currency_rates", {}), CurrencyRate, text)
         self.overrides = _holding(rows.get("overrides", {}), Override, text)
+        self.events = _holding(rows.get("events", {}), Event, text)
         self.sites = _holding(rows.get("sites", {}), Site, text)
         self.work_patterns = _holding(rows.get("work_patterns", {}), WorkPattern, text)
         self.activities = _holding(rows.get("activities", {}), Activity, text)

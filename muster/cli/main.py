@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from muster.cli import book as book_commands
-from muster.cli import contract, decisions, files, plans, running, schedule, topics, volume
+from muster.cli import contract, decisions, files, forecasting, plans, running, schedule, topics, volume
 from muster.client.stubs import NotRunning
 from muster.dev.broker import BrokerError
 from muster.dev.kafka_parts import KafkaPartsError
@@ -18,10 +18,15 @@ from muster.kit.rpc import from_rpc_error
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.command("apply")(book_commands.apply)
 app.command("import")(files.import_file)
+app.command("backtest")(forecasting.backtest)
 app.command("replay")(files.replay)
 app.command("demo")(running.demo)
 app.command("dev")(running.dev)
 app.add_typer(volume.volume, name="volume")
+plans.forecast.command("incidents")(forecasting.incidents)
+plans.forecast.command("outlook")(forecasting.outlook)
+plans.forecast.command("import")(forecasting.import_forecast)
+plans.forecast.command("compare")(forecasting.compare)
 app.add_typer(plans.forecast, name="forecast")
 app.add_typer(plans.requirement, name="requirement")
 app.add_typer(contract.contract, name="contract")

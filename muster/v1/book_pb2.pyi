@@ -1504,6 +1504,64 @@ class Override(_message.Message):
 Global___Override: _TypeAlias = Override  # noqa: Y015
 
 @_typing.final
+class Event(_message.Message):
+    """Days on which something happened that the forecast should, or should not, learn from: a campaign, an outage, a day that was
+    taken for an incident and was none.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    QUEUES_FIELD_NUMBER: _builtins.int
+    FIRST_DATE_FIELD_NUMBER: _builtins.int
+    LAST_DATE_FIELD_NUMBER: _builtins.int
+    LEARNED_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    VALID_FROM_FIELD_NUMBER: _builtins.int
+    VALID_UNTIL_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Key: client/name."""
+    first_date: _builtins.str
+    """First local day, "YYYY-MM-DD"."""
+    last_date: _builtins.str
+    """Last local day."""
+    learned: _builtins.bool
+    """True: the days count as days like any other, even where they stand out. False: nothing is learnt from them."""
+    owner: _builtins.str
+    """Who answers for it."""
+    reason: _builtins.str
+    """Why."""
+    valid_from: _builtins.str
+    """First day on which the row is true; empty: always was."""
+    valid_until: _builtins.str
+    """First day on which it is no longer believed; empty: for ever."""
+    @_builtins.property
+    def queues(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Queues it touched, client/queue; none: all of the client's."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        queues: _abc.Iterable[_builtins.str] | None = ...,
+        first_date: _builtins.str = ...,
+        last_date: _builtins.str = ...,
+        learned: _builtins.bool = ...,
+        owner: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        valid_from: _builtins.str = ...,
+        valid_until: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_date", b"first_date", "last_date", b"last_date", "learned", b"learned", "name", b"name", "owner", b"owner", "queues", b"queues", "reason", b"reason", "valid_from", b"valid_from", "valid_until", b"valid_until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Event: _TypeAlias = Event  # noqa: Y015
+
+@_typing.final
 class PayRule(_message.Message):
     """When a site pays more."""
 
@@ -2112,6 +2170,7 @@ class Book(_message.Message):
     ACTIVITIES_FIELD_NUMBER: _builtins.int
     AGENTS_FIELD_NUMBER: _builtins.int
     OVERRIDES_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def clients(self) -> _containers.RepeatedCompositeFieldContainer[Global___Client]:
         """Clients."""
@@ -2156,6 +2215,10 @@ class Book(_message.Message):
     def overrides(self) -> _containers.RepeatedCompositeFieldContainer[Global___Override]:
         """Overrides of forecasts."""
 
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___Event]:
+        """Events of the past."""
+
     def __init__(
         self,
         *,
@@ -2170,10 +2233,11 @@ class Book(_message.Message):
         activities: _abc.Iterable[Global___Activity] | None = ...,
         agents: _abc.Iterable[Global___Agent] | None = ...,
         overrides: _abc.Iterable[Global___Override] | None = ...,
+        events: _abc.Iterable[Global___Event] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activities", b"activities", "agents", b"agents", "clients", b"clients", "contracts", b"contracts", "currency_rates", b"currency_rates", "levers", b"levers", "overrides", b"overrides", "queues", b"queues", "shrinkage", b"shrinkage", "sites", b"sites", "work_patterns", b"work_patterns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activities", b"activities", "agents", b"agents", "clients", b"clients", "contracts", b"contracts", "currency_rates", b"currency_rates", "events", b"events", "levers", b"levers", "overrides", b"overrides", "queues", b"queues", "shrinkage", b"shrinkage", "sites", b"sites", "work_patterns", b"work_patterns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2202,6 +2266,7 @@ class BookRow(_message.Message):
     ACTIVITY_FIELD_NUMBER: _builtins.int
     AGENT_FIELD_NUMBER: _builtins.int
     OVERRIDE_FIELD_NUMBER: _builtins.int
+    EVENT_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     """Kind of the row: clients, queues, contracts, …: the field of Book it stands in."""
     name: _builtins.str
@@ -2262,6 +2327,10 @@ class BookRow(_message.Message):
     def override(self) -> Global___Override:
         """An override of a forecast."""
 
+    @_builtins.property
+    def event(self) -> Global___Event:
+        """An event of the past."""
+
     def __init__(
         self,
         *,
@@ -2282,12 +2351,13 @@ class BookRow(_message.Message):
         activity: Global___Activity | None = ...,
         agent: Global___Agent | None = ...,
         override: Global___Override | None = ...,
+        event: Global___Event | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "agent", b"agent", "client", b"client", "contract", b"contract", "currency_rate", b"currency_rate", "delete_time", b"delete_time", "lever", b"lever", "override", b"override", "queue", b"queue", "recorded_at", b"recorded_at", "row", b"row", "shrinkage", b"shrinkage", "site", b"site", "work_pattern", b"work_pattern"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "agent", b"agent", "client", b"client", "contract", b"contract", "currency_rate", b"currency_rate", "delete_time", b"delete_time", "event", b"event", "lever", b"lever", "override", b"override", "queue", b"queue", "recorded_at", b"recorded_at", "row", b"row", "shrinkage", b"shrinkage", "site", b"site", "work_pattern", b"work_pattern"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "agent", b"agent", "client", b"client", "contract", b"contract", "currency_rate", b"currency_rate", "delete_time", b"delete_time", "generation", b"generation", "kind", b"kind", "lever", b"lever", "name", b"name", "override", b"override", "queue", b"queue", "recorded_at", b"recorded_at", "row", b"row", "shrinkage", b"shrinkage", "site", b"site", "valid_from", b"valid_from", "work_pattern", b"work_pattern"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "agent", b"agent", "client", b"client", "contract", b"contract", "currency_rate", b"currency_rate", "delete_time", b"delete_time", "event", b"event", "generation", b"generation", "kind", b"kind", "lever", b"lever", "name", b"name", "override", b"override", "queue", b"queue", "recorded_at", b"recorded_at", "row", b"row", "shrinkage", b"shrinkage", "site", b"site", "valid_from", b"valid_from", "work_pattern", b"work_pattern"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_row: _TypeAlias = _typing.Literal["client", "queue", "contract", "shrinkage", "lever", "currency_rate", "site", "work_pattern", "activity", "agent", "override"]  # noqa: Y015
+    _WhichOneofReturnType_row: _TypeAlias = _typing.Literal["client", "queue", "contract", "shrinkage", "lever", "currency_rate", "site", "work_pattern", "activity", "agent", "override", "event"]  # noqa: Y015
     _WhichOneofArgType_row: _TypeAlias = _typing.Literal["row", b"row"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_row) -> _WhichOneofReturnType_row | None: ...
 

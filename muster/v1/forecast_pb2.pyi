@@ -146,6 +146,7 @@ class ForecastDay(_message.Message):
     OVERRIDES_FIELD_NUMBER: _builtins.int
     PARTS_FIELD_NUMBER: _builtins.int
     DAY_TOTAL_QUANTILES_FIELD_NUMBER: _builtins.int
+    BETWEEN_DAYS_CORRELATION_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """The queue, client/queue."""
     local_date: _builtins.str
@@ -164,6 +165,8 @@ class ForecastDay(_message.Message):
     """Days of history used, 0 or more."""
     day_factor: _builtins.float
     """Share by which today is above (over 1) or below (under 1) the morning's forecast; absent: not intraday."""
+    between_days_correlation: _builtins.float
+    """Correlation, 0 to 1, of the errors of this forecast's day totals: with the quantiles, joint paths can be drawn."""
     @_builtins.property
     def starts_at_epoch_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Starts of the intervals carried, seconds since 1970 UTC. An intraday message carries only those it replaces."""
@@ -241,10 +244,11 @@ class ForecastDay(_message.Message):
         overrides: _abc.Iterable[_builtins.str] | None = ...,
         parts: Global___ForecastParts | None = ...,
         day_total_quantiles: _abc.Iterable[_builtins.float] | None = ...,
+        between_days_correlation: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_day_factor", b"_day_factor", "data_watermark", b"data_watermark", "day_factor", b"day_factor", "made_at", b"made_at", "parts", b"parts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_day_factor", b"_day_factor", "aht_quantiles", b"aht_quantiles", "aht_seconds", b"aht_seconds", "data_watermark", b"data_watermark", "day_factor", b"day_factor", "day_total_quantiles", b"day_total_quantiles", "history_days", b"history_days", "interval_seconds", b"interval_seconds", "local_date", b"local_date", "made_at", b"made_at", "offered_count", b"offered_count", "offered_quantiles", b"offered_quantiles", "overrides", b"overrides", "parts", b"parts", "quantile_levels", b"quantile_levels", "queue", b"queue", "rests_on", b"rests_on", "source", b"source", "starts_at_epoch_seconds", b"starts_at_epoch_seconds", "statistical_aht_seconds", b"statistical_aht_seconds", "statistical_offered_count", b"statistical_offered_count", "trigger", b"trigger", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_day_factor", b"_day_factor", "aht_quantiles", b"aht_quantiles", "aht_seconds", b"aht_seconds", "between_days_correlation", b"between_days_correlation", "data_watermark", b"data_watermark", "day_factor", b"day_factor", "day_total_quantiles", b"day_total_quantiles", "history_days", b"history_days", "interval_seconds", b"interval_seconds", "local_date", b"local_date", "made_at", b"made_at", "offered_count", b"offered_count", "offered_quantiles", b"offered_quantiles", "overrides", b"overrides", "parts", b"parts", "quantile_levels", b"quantile_levels", "queue", b"queue", "rests_on", b"rests_on", "source", b"source", "starts_at_epoch_seconds", b"starts_at_epoch_seconds", "statistical_aht_seconds", b"statistical_aht_seconds", "statistical_offered_count", b"statistical_offered_count", "trigger", b"trigger", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__day_factor: _TypeAlias = _typing.Literal["day_factor"]  # noqa: Y015
     _WhichOneofArgType__day_factor: _TypeAlias = _typing.Literal["_day_factor", b"_day_factor"]  # noqa: Y015
@@ -275,3 +279,55 @@ class ForecastPublished(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ForecastPublished: _TypeAlias = ForecastPublished  # noqa: Y015
+
+@_typing.final
+class ForecastReceived(_message.Message):
+    """On muster.forecast.received.v1, keyed client/queue: what a client expects, or what was agreed. Arrays have one value an interval."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    STARTS_AT_EPOCH_SECONDS_FIELD_NUMBER: _builtins.int
+    OFFERED_COUNT_FIELD_NUMBER: _builtins.int
+    AHT_SECONDS_FIELD_NUMBER: _builtins.int
+    SENT_BY_FIELD_NUMBER: _builtins.int
+    queue: _builtins.str
+    """The queue, client/queue."""
+    source: Global___ForecastSource.ValueType
+    """CLIENT or AGREED."""
+    revision: _builtins.int
+    """Grows with each correction; per local day the highest wins."""
+    sent_by: _builtins.str
+    """Who answers for it."""
+    @_builtins.property
+    def starts_at_epoch_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Starts of intervals, seconds since 1970 UTC, on the queue's grid."""
+
+    @_builtins.property
+    def offered_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Expected offered contacts, 0 or more."""
+
+    @_builtins.property
+    def aht_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Expected AHT, seconds, above 0; empty: not said."""
+
+    def __init__(
+        self,
+        *,
+        queue: _builtins.str = ...,
+        source: Global___ForecastSource.ValueType = ...,
+        revision: _builtins.int = ...,
+        starts_at_epoch_seconds: _abc.Iterable[_builtins.int] | None = ...,
+        offered_count: _abc.Iterable[_builtins.float] | None = ...,
+        aht_seconds: _abc.Iterable[_builtins.float] | None = ...,
+        sent_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aht_seconds", b"aht_seconds", "offered_count", b"offered_count", "queue", b"queue", "revision", b"revision", "sent_by", b"sent_by", "source", b"source", "starts_at_epoch_seconds", b"starts_at_epoch_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForecastReceived: _TypeAlias = ForecastReceived  # noqa: Y015

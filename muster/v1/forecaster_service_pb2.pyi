@@ -659,3 +659,600 @@ class RefreshForecastsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RefreshForecastsResponse: _TypeAlias = RefreshForecastsResponse  # noqa: Y015
+
+@_typing.final
+class PublishForecastsRequest(_message.Message):
+    """Forecasts to send."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORECASTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def forecasts(self) -> _containers.RepeatedCompositeFieldContainer[_forecast_pb2.ForecastReceived]:
+        """Forecasts, 1 to 100."""
+
+    def __init__(
+        self,
+        *,
+        forecasts: _abc.Iterable[_forecast_pb2.ForecastReceived] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["forecasts", b"forecasts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublishForecastsRequest: _TypeAlias = PublishForecastsRequest  # noqa: Y015
+
+@_typing.final
+class PublishForecastsResponse(_message.Message):
+    """Where they were written."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACKNOWLEDGED_COUNT_FIELD_NUMBER: _builtins.int
+    acknowledged_count: _builtins.int
+    """Forecasts acknowledged by the broker."""
+    def __init__(
+        self,
+        *,
+        acknowledged_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_count", b"acknowledged_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublishForecastsResponse: _TypeAlias = PublishForecastsResponse  # noqa: Y015
+
+@_typing.final
+class ListForecastComparisonsRequest(_message.Message):
+    """Ask for comparisons."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    FIRST_DATE_FIELD_NUMBER: _builtins.int
+    LAST_DATE_FIELD_NUMBER: _builtins.int
+    queue: _builtins.str
+    """The queue, client/queue."""
+    first_date: _builtins.str
+    """First local day, "YYYY-MM-DD"; empty: today."""
+    last_date: _builtins.str
+    """Last local day; empty: two weeks after the first."""
+    def __init__(
+        self,
+        *,
+        queue: _builtins.str = ...,
+        first_date: _builtins.str = ...,
+        last_date: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_date", b"first_date", "last_date", b"last_date", "queue", b"queue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListForecastComparisonsRequest: _TypeAlias = ListForecastComparisonsRequest  # noqa: Y015
+
+@_typing.final
+class ForecastComparison(_message.Message):
+    """One local day. Arrays have one value an interval of the engine's forecast; -1: not said, or not closed yet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOCAL_DATE_FIELD_NUMBER: _builtins.int
+    STARTS_AT_EPOCH_SECONDS_FIELD_NUMBER: _builtins.int
+    ENGINE_COUNT_FIELD_NUMBER: _builtins.int
+    CLIENT_COUNT_FIELD_NUMBER: _builtins.int
+    AGREED_COUNT_FIELD_NUMBER: _builtins.int
+    LOCKED_COUNT_FIELD_NUMBER: _builtins.int
+    OFFERED_COUNT_FIELD_NUMBER: _builtins.int
+    LOCKED_SOURCE_FIELD_NUMBER: _builtins.int
+    LOCKED_AT_FIELD_NUMBER: _builtins.int
+    TOLERANCE_UP_FIELD_NUMBER: _builtins.int
+    TOLERANCE_DOWN_FIELD_NUMBER: _builtins.int
+    OUTSIDE_FIELD_NUMBER: _builtins.int
+    DAY_OUTSIDE_FIELD_NUMBER: _builtins.int
+    local_date: _builtins.str
+    """The day, "YYYY-MM-DD"."""
+    locked_source: _forecast_pb2.ForecastSource.ValueType
+    """Whose forecast is locked; unspecified: none yet."""
+    tolerance_up: _builtins.float
+    """Share above the locked forecast that the contract tolerates; absent: not agreed."""
+    tolerance_down: _builtins.float
+    """Share below."""
+    day_outside: _builtins.bool
+    """Whether the whole day's sum does, of the intervals closed so far."""
+    @_builtins.property
+    def starts_at_epoch_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Starts of the intervals, seconds since 1970 UTC."""
+
+    @_builtins.property
+    def engine_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Contacts as Muster expects them."""
+
+    @_builtins.property
+    def client_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """As the client does."""
+
+    @_builtins.property
+    def agreed_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """As was agreed."""
+
+    @_builtins.property
+    def locked_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """As locked; none: not locked yet."""
+
+    @_builtins.property
+    def offered_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """What came in closed intervals."""
+
+    @_builtins.property
+    def locked_at(self) -> _timestamp_pb2.Timestamp:
+        """Since when; absent: the contract locks none."""
+
+    @_builtins.property
+    def outside(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
+        """Per interval, whether what came lies outside the tolerance; none: nothing to hold it against."""
+
+    def __init__(
+        self,
+        *,
+        local_date: _builtins.str = ...,
+        starts_at_epoch_seconds: _abc.Iterable[_builtins.int] | None = ...,
+        engine_count: _abc.Iterable[_builtins.float] | None = ...,
+        client_count: _abc.Iterable[_builtins.float] | None = ...,
+        agreed_count: _abc.Iterable[_builtins.float] | None = ...,
+        locked_count: _abc.Iterable[_builtins.float] | None = ...,
+        offered_count: _abc.Iterable[_builtins.float] | None = ...,
+        locked_source: _forecast_pb2.ForecastSource.ValueType = ...,
+        locked_at: _timestamp_pb2.Timestamp | None = ...,
+        tolerance_up: _builtins.float | None = ...,
+        tolerance_down: _builtins.float | None = ...,
+        outside: _abc.Iterable[_builtins.bool] | None = ...,
+        day_outside: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_tolerance_down", b"_tolerance_down", "_tolerance_up", b"_tolerance_up", "locked_at", b"locked_at", "tolerance_down", b"tolerance_down", "tolerance_up", b"tolerance_up"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tolerance_down", b"_tolerance_down", "_tolerance_up", b"_tolerance_up", "agreed_count", b"agreed_count", "client_count", b"client_count", "day_outside", b"day_outside", "engine_count", b"engine_count", "local_date", b"local_date", "locked_at", b"locked_at", "locked_count", b"locked_count", "locked_source", b"locked_source", "offered_count", b"offered_count", "outside", b"outside", "starts_at_epoch_seconds", b"starts_at_epoch_seconds", "tolerance_down", b"tolerance_down", "tolerance_up", b"tolerance_up"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__tolerance_down: _TypeAlias = _typing.Literal["tolerance_down"]  # noqa: Y015
+    _WhichOneofArgType__tolerance_down: _TypeAlias = _typing.Literal["_tolerance_down", b"_tolerance_down"]  # noqa: Y015
+    _WhichOneofReturnType__tolerance_up: _TypeAlias = _typing.Literal["tolerance_up"]  # noqa: Y015
+    _WhichOneofArgType__tolerance_up: _TypeAlias = _typing.Literal["_tolerance_up", b"_tolerance_up"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tolerance_down) -> _WhichOneofReturnType__tolerance_down | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tolerance_up) -> _WhichOneofReturnType__tolerance_up | None: ...
+
+Global___ForecastComparison: _TypeAlias = ForecastComparison  # noqa: Y015
+
+@_typing.final
+class ListForecastComparisonsResponse(_message.Message):
+    """Days in order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAYS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def days(self) -> _containers.RepeatedCompositeFieldContainer[Global___ForecastComparison]:
+        """The days."""
+
+    def __init__(
+        self,
+        *,
+        days: _abc.Iterable[Global___ForecastComparison] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListForecastComparisonsResponse: _TypeAlias = ListForecastComparisonsResponse  # noqa: Y015
+
+@_typing.final
+class ListForecastIncidentsRequest(_message.Message):
+    """Ask for incidents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    queue: _builtins.str
+    """The queue, client/queue."""
+    def __init__(
+        self,
+        *,
+        queue: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListForecastIncidentsRequest: _TypeAlias = ListForecastIncidentsRequest  # noqa: Y015
+
+@_typing.final
+class ForecastIncident(_message.Message):
+    """A past day that nothing is learnt from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOCAL_DATE_FIELD_NUMBER: _builtins.int
+    OFFERED_COUNT_FIELD_NUMBER: _builtins.int
+    USUAL_COUNT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    local_date: _builtins.str
+    """The day, "YYYY-MM-DD"."""
+    offered_count: _builtins.float
+    """Contacts that came."""
+    usual_count: _builtins.float
+    """The median of the same weekday around it."""
+    kind: _builtins.str
+    """SPIKE, OUTAGE, or EVENT where the book says so."""
+    reason: _builtins.str
+    """Why, in words."""
+    def __init__(
+        self,
+        *,
+        local_date: _builtins.str = ...,
+        offered_count: _builtins.float = ...,
+        usual_count: _builtins.float = ...,
+        kind: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "local_date", b"local_date", "offered_count", b"offered_count", "reason", b"reason", "usual_count", b"usual_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForecastIncident: _TypeAlias = ForecastIncident  # noqa: Y015
+
+@_typing.final
+class ListForecastIncidentsResponse(_message.Message):
+    """Incidents in order of time, of the newest fit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INCIDENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def incidents(self) -> _containers.RepeatedCompositeFieldContainer[Global___ForecastIncident]:
+        """The incidents."""
+
+    def __init__(
+        self,
+        *,
+        incidents: _abc.Iterable[Global___ForecastIncident] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["incidents", b"incidents"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListForecastIncidentsResponse: _TypeAlias = ListForecastIncidentsResponse  # noqa: Y015
+
+@_typing.final
+class ListForecastPeriodsRequest(_message.Message):
+    """Ask for the year."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    queue: _builtins.str
+    """The queue, client/queue."""
+    period: _builtins.str
+    """DAY, WEEK or MONTH; empty: MONTH."""
+    def __init__(
+        self,
+        *,
+        queue: _builtins.str = ...,
+        period: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["period", b"period", "queue", b"queue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListForecastPeriodsRequest: _TypeAlias = ListForecastPeriodsRequest  # noqa: Y015
+
+@_typing.final
+class ForecastPeriod(_message.Message):
+    """A day, a week (from Monday) or a month of the outlook."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIRST_DATE_FIELD_NUMBER: _builtins.int
+    LAST_DATE_FIELD_NUMBER: _builtins.int
+    OFFERED_COUNT_FIELD_NUMBER: _builtins.int
+    OFFERED_QUANTILES_FIELD_NUMBER: _builtins.int
+    WORKLOAD_HOURS_FIELD_NUMBER: _builtins.int
+    first_date: _builtins.str
+    """First day, "YYYY-MM-DD"."""
+    last_date: _builtins.str
+    """Last day of it that the outlook holds."""
+    offered_count: _builtins.float
+    """Expected offered contacts."""
+    workload_hours: _builtins.float
+    """Expected workload, hours of handling."""
+    @_builtins.property
+    def offered_quantiles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Quantiles of their sum, at the levels of the answer."""
+
+    def __init__(
+        self,
+        *,
+        first_date: _builtins.str = ...,
+        last_date: _builtins.str = ...,
+        offered_count: _builtins.float = ...,
+        offered_quantiles: _abc.Iterable[_builtins.float] | None = ...,
+        workload_hours: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_date", b"first_date", "last_date", b"last_date", "offered_count", b"offered_count", "offered_quantiles", b"offered_quantiles", "workload_hours", b"workload_hours"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForecastPeriod: _TypeAlias = ForecastPeriod  # noqa: Y015
+
+@_typing.final
+class ListForecastPeriodsResponse(_message.Message):
+    """The outlook."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERIODS_FIELD_NUMBER: _builtins.int
+    QUANTILE_LEVELS_FIELD_NUMBER: _builtins.int
+    SEASON_YEARS_FIELD_NUMBER: _builtins.int
+    MADE_AT_FIELD_NUMBER: _builtins.int
+    season_years: _builtins.int
+    """Earlier years that the season rests on, 0 to 2."""
+    @_builtins.property
+    def periods(self) -> _containers.RepeatedCompositeFieldContainer[Global___ForecastPeriod]:
+        """In order of time."""
+
+    @_builtins.property
+    def quantile_levels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Levels of the quantiles, 0 to 1, ascending."""
+
+    @_builtins.property
+    def made_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was made, business time."""
+
+    def __init__(
+        self,
+        *,
+        periods: _abc.Iterable[Global___ForecastPeriod] | None = ...,
+        quantile_levels: _abc.Iterable[_builtins.float] | None = ...,
+        season_years: _builtins.int = ...,
+        made_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["made_at", b"made_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["made_at", b"made_at", "periods", b"periods", "quantile_levels", b"quantile_levels", "season_years", b"season_years"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListForecastPeriodsResponse: _TypeAlias = ListForecastPeriodsResponse  # noqa: Y015
+
+@_typing.final
+class BacktestCells(_message.Message):
+    """Cells of a queue that Muster doesn't know. Arrays have one value an interval."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ZONE_FIELD_NUMBER: _builtins.int
+    INTERVAL_SECONDS_FIELD_NUMBER: _builtins.int
+    STARTS_AT_EPOCH_SECONDS_FIELD_NUMBER: _builtins.int
+    OFFERED_COUNT_FIELD_NUMBER: _builtins.int
+    zone: _builtins.str
+    """Zone of the queue."""
+    interval_seconds: _builtins.int
+    """Length of an interval, seconds: 900 or 1800."""
+    @_builtins.property
+    def starts_at_epoch_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Starts, seconds since 1970 UTC, ascending."""
+
+    @_builtins.property
+    def offered_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Offered contacts."""
+
+    def __init__(
+        self,
+        *,
+        zone: _builtins.str = ...,
+        interval_seconds: _builtins.int = ...,
+        starts_at_epoch_seconds: _abc.Iterable[_builtins.int] | None = ...,
+        offered_count: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interval_seconds", b"interval_seconds", "offered_count", b"offered_count", "starts_at_epoch_seconds", b"starts_at_epoch_seconds", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BacktestCells: _TypeAlias = BacktestCells  # noqa: Y015
+
+@_typing.final
+class StartBacktestRequest(_message.Message):
+    """Start a backtest of a known queue, or of cells."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    WEEKS_FIELD_NUMBER: _builtins.int
+    CELLS_FIELD_NUMBER: _builtins.int
+    queue: _builtins.str
+    """The queue, client/queue; or any name for `cells`."""
+    weeks: _builtins.int
+    """Weeks over which past forecasts are made, 1 to 26; 0: 8."""
+    @_builtins.property
+    def cells(self) -> Global___BacktestCells:
+        """Cells to test on instead of stored volume."""
+
+    def __init__(
+        self,
+        *,
+        queue: _builtins.str = ...,
+        weeks: _builtins.int = ...,
+        cells: Global___BacktestCells | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cells", b"cells"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cells", b"cells", "queue", b"queue", "weeks", b"weeks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartBacktestRequest: _TypeAlias = StartBacktestRequest  # noqa: Y015
+
+@_typing.final
+class StartBacktestResponse(_message.Message):
+    """Under way."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    job: _builtins.str
+    """The job."""
+    def __init__(
+        self,
+        *,
+        job: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartBacktestResponse: _TypeAlias = StartBacktestResponse  # noqa: Y015
+
+@_typing.final
+class GetBacktestRequest(_message.Message):
+    """Ask for a backtest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    job: _builtins.str
+    """The job."""
+    def __init__(
+        self,
+        *,
+        job: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBacktestRequest: _TypeAlias = GetBacktestRequest  # noqa: Y015
+
+@_typing.final
+class BacktestRow(_message.Message):
+    """Errors of forecasts of so many days ahead."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIRST_LEAD_DAYS_FIELD_NUMBER: _builtins.int
+    LAST_LEAD_DAYS_FIELD_NUMBER: _builtins.int
+    ACCURACY_FIELD_NUMBER: _builtins.int
+    EIGHT_WEEK_WAPE_FIELD_NUMBER: _builtins.int
+    first_lead_days: _builtins.int
+    """First day ahead."""
+    last_lead_days: _builtins.int
+    """Last day ahead."""
+    eight_week_wape: _builtins.float
+    """The WAPE of the weekday's mean over eight weeks, the usual way; absent: not known."""
+    @_builtins.property
+    def accuracy(self) -> Global___ForecastAccuracy:
+        """How good they were, as in ListForecastAccuracies."""
+
+    def __init__(
+        self,
+        *,
+        first_lead_days: _builtins.int = ...,
+        last_lead_days: _builtins.int = ...,
+        accuracy: Global___ForecastAccuracy | None = ...,
+        eight_week_wape: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_eight_week_wape", b"_eight_week_wape", "accuracy", b"accuracy", "eight_week_wape", b"eight_week_wape"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_eight_week_wape", b"_eight_week_wape", "accuracy", b"accuracy", "eight_week_wape", b"eight_week_wape", "first_lead_days", b"first_lead_days", "last_lead_days", b"last_lead_days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__eight_week_wape: _TypeAlias = _typing.Literal["eight_week_wape"]  # noqa: Y015
+    _WhichOneofArgType__eight_week_wape: _TypeAlias = _typing.Literal["_eight_week_wape", b"_eight_week_wape"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__eight_week_wape) -> _WhichOneofReturnType__eight_week_wape | None: ...
+
+Global___BacktestRow: _TypeAlias = BacktestRow  # noqa: Y015
+
+@_typing.final
+class GetBacktestResponse(_message.Message):
+    """A backtest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DONE_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    ORIGIN_COUNT_FIELD_NUMBER: _builtins.int
+    STARTS_AT_EPOCH_SECONDS_FIELD_NUMBER: _builtins.int
+    OFFERED_COUNT_FIELD_NUMBER: _builtins.int
+    EXPECTED_COUNT_FIELD_NUMBER: _builtins.int
+    LOW_COUNT_FIELD_NUMBER: _builtins.int
+    HIGH_COUNT_FIELD_NUMBER: _builtins.int
+    done: _builtins.bool
+    """Whether it is done."""
+    origin_count: _builtins.int
+    """Origins that forecasts were made at."""
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___BacktestRow]:
+        """The rows."""
+
+    @_builtins.property
+    def starts_at_epoch_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Of the last days, a day ahead: starts, seconds since 1970 UTC."""
+
+    @_builtins.property
+    def offered_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Contacts that came."""
+
+    @_builtins.property
+    def expected_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Contacts expected."""
+
+    @_builtins.property
+    def low_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The 10 % quantile."""
+
+    @_builtins.property
+    def high_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The 90 % quantile."""
+
+    def __init__(
+        self,
+        *,
+        done: _builtins.bool = ...,
+        rows: _abc.Iterable[Global___BacktestRow] | None = ...,
+        origin_count: _builtins.int = ...,
+        starts_at_epoch_seconds: _abc.Iterable[_builtins.int] | None = ...,
+        offered_count: _abc.Iterable[_builtins.float] | None = ...,
+        expected_count: _abc.Iterable[_builtins.float] | None = ...,
+        low_count: _abc.Iterable[_builtins.float] | None = ...,
+        high_count: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "expected_count", b"expected_count", "high_count", b"high_count", "low_count", b"low_count", "offered_count", b"offered_count", "origin_count", b"origin_count", "rows", b"rows", "starts_at_epoch_seconds", b"starts_at_epoch_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBacktestResponse: _TypeAlias = GetBacktestResponse  # noqa: Y015

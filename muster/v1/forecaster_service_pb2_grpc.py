@@ -75,6 +75,36 @@ class ForecasterServiceStub:
                 request_serializer=muster_dot_v1_dot_forecaster__service__pb2.ListForecastAccuraciesRequest.SerializeToString,
                 response_deserializer=muster_dot_v1_dot_forecaster__service__pb2.ListForecastAccuraciesResponse.FromString,
                 _registered_method=True)
+        self.PublishForecasts = channel.unary_unary(
+                '/muster.v1.ForecasterService/PublishForecasts',
+                request_serializer=muster_dot_v1_dot_forecaster__service__pb2.PublishForecastsRequest.SerializeToString,
+                response_deserializer=muster_dot_v1_dot_forecaster__service__pb2.PublishForecastsResponse.FromString,
+                _registered_method=True)
+        self.ListForecastComparisons = channel.unary_unary(
+                '/muster.v1.ForecasterService/ListForecastComparisons',
+                request_serializer=muster_dot_v1_dot_forecaster__service__pb2.ListForecastComparisonsRequest.SerializeToString,
+                response_deserializer=muster_dot_v1_dot_forecaster__service__pb2.ListForecastComparisonsResponse.FromString,
+                _registered_method=True)
+        self.ListForecastIncidents = channel.unary_unary(
+                '/muster.v1.ForecasterService/ListForecastIncidents',
+                request_serializer=muster_dot_v1_dot_forecaster__service__pb2.ListForecastIncidentsRequest.SerializeToString,
+                response_deserializer=muster_dot_v1_dot_forecaster__service__pb2.ListForecastIncidentsResponse.FromString,
+                _registered_method=True)
+        self.ListForecastPeriods = channel.unary_unary(
+                '/muster.v1.ForecasterService/ListForecastPeriods',
+                request_serializer=muster_dot_v1_dot_forecaster__service__pb2.ListForecastPeriodsRequest.SerializeToString,
+                response_deserializer=muster_dot_v1_dot_forecaster__service__pb2.ListForecastPeriodsResponse.FromString,
+                _registered_method=True)
+        self.StartBacktest = channel.unary_unary(
+                '/muster.v1.ForecasterService/StartBacktest',
+                request_serializer=muster_dot_v1_dot_forecaster__service__pb2.StartBacktestRequest.SerializeToString,
+                response_deserializer=muster_dot_v1_dot_forecaster__service__pb2.StartBacktestResponse.FromString,
+                _registered_method=True)
+        self.GetBacktest = channel.unary_unary(
+                '/muster.v1.ForecasterService/GetBacktest',
+                request_serializer=muster_dot_v1_dot_forecaster__service__pb2.GetBacktestRequest.SerializeToString,
+                response_deserializer=muster_dot_v1_dot_forecaster__service__pb2.GetBacktestResponse.FromString,
+                _registered_method=True)
         self.RefreshForecasts = channel.unary_unary(
                 '/muster.v1.ForecasterService/RefreshForecasts',
                 request_serializer=muster_dot_v1_dot_forecaster__service__pb2.RefreshForecastsRequest.SerializeToString,
@@ -145,6 +175,50 @@ class ForecasterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PublishForecasts(self, request, context):
+        """Send forecasts of a client, or agreed with one. Answers once the broker has acknowledged.
+        Errors: INVALID_ARGUMENT (reason as in the dead-letter topic), UNAVAILABLE (send again).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListForecastComparisons(self, request, context):
+        """Read the engine's, the client's and the agreed forecast side by side, which of them is locked, and what came.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListForecastIncidents(self, request, context):
+        """Read the past days that nothing is learnt from, with the reason.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListForecastPeriods(self, request, context):
+        """Read the next twelve months by day, week or month.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartBacktest(self, request, context):
+        """Have past forecasts made again with what was known then, and held against what came.
+        Errors: NOT_FOUND (NO_SUCH_QUEUE), INVALID_ARGUMENT (INVALID_BACKTEST).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBacktest(self, request, context):
+        """Read a backtest. Errors: NOT_FOUND (NO_SUCH_OPERATION), FAILED_PRECONDITION (the backtest's own reason).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RefreshForecasts(self, request, context):
         """Ask for a client's forecasts to be made anew, now.
         """
@@ -194,6 +268,36 @@ def add_ForecasterServiceServicer_to_server(servicer, server):
                     servicer.ListForecastAccuracies,
                     request_deserializer=muster_dot_v1_dot_forecaster__service__pb2.ListForecastAccuraciesRequest.FromString,
                     response_serializer=muster_dot_v1_dot_forecaster__service__pb2.ListForecastAccuraciesResponse.SerializeToString,
+            ),
+            'PublishForecasts': grpc.unary_unary_rpc_method_handler(
+                    servicer.PublishForecasts,
+                    request_deserializer=muster_dot_v1_dot_forecaster__service__pb2.PublishForecastsRequest.FromString,
+                    response_serializer=muster_dot_v1_dot_forecaster__service__pb2.PublishForecastsResponse.SerializeToString,
+            ),
+            'ListForecastComparisons': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListForecastComparisons,
+                    request_deserializer=muster_dot_v1_dot_forecaster__service__pb2.ListForecastComparisonsRequest.FromString,
+                    response_serializer=muster_dot_v1_dot_forecaster__service__pb2.ListForecastComparisonsResponse.SerializeToString,
+            ),
+            'ListForecastIncidents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListForecastIncidents,
+                    request_deserializer=muster_dot_v1_dot_forecaster__service__pb2.ListForecastIncidentsRequest.FromString,
+                    response_serializer=muster_dot_v1_dot_forecaster__service__pb2.ListForecastIncidentsResponse.SerializeToString,
+            ),
+            'ListForecastPeriods': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListForecastPeriods,
+                    request_deserializer=muster_dot_v1_dot_forecaster__service__pb2.ListForecastPeriodsRequest.FromString,
+                    response_serializer=muster_dot_v1_dot_forecaster__service__pb2.ListForecastPeriodsResponse.SerializeToString,
+            ),
+            'StartBacktest': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartBacktest,
+                    request_deserializer=muster_dot_v1_dot_forecaster__service__pb2.StartBacktestRequest.FromString,
+                    response_serializer=muster_dot_v1_dot_forecaster__service__pb2.StartBacktestResponse.SerializeToString,
+            ),
+            'GetBacktest': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBacktest,
+                    request_deserializer=muster_dot_v1_dot_forecaster__service__pb2.GetBacktestRequest.FromString,
+                    response_serializer=muster_dot_v1_dot_forecaster__service__pb2.GetBacktestResponse.SerializeToString,
             ),
             'RefreshForecasts': grpc.unary_unary_rpc_method_handler(
                     servicer.RefreshForecasts,
@@ -418,6 +522,168 @@ class ForecasterService:
             '/muster.v1.ForecasterService/ListForecastAccuracies',
             muster_dot_v1_dot_forecaster__service__pb2.ListForecastAccuraciesRequest.SerializeToString,
             muster_dot_v1_dot_forecaster__service__pb2.ListForecastAccuraciesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PublishForecasts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.v1.ForecasterService/PublishForecasts',
+            muster_dot_v1_dot_forecaster__service__pb2.PublishForecastsRequest.SerializeToString,
+            muster_dot_v1_dot_forecaster__service__pb2.PublishForecastsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListForecastComparisons(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.v1.ForecasterService/ListForecastComparisons',
+            muster_dot_v1_dot_forecaster__service__pb2.ListForecastComparisonsRequest.SerializeToString,
+            muster_dot_v1_dot_forecaster__service__pb2.ListForecastComparisonsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListForecastIncidents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.v1.ForecasterService/ListForecastIncidents',
+            muster_dot_v1_dot_forecaster__service__pb2.ListForecastIncidentsRequest.SerializeToString,
+            muster_dot_v1_dot_forecaster__service__pb2.ListForecastIncidentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListForecastPeriods(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.v1.ForecasterService/ListForecastPeriods',
+            muster_dot_v1_dot_forecaster__service__pb2.ListForecastPeriodsRequest.SerializeToString,
+            muster_dot_v1_dot_forecaster__service__pb2.ListForecastPeriodsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartBacktest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.v1.ForecasterService/StartBacktest',
+            muster_dot_v1_dot_forecaster__service__pb2.StartBacktestRequest.SerializeToString,
+            muster_dot_v1_dot_forecaster__service__pb2.StartBacktestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBacktest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.v1.ForecasterService/GetBacktest',
+            muster_dot_v1_dot_forecaster__service__pb2.GetBacktestRequest.SerializeToString,
+            muster_dot_v1_dot_forecaster__service__pb2.GetBacktestResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -54,6 +54,22 @@ class ForecasterServiceStub:
     """Read the newest forecast of a queue, day by day."""
     ListForecastAccuracies: _grpc.UnaryUnaryMultiCallable[_forecaster_service_pb2.ListForecastAccuraciesRequest, _forecaster_service_pb2.ListForecastAccuraciesResponse]
     """Read how good forecasts were, by how long before they were made."""
+    PublishForecasts: _grpc.UnaryUnaryMultiCallable[_forecaster_service_pb2.PublishForecastsRequest, _forecaster_service_pb2.PublishForecastsResponse]
+    """Send forecasts of a client, or agreed with one. Answers once the broker has acknowledged.
+    Errors: INVALID_ARGUMENT (reason as in the dead-letter topic), UNAVAILABLE (send again).
+    """
+    ListForecastComparisons: _grpc.UnaryUnaryMultiCallable[_forecaster_service_pb2.ListForecastComparisonsRequest, _forecaster_service_pb2.ListForecastComparisonsResponse]
+    """Read the engine's, the client's and the agreed forecast side by side, which of them is locked, and what came."""
+    ListForecastIncidents: _grpc.UnaryUnaryMultiCallable[_forecaster_service_pb2.ListForecastIncidentsRequest, _forecaster_service_pb2.ListForecastIncidentsResponse]
+    """Read the past days that nothing is learnt from, with the reason."""
+    ListForecastPeriods: _grpc.UnaryUnaryMultiCallable[_forecaster_service_pb2.ListForecastPeriodsRequest, _forecaster_service_pb2.ListForecastPeriodsResponse]
+    """Read the next twelve months by day, week or month."""
+    StartBacktest: _grpc.UnaryUnaryMultiCallable[_forecaster_service_pb2.StartBacktestRequest, _forecaster_service_pb2.StartBacktestResponse]
+    """Have past forecasts made again with what was known then, and held against what came.
+    Errors: NOT_FOUND (NO_SUCH_QUEUE), INVALID_ARGUMENT (INVALID_BACKTEST).
+    """
+    GetBacktest: _grpc.UnaryUnaryMultiCallable[_forecaster_service_pb2.GetBacktestRequest, _forecaster_service_pb2.GetBacktestResponse]
+    """Read a backtest. Errors: NOT_FOUND (NO_SUCH_OPERATION), FAILED_PRECONDITION (the backtest's own reason)."""
     RefreshForecasts: _grpc.UnaryUnaryMultiCallable[_forecaster_service_pb2.RefreshForecastsRequest, _forecaster_service_pb2.RefreshForecastsResponse]
     """Ask for a client's forecasts to be made anew, now."""
 
@@ -83,6 +99,22 @@ class ForecasterServiceAsyncStub(ForecasterServiceStub):
     """Read the newest forecast of a queue, day by day."""
     ListForecastAccuracies: _aio.UnaryUnaryMultiCallable[_forecaster_service_pb2.ListForecastAccuraciesRequest, _forecaster_service_pb2.ListForecastAccuraciesResponse]  # type: ignore[assignment]
     """Read how good forecasts were, by how long before they were made."""
+    PublishForecasts: _aio.UnaryUnaryMultiCallable[_forecaster_service_pb2.PublishForecastsRequest, _forecaster_service_pb2.PublishForecastsResponse]  # type: ignore[assignment]
+    """Send forecasts of a client, or agreed with one. Answers once the broker has acknowledged.
+    Errors: INVALID_ARGUMENT (reason as in the dead-letter topic), UNAVAILABLE (send again).
+    """
+    ListForecastComparisons: _aio.UnaryUnaryMultiCallable[_forecaster_service_pb2.ListForecastComparisonsRequest, _forecaster_service_pb2.ListForecastComparisonsResponse]  # type: ignore[assignment]
+    """Read the engine's, the client's and the agreed forecast side by side, which of them is locked, and what came."""
+    ListForecastIncidents: _aio.UnaryUnaryMultiCallable[_forecaster_service_pb2.ListForecastIncidentsRequest, _forecaster_service_pb2.ListForecastIncidentsResponse]  # type: ignore[assignment]
+    """Read the past days that nothing is learnt from, with the reason."""
+    ListForecastPeriods: _aio.UnaryUnaryMultiCallable[_forecaster_service_pb2.ListForecastPeriodsRequest, _forecaster_service_pb2.ListForecastPeriodsResponse]  # type: ignore[assignment]
+    """Read the next twelve months by day, week or month."""
+    StartBacktest: _aio.UnaryUnaryMultiCallable[_forecaster_service_pb2.StartBacktestRequest, _forecaster_service_pb2.StartBacktestResponse]  # type: ignore[assignment]
+    """Have past forecasts made again with what was known then, and held against what came.
+    Errors: NOT_FOUND (NO_SUCH_QUEUE), INVALID_ARGUMENT (INVALID_BACKTEST).
+    """
+    GetBacktest: _aio.UnaryUnaryMultiCallable[_forecaster_service_pb2.GetBacktestRequest, _forecaster_service_pb2.GetBacktestResponse]  # type: ignore[assignment]
+    """Read a backtest. Errors: NOT_FOUND (NO_SUCH_OPERATION), FAILED_PRECONDITION (the backtest's own reason)."""
     RefreshForecasts: _aio.UnaryUnaryMultiCallable[_forecaster_service_pb2.RefreshForecastsRequest, _forecaster_service_pb2.RefreshForecastsResponse]  # type: ignore[assignment]
     """Ask for a client's forecasts to be made anew, now."""
 
@@ -157,6 +189,58 @@ class ForecasterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_forecaster_service_pb2.ListForecastAccuraciesResponse, _abc.Awaitable[_forecaster_service_pb2.ListForecastAccuraciesResponse]]:
         """Read how good forecasts were, by how long before they were made."""
+
+    @_abc_1.abstractmethod
+    def PublishForecasts(
+        self,
+        request: _forecaster_service_pb2.PublishForecastsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_forecaster_service_pb2.PublishForecastsResponse, _abc.Awaitable[_forecaster_service_pb2.PublishForecastsResponse]]:
+        """Send forecasts of a client, or agreed with one. Answers once the broker has acknowledged.
+        Errors: INVALID_ARGUMENT (reason as in the dead-letter topic), UNAVAILABLE (send again).
+        """
+
+    @_abc_1.abstractmethod
+    def ListForecastComparisons(
+        self,
+        request: _forecaster_service_pb2.ListForecastComparisonsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_forecaster_service_pb2.ListForecastComparisonsResponse, _abc.Awaitable[_forecaster_service_pb2.ListForecastComparisonsResponse]]:
+        """Read the engine's, the client's and the agreed forecast side by side, which of them is locked, and what came."""
+
+    @_abc_1.abstractmethod
+    def ListForecastIncidents(
+        self,
+        request: _forecaster_service_pb2.ListForecastIncidentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_forecaster_service_pb2.ListForecastIncidentsResponse, _abc.Awaitable[_forecaster_service_pb2.ListForecastIncidentsResponse]]:
+        """Read the past days that nothing is learnt from, with the reason."""
+
+    @_abc_1.abstractmethod
+    def ListForecastPeriods(
+        self,
+        request: _forecaster_service_pb2.ListForecastPeriodsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_forecaster_service_pb2.ListForecastPeriodsResponse, _abc.Awaitable[_forecaster_service_pb2.ListForecastPeriodsResponse]]:
+        """Read the next twelve months by day, week or month."""
+
+    @_abc_1.abstractmethod
+    def StartBacktest(
+        self,
+        request: _forecaster_service_pb2.StartBacktestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_forecaster_service_pb2.StartBacktestResponse, _abc.Awaitable[_forecaster_service_pb2.StartBacktestResponse]]:
+        """Have past forecasts made again with what was known then, and held against what came.
+        Errors: NOT_FOUND (NO_SUCH_QUEUE), INVALID_ARGUMENT (INVALID_BACKTEST).
+        """
+
+    @_abc_1.abstractmethod
+    def GetBacktest(
+        self,
+        request: _forecaster_service_pb2.GetBacktestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_forecaster_service_pb2.GetBacktestResponse, _abc.Awaitable[_forecaster_service_pb2.GetBacktestResponse]]:
+        """Read a backtest. Errors: NOT_FOUND (NO_SUCH_OPERATION), FAILED_PRECONDITION (the backtest's own reason)."""
 
     @_abc_1.abstractmethod
     def RefreshForecasts(

@@ -9,7 +9,9 @@ Refusal
 ├── VOLUME_TOO_LATE                  a contact older than the lateness horizon
 ├── PERIOD_LOCKED                    a fact of a period that is locked; a correction is an adjustment
 ├── QUEUE_LIMIT                      1,000 facts of undeclared queues are parked already
-└── INVALID_PROGRESS                 progress without client, feed or instant
+├── INVALID_PROGRESS                 progress without client, feed or instant
+├── INVALID_FORECAST                 a received forecast with impossible values, lengths or source
+└── UNKNOWN_QUEUE                    a received forecast of a queue that is not declared
 """
 
 from muster.kit.errors import Refusal

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,17 +14,19 @@ from muster.book.types import Queue
 from muster.book.view import BookDay
 from muster.domain.calendar import DAY, dates, day_bounds, local_date, parse_date
 from muster.kit.errors import NotFound, NotReady, Refusal
+from muster.kit.outbox import Outgoing
 from muster.kit.rpc import next_token, page
 from muster.kit.service import Parts
 from muster.v1 import book_pb2
 from muster.v1 import forecaster_service_pb2 as pb
 from muster.v1 import forecaster_service_pb2_grpc as stubs
-from services.forecaster import wire
+from services.forecaster import forecast_wire, wire
 from services.forecaster.domain.accuracy import LEADS, WEEK, Score, pooled, score_day
 from services.forecaster.domain.facts import Adjustment, PublishedDay, merge_days
 from services.forecaster.domain.forecast import LEVELS
 from services.forecaster.domain.tally import FIXED_EDGES, empty_tally
 from services.forecaster.domain.volume import MINUTE, Cell, merge_range
+from services.forecaster.forecast_rpc import ForecastEdge
 from services.forecaster.store import forecasts, volume
 from services.forecaster.work import Work
 
@@ -35,7 +38,7 @@ class ForecasterRpc(stubs.ForecasterServiceServicer):
     """Volume and forecast."""
 
     def __init__(self, parts: Parts, work: Work) -> None:
-        self._parts, self._work = parts, work
+        self._parts, self._work, self._forecasts = parts, work, ForecastEdge(parts, work)
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
 
@@ -55,14 +58,18 @@ class ForecasterRpc(stubs.ForecasterServiceServicer):
         for fact in request.facts:
             wire.check_observed(fact)
         messages = [wire.observed_message(fact) for fact in request.facts]
+        return pb.PublishVolumeResponse(acknowledged_count=await self._send(messages))
+
+    async def _send(self, messages: Sequence[Outgoing]) -> int:
+        """Publish messages; return how many were acknowledged. Raise NotReady."""
+        world = self._parts.settings.world
         try:
             producer = await self._get_producer()
-            topic = self._parts.settings.world + wire.OBSERVED
-            sent = [await producer.send(topic, key=m.key.encode(), value=m.value) for m in messages]
+            sent = [await producer.send(world + m.topic, key=m.key.encode(), value=m.value) for m in messages]
             await asyncio.gather(*sent)
         except KafkaError as error:
             raise NotReady("BROKER_UNAVAILABLE", f"the broker did not acknowledge ({error}); send again") from error
-        return pb.PublishVolumeResponse(acknowledged_count=len(sent))
+        return len(sent)
 
     async def ListVolumeCells(self, request: pb.ListVolumeCellsRequest, context: Any) -> pb.ListVolumeCellsResponse:
         limit, offset = page(request.page_size, request.page_token, 500, 5000)
@@ -243,6 +250,33 @@ class ForecasterRpc(stubs.ForecasterServiceServicer):
             if total.offered > 0:
                 answer.accuracies.append(wire.accuracy_message("", lead, total))
         return answer
+
+    async def PublishForecasts(self, request: pb.PublishForecastsRequest, context: Any) -> pb.PublishForecastsResponse:
+        if not 1 <= len(request.forecasts) <= 100:
+            raise Refusal("NO_CONTENT", f"{len(request.forecasts)} forecasts; allowed: 1 to 100")
+        messages = [forecast_wire.received_message(forecast_wire.check_received(f)) for f in request.forecasts]
+        return pb.PublishForecastsResponse(acknowledged_count=await self._send(messages))
+
+    async def ListForecastComparisons(
+        self, request: pb.ListForecastComparisonsRequest, context: Any
+    ) -> pb.ListForecastComparisonsResponse:
+        return await self._parts.database.read(lambda c: self._forecasts.comparisons(c, request))
+
+    async def ListForecastIncidents(
+        self, request: pb.ListForecastIncidentsRequest, context: Any
+    ) -> pb.ListForecastIncidentsResponse:
+        return await self._parts.database.read(lambda c: self._forecasts.incidents(c, request.queue))
+
+    async def ListForecastPeriods(self, request: pb.ListForecastPeriodsRequest, context: Any) -> pb.ListForecastPeriodsResponse:
+        return await self._parts.database.read(lambda c: self._forecasts.periods(c, request))
+
+    async def StartBacktest(self, request: pb.StartBacktestRequest, context: Any) -> pb.StartBacktestResponse:
+        job = await self._parts.database.run(lambda c: self._forecasts.start_backtest(c, request))
+        self._parts.jobs.wake()
+        return pb.StartBacktestResponse(job=job)
+
+    async def GetBacktest(self, request: pb.GetBacktestRequest, context: Any) -> pb.GetBacktestResponse:
+        return await self._parts.database.read(lambda c: self._forecasts.backtest(c, request.job))
 
     async def RefreshForecasts(self, request: pb.RefreshForecastsRequest, context: Any) -> pb.RefreshForecastsResponse:
         def work(connection: sa.Connection) -> str:

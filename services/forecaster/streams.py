@@ -17,8 +17,8 @@ from muster.kit.clock import Clock
 from muster.kit.due import DueWork
 from muster.kit.errors import Refusal
 from muster.kit.loop import Fact, Handled, Inlet
-from services.forecaster import wire
-from services.forecaster.domain.facts import Observed, Progress, ReportColumns
+from services.forecaster import forecast_wire, wire
+from services.forecaster.domain.facts import Observed, Progress, Received, ReportColumns, Said
 from services.forecaster.domain.tally import FIXED_EDGES
 from services.forecaster.domain.volume import MINUTE, minute_of
 from services.forecaster.errors import PARKED_LIMIT, refuse
@@ -33,6 +33,7 @@ from services.forecaster.handlers.volume import (
     spans_of,
 )
 from services.forecaster.scan import Contacts, scan_contacts
+from services.forecaster.store import outlooks
 from services.forecaster.store import volume as store
 
 EVERY_QUEUE = "*"
@@ -77,6 +78,7 @@ class Streams:
         return [
             Inlet(wire.OBSERVED, wire.read_observed, self.on_volume, scan_contacts),
             Inlet(wire.PROGRESSED, wire.read_progress, self.on_progress),
+            Inlet(forecast_wire.RECEIVED, forecast_wire.read_received, self.on_received),
         ]
 
     def book_today(self, connection: sa.Connection) -> BookDay:
@@ -228,6 +230,23 @@ class Streams:
             spoken_of = progress.queues or [q for q in book.queues if q.startswith(progress.client + "/")]
             for queue in spoken_of:
                 self.due.plan(connection, "close", queue, self.clock.now())
+        return handled
+
+    def on_received(self, connection: sa.Connection, facts: Sequence[Fact]) -> Handled:
+        """Keep forecasts that others made, local day by local day."""
+        book, handled, days = self.book_today(connection), Handled(), list[Received]()
+        for fact in facts:
+            said: Said = fact.message
+            queue = book.queues.get(said.queue)
+            if queue is None:
+                then = "declare it with muster apply, then muster dlq replay"
+                handled.refused.append((fact, refuse("UNKNOWN_QUEUE", f"{said.queue} is not in the book; {then}")))
+            elif strange := [s for s in said.starts if s % queue.interval_seconds]:
+                why = f"{strange[0]} is no start of an interval of {queue.interval_seconds} s"
+                handled.refused.append((fact, refuse("MISALIGNED_INTERVAL", why)))
+            else:
+                days += said.days(book.zone_of(queue), fact.known_at)
+        outlooks.save_received(connection, days)
         return handled
 
     def take_parked(self, connection: sa.Connection, queue: str) -> list[Fact]:

@@ -366,6 +366,7 @@ def day_message(day: PublishedDay) -> forecast_pb2.ForecastDay:
         statistical_aht_seconds=day.statistical_aht,
         overrides=day.overrides,
         day_total_quantiles=day.total_quantiles,
+        between_days_correlation=day.between_days,
         parts=forecast_pb2.ForecastParts(**dict(zip(PARTS, day.parts, strict=True))) if day.parts else None,
     )
 
@@ -401,6 +402,7 @@ def read_day(value: bytes) -> PublishedDay:
         statistical_aht=list(m.statistical_aht_seconds),
         overrides=list(m.overrides),
         total_quantiles=list(m.day_total_quantiles),
+        between_days=m.between_days_correlation,
     )
 
 

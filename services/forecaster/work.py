@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+import uuid
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,26 +10,31 @@ import sqlalchemy as sa
 from muster.book.copy import BookCopy, Key
 from muster.book.types import Basis, Client, OverrideMeasure, Queue, Reporting
 from muster.book.view import BookDay, opening_hours
-from muster.domain.calendar import DAY, OpeningHours, dates, local_date, resolve
+from muster.domain.calendar import DAY, OpeningHours, dates, local_date, parse_date, resolve
 from muster.kit.clock import Clock
 from muster.kit.due import DueWork
+from muster.kit.errors import NotFound, NotNow
 from muster.kit.jobs import JobKind, Jobs, Report
 from muster.kit.logs import get_log
 from muster.kit.loop import dead_letter
 from muster.kit.outbox import Outbox
 from services.forecaster import wire
+from services.forecaster.domain.backtest import FEWEST_HISTORY_DAYS, backtest, hours_seen
 from services.forecaster.domain.facts import PublishedDay
 from services.forecaster.domain.forecast import LONGEST_HISTORY_WEEKS, QueueFacts, QueueForecast, forecast_client
+from services.forecaster.domain.outlook import OutlookPeriod, periods
 from services.forecaster.domain.overriding import Rule, overridden
 from services.forecaster.domain.volume import closed_through, merge_range
+from services.forecaster.forecast_wire import backtest_data
 from services.forecaster.handlers.closing import close_cells
 from services.forecaster.handlers.forecasting import published_days, updated_day
 from services.forecaster.handlers.volume import LATENESS_HORIZON_SECONDS
 from services.forecaster.settings import ForecasterSettings
-from services.forecaster.store import forecasts, volume
+from services.forecaster.store import forecasts, outlooks, volume
 from services.forecaster.streams import EVERY_QUEUE, Streams
 
 FITTED_TOGETHER = 250
+FORECAST_KINDS = ("clients", "queues", "overrides", "events")
 
 
 def fit_queues(payload: dict[str, Any], report: Report) -> list[QueueForecast]:
@@ -38,6 +44,15 @@ def fit_queues(payload: dict[str, Any], report: Report) -> list[QueueForecast]:
         report({"doing": f"fitting {queues[n][0].queue} and others", "done_count": n, "total_count": len(queues)})
         done += forecast_client(queues[n : n + FITTED_TOGETHER], payload["days"])
     return done
+
+
+def run_backtest(payload: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Test a queue's forecasts on its past; runs in a child process."""
+
+    def tell(done: int, of: int) -> None:
+        report({"doing": "forecasting again", "done_count": done, "total_count": of})
+
+    return backtest_data(backtest(payload["facts"], payload["today"], payload["weeks"], tell))
 
 
 @dataclasses.dataclass
@@ -62,6 +77,7 @@ class Work:
         self.due.declare("nightly", self.nightly)
         self.due.declare("prune", self.prune)
         self.jobs.declare("fit", JobKind(self.load_fit, fit_queues, self.save_fit))
+        self.jobs.declare("backtest", JobKind(self.load_backtest, run_backtest, lambda connection, request, result: result))
 
     def begin(self, connection: sa.Connection) -> None:
         """Plan what recurs. In a conducted world whose clock has not moved, the first tick plans it through the book."""
@@ -72,11 +88,11 @@ class Work:
 
     def on_book(self, connection: sa.Connection, changed: set[Key]) -> None:
         """Have a client's queues fitted when its book changes, and parked facts of new queues used."""
-        names = {name.partition("/")[0] for kind, name, _ in changed if kind in ("clients", "queues", "overrides")}
+        names = {name.partition("/")[0] for kind, name, _ in changed if kind in FORECAST_KINDS}
         for client in sorted(names):
             self.due.plan(connection, "fit", client, self.clock.now())
         for kind, name, valid_from in sorted(changed):
-            if kind in ("clients", "queues", "overrides") and valid_from:
+            if kind in FORECAST_KINDS and valid_from:
                 starts = resolve(dt.datetime.fromisoformat(valid_from), "UTC")
                 self.due.plan(connection, "fit", name.partition("/")[0], max(starts, self.clock.now()))
                 if kind == "queues":
@@ -247,16 +263,46 @@ class Work:
         self.jobs.ask(connection, name, "fit", {"client": client, "trigger": "REQUESTED"})
         return name
 
+    def ask_backtest(self, connection: sa.Connection, queue: str, weeks: int, cells: dict[str, Any] | None) -> str:
+        """Queue a backtest of a queue, or of cells that are no queue's."""
+        name = f"backtests/{queue}-{self.clock.now()}-{uuid.uuid4().hex[:8]}"
+        self.jobs.ask(connection, name, "backtest", {"queue": queue, "weeks": weeks, "cells": cells})
+        return name
+
+    def load_backtest(self, connection: sa.Connection, request: dict[str, Any]) -> dict[str, Any]:
+        """Gather what a backtest needs. Raise NotNow(TOO_LITTLE_HISTORY)."""
+        weeks = request["weeks"]
+        if request["cells"]:
+            c = request["cells"]
+            counts = dict(zip(c["starts"], c["offered"], strict=True))
+            hours = hours_seen(counts, c["zone"], c["seconds"])
+            cells = {s: (n, n, n * 1000) for s, n in counts.items()}
+            facts = QueueFacts(request["queue"], c["zone"], c["seconds"], hours, cells)
+            today = local_date(max(counts) + c["seconds"], c["zone"])
+        else:
+            book = self.streams.book_today(connection)
+            queue = book.queues.get(request["queue"])
+            if queue is None:
+                raise NotFound("NO_SUCH_QUEUE", f"no queue {request['queue']!r} in the book")
+            facts, today = self._facts(connection, book, queue, LONGEST_HISTORY_WEEKS + 1 + weeks)
+            today = min(today, local_date(volume.closed_through(connection, queue.name), facts.zone))
+        days = (today - local_date(min(facts.cells), facts.zone)).days if facts.cells else 0
+        if days <= FEWEST_HISTORY_DAYS:
+            raise NotNow("TOO_LITTLE_HISTORY", f"{days} days of history; needed: more than {FEWEST_HISTORY_DAYS}")
+        return {"facts": facts, "today": today, "weeks": weeks}
+
     def load_fit(self, connection: sa.Connection, request: dict[str, Any]) -> dict[str, Any]:
         """Gather half a year of each queue of a client."""
         book = self.streams.book_today(connection)
         queues = [q for _, q in sorted(book.queues.items()) if q.client == request["client"]]
         return {"queues": [self._facts(connection, book, q) for q in queues], "days": self.settings.forecast_days}
 
-    def _facts(self, connection: sa.Connection, book: BookDay, queue: Queue) -> tuple[QueueFacts, dt.date]:
+    def _facts(
+        self, connection: sa.Connection, book: BookDay, queue: Queue, weeks: int = LONGEST_HISTORY_WEEKS + 1
+    ) -> tuple[QueueFacts, dt.date]:
         zone, now = book.zone_of(queue), self.clock.now()
         through = volume.closed_through(connection, queue.name)
-        begin = now - (LONGEST_HISTORY_WEEKS + 1) * 7 * DAY
+        begin, older = now - weeks * 7 * DAY, outlooks.day_totals(connection, queue.name)
         reports = volume.reports_between(connection, queue.name, begin, through)
         first = min((r.starts_at for r in reports), default=through)
         seconds, hours = queue.interval_seconds, opening_hours(queue)
@@ -281,6 +327,13 @@ class Work:
             cold.weekly_offered_count if cold else None,
             cold.aht_seconds if cold else None,
             self._later_hours(connection, queue.name, local_date(now, zone)),
+            tuple(
+                (parse_date(e.first_date), parse_date(e.last_date), e.learned)
+                for _, e in sorted(book.events.items())
+                if e.name.partition("/")[0] == queue.client and (not e.queues or queue.name in e.queues)
+            ),
+            tuple(sorted((parse_date(a.starts_on), a.share) for a in queue.allocation_share)),
+            older,
         )
         return facts, local_date(now, zone)
 
@@ -308,6 +361,7 @@ class Work:
             days = published_days(forecast, seconds, version, request["trigger"], watermark, now)
             rules = self._rules(book, book.queues[forecast.queue])
             self._publish(connection, [overridden(day, rules) for day in days])
+            self._keep_outlook(connection, forecast, now)
             get_log().info("forecast_published", queue=forecast.queue, days=len(days), rests_on=forecast.rests_on)
             self._update_today(connection, book, book.queues[forecast.queue], watermark)
         for override in book.overrides.values():
@@ -320,6 +374,31 @@ class Work:
                 then = "declare cold_start (weekly_offered_count, aht_seconds), or import history"
                 get_log().warning("forecast_not_possible", queue=name, reason="NO_HISTORY", then=then)
         return {"queues": sorted(fitted)}
+
+    def _keep_outlook(self, connection: sa.Connection, forecast: QueueForecast, now: int) -> None:
+        """Keep twelve months, incidents, and what past days brought."""
+        since = min(forecast.totals, default=None)
+        outlooks.save_day_totals(connection, forecast.queue, forecast.totals, since)
+        days = [OutlookPeriod(d.day, d.day, d.offered, d.quantiles, d.offered * d.aht / 3600) for d in forecast.outlook]
+        found = {"DAY": days}
+        for kind in ("WEEK", "MONTH"):
+            found[kind] = periods(forecast.outlook, forecast.between_days, monthly=kind == "MONTH")
+        body: dict[str, Any] = {
+            kind: [
+                [
+                    p.first.isoformat(),
+                    p.last.isoformat(),
+                    round(p.offered, 3),
+                    [round(q, 3) for q in p.quantiles],
+                    round(p.workload_hours, 3),
+                ]
+                for p in rows
+            ]
+            for kind, rows in found.items()
+        }
+        body["years"] = forecast.outlook_years
+        body["incidents"] = [[i.day.isoformat(), i.offered, i.usual, i.ruled] for i in forecast.incidents]
+        outlooks.save_outlook(connection, forecast.queue, now, body)
 
     def prune(self, connection: sa.Connection, key: str, due_at: int) -> None:
         """Delete what is older than its retention says, and plan the next round."""

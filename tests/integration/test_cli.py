@@ -2,10 +2,13 @@
 
 import asyncio
 import csv
+import datetime as dt
 import os
 import pathlib
 import subprocess
 import sys
+import time
+from typing import Any
 
 import pytest
 from icalendar import Calendar
@@ -47,13 +50,15 @@ def test_what_a_planner_types(tmp_path: pathlib.Path, bootstrap: str, world: str
             await asyncio.to_thread(publish_and_refuse, small)
             await small.conductor.tick(WEDNESDAY + 10 * HOUR + 300)
             await asyncio.to_thread(look_again, home)
-            await asyncio.to_thread(small.apply, {**book(), "overrides": [SALE]})
+            await asyncio.to_thread(small.apply, with_forecasters(book()))
             for seconds in (
                 600,
                 660,
             ):  # staffing publishes its book while it reaches the first; the forecaster fits at the next
                 await small.conductor.tick(WEDNESDAY + 10 * HOUR + seconds)
             await asyncio.to_thread(look_at_forecasts, home)
+            await asyncio.to_thread(compare_forecasts, home, tmp_path)
+            await asyncio.to_thread(look_far_and_back, home, tmp_path)
 
     asyncio.run(run())
 
@@ -68,6 +73,76 @@ SALE = {
     "owner": "ops",
     "reason": "mailing of the 25th",
 }
+
+
+OUTAGE = {
+    "name": "acme/outage",
+    "first_date": "2026-03-18",
+    "last_date": "2026-03-18",
+    "owner": "ops",
+    "reason": "the lines were down",
+}
+
+
+def with_forecasters(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the book with an override, an event, and a contract that locks forecasts a day before."""
+    data["contracts"][0]["lock"] = {"days_ahead": 1, "tolerance_up": 0.1, "tolerance_down": 0.1}
+    return {**data, "overrides": [SALE], "events": [OUTAGE]}
+
+
+def rows_of(text: str, first: str) -> list[list[str]]:
+    """Return the cells of a printed table's rows that begin with a word."""
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if line.count("│") > 2]
+    return [row for row in rows if row[0].startswith(first)]
+
+
+def compare_forecasts(home: pathlib.Path, folder: pathlib.Path) -> None:
+    path = folder / "client.csv"
+    times = [f"2026-03-{day} {hour:02}:{minute:02}" for day in (25, 26, 27) for hour in range(8, 20) for minute in (0, 30)]
+    path.write_text("start,calls\n" + "".join(f"{t},20\n" for t in times) + "2026-03-27 21:00,none\n")
+    words = ("forecast", "import", str(path), "--queue", "acme/help", "--map", "start=start", "--map", "offered=calls")
+    told = muster(home, *words, "--zone", "Europe/London", "--sent-by", "ann")
+    assert "told as CLIENT: 72 intervals of 2026-03-25 to 2026-03-27, 1 rows refused" in told
+    deadline = time.monotonic() + 20
+    while True:
+        shown = muster(home, "forecast", "compare", "acme/help", "--from", "2026-03-25", "--to", "2026-03-27")
+        days = rows_of(shown, "2026-03-2")
+        if days[0][2] == "480":
+            break
+        assert time.monotonic() < deadline, shown
+    today, tomorrow, later = days
+    assert today[5].startswith("ENGINE, Tue 2026-03-24")  # the client's came after the lock
+    assert today[7].endswith("OUTSIDE")  # 50 came where 30 had been expected
+    assert today[8] == "4 of 4"
+    assert tomorrow[4] != "–"
+    assert later[5].startswith("open until Thu 2026-03-26")
+    assert "+10% and -10%" in shown
+    assert "allowed: client, agreed" in muster(home, *words, "--source", "mine", fails=True)
+
+
+def look_far_and_back(home: pathlib.Path, folder: pathlib.Path) -> None:
+    ruled = rows_of(muster(home, "forecast", "incidents", "acme/help"), "2026-03-18")
+    assert ruled[0][3] == "EVENT"
+    assert ruled[0][4].startswith("acme/outage: the lines were down")
+    assert muster(home, "forecast", "incidents", "acme/sales").startswith("none") is False
+    months = rows_of(muster(home, "forecast", "outlook", "acme/help"), "202")
+    assert len(months) == 13
+    assert len(rows_of(muster(home, "forecast", "outlook", "acme/help", "--by", "week"), "202")) in (53, 54)
+    assert "allowed: DAY, WEEK, MONTH" in muster(home, "forecast", "outlook", "acme/help", "--by", "year", fails=True)
+    picture = folder / "back.svg"
+    tested = muster(home, "backtest", "acme/help", "--weeks", "2", "--picture", str(picture))
+    assert rows_of(tested, "1")[0][2] == "0.0%"  # every day of the past brought the same
+    assert picture.read_text().startswith("<svg")
+    assert "TOO_LITTLE_HISTORY" not in tested
+    path = folder / "other.csv"
+    days = [dt.datetime(2026, 1, 5) + dt.timedelta(days=n, minutes=30 * slot) for n in range(42) for slot in range(18, 34)]
+    path.write_text("when,n\n" + "".join(f"{d:%Y-%m-%d %H:%M},{10 + d.weekday()}\n" for d in days))
+    filed = muster(home, "backtest", str(path), "--map", "start=when", "--map", "offered=n", "--zone", "Asia/Manila")
+    assert float(rows_of(filed, "1")[0][2].rstrip("%")) < 8
+    path.write_text("when,n\n2026-01-05 10:00,4\n")
+    assert "needed: more than 14" in muster(
+        home, "backtest", str(path), "--map", "start=when", "--map", "offered=n", fails=True
+    )
 
 
 def look_at_forecasts(home: pathlib.Path) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any, NamedTuple
 
+from muster.domain.calendar import local_date
 from services.forecaster.domain.tally import Tally
 
 # A contact as told: (arrived_at, *the columns of domain.contacts).
@@ -129,6 +130,7 @@ class PublishedDay:
     statistical: list[float] = dataclasses.field(default_factory=list)
     statistical_aht: list[float] = dataclasses.field(default_factory=list)
     overrides: list[str] = dataclasses.field(default_factory=list)
+    between_days: float = 0.0
 
     def before_overrides(self) -> tuple[list[float], list[float]]:
         """Return offered contacts and AHT as the statistics had them."""
@@ -151,3 +153,42 @@ def merge_days(old: PublishedDay | None, new: PublishedDay) -> PublishedDay:
     merged: dict[str, Any] = {c: [rows[s][n] for s in starts] for n, c in enumerate(names)}
     words = list(dict.fromkeys([*old.overrides, *new.overrides]))
     return dataclasses.replace(new, starts=starts, overrides=words, **merged)
+
+
+class Said(NamedTuple):
+    """A forecast that others made, as it arrives: CLIENT or AGREED, over any intervals in order of time; aht may be empty."""
+
+    queue: str
+    source: str
+    revision: int
+    sent_by: str
+    starts: list[int]
+    offered: list[float]
+    aht: list[float]
+
+    def days(self, zone: str, received_at: int) -> list["Received"]:
+        """Return it local day by local day."""
+        places: dict[str, list[int]] = {}
+        for place, start in enumerate(self.starts):
+            places.setdefault(local_date(start, zone).isoformat(), []).append(place)
+        found = []
+        for day, of_day in sorted(places.items()):
+            starts, offered = [self.starts[p] for p in of_day], [self.offered[p] for p in of_day]
+            aht = [self.aht[p] for p in of_day] if self.aht else []
+            found.append(Received(self.queue, day, self.source, self.revision, received_at, self.sent_by, starts, offered, aht))
+        return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Received:
+    """A local day of a forecast that others made: CLIENT or AGREED. Lists have one value an interval; aht may be empty."""
+
+    queue: str
+    local_date: str
+    source: str
+    revision: int
+    received_at: int
+    sent_by: str
+    starts: list[int]
+    offered: list[float]
+    aht: list[float]

@@ -13,19 +13,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muster.domain.calendar import DAY, OpeningHours, dates, local_date, slot_of
+from muster.domain.paths import GAUSS, QUANTILES
 from services.forecaster.domain.engine.handle_time import USUAL_RATIOS, HandleTime, learn_handle_time
 from services.forecaster.domain.engine.intraday import Drift, rest_of_day
 from services.forecaster.domain.engine.mean import expect
-from services.forecaster.domain.engine.panel import AFTER_CLOSURE, CLOSED_OR_PARTIAL, EPSILON, NORMAL, Panel, days_of
+from services.forecaster.domain.engine.panel import (
+    AFTER_CLOSURE,
+    CLOSED_OR_PARTIAL,
+    EPSILON,
+    LEARNED,
+    LEFT_OUT,
+    NORMAL,
+    RULED_NOTHING,
+    Panel,
+    days_of,
+    usual_totals,
+)
 from services.forecaster.domain.engine.spread import (
-    GAUSS,
-    QUANTILES,
+    USUAL_BETWEEN_DAYS,
     day_quantiles_of,
     learn_spread,
     quantiles_of,
     restored,
     stabilised,
 )
+from services.forecaster.domain.outlook import OutlookDay, look_ahead
 
 Floats = NDArray[np.float64]
 
@@ -39,7 +51,10 @@ MOST_NAMED = 5
 
 @dataclasses.dataclass(frozen=True)
 class QueueFacts:
-    """What a forecast of one queue needs. `cells`: start → (offered, handled, handle_ms), as known, closed ones only."""
+    """What a forecast of one queue needs. `cells`: start → (offered, handled, handle_ms), as known, closed ones only. `events`: (first
+    day, last day, whether they count) as people say; `shares`: from which day on we have which share of the client's volume, ascending:
+    a change of share is no trend, so the past is read as if today's had always been. `older`: contacts of normal days before the
+    cells, our share of them as it was."""
 
     queue: str
     zone: str
@@ -49,6 +64,25 @@ class QueueFacts:
     weekly_offered: float | None = None
     declared_aht: float | None = None
     later: tuple[tuple[dt.date, OpeningHours | None], ...] = ()
+    events: tuple[tuple[dt.date, dt.date, bool], ...] = ()
+    shares: tuple[tuple[dt.date, float], ...] = ()
+    older: Mapping[dt.date, float] = dataclasses.field(default_factory=dict)
+
+    def share_on(self, day: dt.date) -> float:
+        """Return our share of the client's volume on a day: the one declared last by then, the first before all, 1 without any."""
+        found = self.shares[0][1] if self.shares else 1.0
+        for since, share in self.shares:
+            found = share if since <= day else found
+        return found
+
+    def rulings(self, days: Sequence[dt.date]) -> NDArray[np.int64]:
+        """Return what a person says of each day: RULED_NOTHING, LEARNED or LEFT_OUT; the last event that names it counts."""
+        found = np.full(len(days), RULED_NOTHING, np.int64)
+        for first, last, learned in self.events:
+            for place, day in enumerate(days):
+                if first <= day <= last:
+                    found[place] = LEARNED if learned else LEFT_OUT
+        return found
 
     def hours_on(self, day: dt.date) -> OpeningHours | None:
         """Return the hours that hold on a day to come; None where the queue is not declared for it. `later`: from when on
@@ -76,7 +110,9 @@ class DayForecast:
 
 @dataclasses.dataclass(frozen=True)
 class QueueForecast:
-    """Days in order; what they rest on; φ of the variance a day ahead; how days leave their forecast, for intraday updates."""
+    """Days in order; what they rest on; φ of the variance a day ahead; how days leave their forecast, for intraday updates;
+    incidents: days left out of learning, with what they brought and what was usual; totals: contacts of the past's normal days;
+    outlook: the days of twelve months, and how many earlier years they rest on."""
 
     queue: str
     days: tuple[DayForecast, ...]
@@ -84,6 +120,21 @@ class QueueForecast:
     history_days: int
     dispersion: float
     drift: Drift = Drift()
+    between_days: float = USUAL_BETWEEN_DAYS
+    incidents: tuple["Incident", ...] = ()
+    totals: Mapping[dt.date, float] = dataclasses.field(default_factory=dict)
+    outlook: tuple[OutlookDay, ...] = ()
+    outlook_years: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Incident:
+    """A past day that nothing is learnt from: what it brought, what was usual, and whether people said so or it stood out."""
+
+    day: dt.date
+    offered: float
+    usual: float
+    ruled: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +166,8 @@ def _grid(facts: QueueFacts, first: dt.date, before: dt.date) -> _Grid:
                     sums[place, row, slot] += value
                     told[place, row, slot] += 1
     values = np.where(told > 0, sums / np.maximum(told, 1), np.nan)
+    shares = np.array([facts.share_on(day) for day in dates(first, before - dt.timedelta(days=1))])
+    values *= (facts.share_on(before) / shares)[None, :, None] if days else 1.0
     seen: Floats = (told[0] > 0).sum(axis=1, dtype=float)
     short = np.flatnonzero(seen < OBSERVED_SHARE * np.maximum(open_slots.sum(axis=1), 1))
     values[:, short] = np.nan
@@ -190,7 +243,7 @@ def _forecast_panel(members: Sequence[QueueFacts], first: dt.date, day_count: in
 class _Own:
     """What the engine says of one queue: mean (H, S), quantiles (H, S, 7) and of day totals (H, 7), parts (H, 5), φ a day ahead,
     drift; what it saw, in words which days of it were left out, which slots it saw open on which weekday (7, S), and which days
-    to come are part days or holidays (H,)."""
+    to come are part days or holidays (H,); the correlation of days' errors; contacts of past normal days."""
 
     mean: Floats
     quantiles: Floats
@@ -199,9 +252,11 @@ class _Own:
     dispersion: float
     drift: Drift
     grid: _Grid
-    incidents: list[str]
+    incidents: list[Incident]
     opened: NDArray[np.bool_]
     special: NDArray[np.bool_]
+    between_days: float
+    by_day: Mapping[dt.date, float]
 
 
 def _fitted(members: Sequence[QueueFacts], grids: Sequence[_Grid], days: Sequence[dt.date], first: dt.date) -> dict[int, _Own]:
@@ -213,15 +268,20 @@ def _fitted(members: Sequence[QueueFacts], grids: Sequence[_Grid], days: Sequenc
         np.stack([grids[place].offered for place in known]),
         np.array(days, dtype="datetime64[D]"),
         np.stack([_special(members[place], days, first) for place in known]),
+        np.stack([members[place].rulings(days) for place in known]),
     )
-    expected, spread, incidents = expect(panel), learn_spread(panel), days_of(panel).incidents
+    expected, spread, summed = expect(panel), learn_spread(panel), days_of(panel)
+    usual, ruled = usual_totals(panel, summed), panel.ruled(LEFT_OUT)
     quantiles, totals = quantiles_of(expected.mean, spread), day_quantiles_of(expected.mean, spread)
     special = panel.special[:, panel.past :] == CLOSED_OR_PARTIAL
     weekdays, found = np.array([d.weekday() for d in days[: panel.past]]), {}
     for row, place in enumerate(known):
         grid, dispersion = grids[place], float(spread.intervals.overdispersion[row, 0])
-        left_out = np.flatnonzero(incidents[row]).tolist()
-        words = [f"{days[d].isoformat()} ({np.nansum(grid.offered[d]):,.0f} contacts)" for d in left_out]
+        left_out = [
+            Incident(days[d], float(np.nansum(grid.offered[d])), float(usual[row, d]), bool(ruled[row, d]))
+            for d in np.flatnonzero(summed.incidents[row]).tolist()
+        ]
+        by_day = {days[d]: float(summed.total[row, d]) for d in np.flatnonzero(summed.counted[row]).tolist()}
         seen = ~np.isnan(grid.offered)
         opened = np.stack([seen[weekdays == d].any(axis=0) for d in range(7)])
         found[place] = _Own(
@@ -232,9 +292,11 @@ def _fitted(members: Sequence[QueueFacts], grids: Sequence[_Grid], days: Sequenc
             dispersion,
             spread.drift,
             grid,
-            words,
+            left_out,
             opened,
             special[row],
+            spread.between_days,
+            by_day,
         )
     return found
 
@@ -273,7 +335,7 @@ def _lay_out(facts: QueueFacts, own: _Own | None, aht: HandleTime, days: Sequenc
             mean = mean * own.mean[place].sum() / mean.sum()  # what a part day brings, comes in the hours that are open
         unseen = ~own.opened[day.weekday(), slots] & (mean <= 0) if own else np.zeros(len(starts), dtype=bool)
         mean = np.where(unseen, flat if cold else by_slot[slots], mean)
-        mean = trust * mean + (1 - trust) * flat
+        mean = (trust * mean + (1 - trust) * flat) * facts.share_on(day) / facts.share_on(days[0])
         wide = spread_out(mean, dispersion)
         if own and trust == 1:
             held = mean / np.maximum(own.mean[place, slots], EPSILON)
@@ -284,8 +346,40 @@ def _lay_out(facts: QueueFacts, own: _Own | None, aht: HandleTime, days: Sequenc
         if own and parts and (whole := own.mean[place].sum()) > 0:
             totals = tuple(map(float, own.totals[place] * mean.sum() / whole))  # of the intervals that are open then
         laid.append(DayForecast(day, tuple(starts), mean, seconds, wide, seconds[:, None] * aht.ratios[None, :], parts, totals))
-    rests_on = _rests_on(known, trust, own.incidents if own else [])
-    return QueueForecast(facts.queue, tuple(laid), rests_on, known, dispersion, own.drift if own else Drift())
+    incidents, by_day = (tuple(own.incidents), own.by_day) if own else ((), {})
+    older = {day: count * facts.share_on(days[0]) / facts.share_on(day) for day, count in facts.older.items()}
+    outlook, years = _outlook(facts, laid, {**older, **by_day})
+    return QueueForecast(
+        facts.queue,
+        tuple(laid),
+        _rests_on(known, trust, incidents),
+        known,
+        dispersion,
+        own.drift if own else Drift(),
+        own.between_days if own else USUAL_BETWEEN_DAYS,
+        incidents,
+        by_day,
+        tuple(outlook),
+        years,
+    )
+
+
+def _outlook(facts: QueueFacts, laid: Sequence[DayForecast], totals: Mapping[dt.date, float]) -> tuple[list[OutlookDay], int]:
+    """Return twelve months of a queue; nothing where less than two weeks were asked for."""
+    if len(laid) < ENOUGH_DAYS:
+        return [], 0
+    known = []
+    for d in laid:
+        offered = float(d.offered.sum())
+        wide = d.total_quantiles or tuple(spread_out(np.array([offered]), COLD_DISPERSION)[0].tolist())
+        aht = float((d.offered * d.aht).sum() / offered) if offered > 0 else float(d.aht.mean()) if len(d.aht) else 0.0
+        known.append(OutlookDay(d.day, offered, wide, aht, 0.0))
+
+    def is_open(day: dt.date) -> bool:
+        hours = facts.hours_on(day)
+        return bool(hours and hours.open_starts(day, facts.zone, facts.seconds))
+
+    return look_ahead(known, totals, is_open, laid[0].day)
 
 
 def _mean_of_slots(offered: Floats) -> Floats:
@@ -303,12 +397,13 @@ def spread_out(mean: Floats, dispersion: float) -> Floats:
     return ordered
 
 
-def _rests_on(known: int, trust: float, incidents: Sequence[str]) -> str:
+def _rests_on(known: int, trust: float, left_out: Sequence[Incident]) -> str:
     if known == 0:
         return "declared profile, no history"
     rests_on = f"{known} days of history" + (" and the declared profile" if trust < 1 else "")
-    if not incidents:
+    if not left_out:
         return rests_on
+    incidents = [f"{i.day.isoformat()} ({i.offered:,.0f} contacts)" for i in left_out]
     more = f" and {len(incidents) - MOST_NAMED} more" if len(incidents) > MOST_NAMED else ""
     return f"{rests_on}, without {', '.join(incidents[-MOST_NAMED:])}{more}"
 

@@ -29,6 +29,7 @@ def published_days(
             dataclasses.astuple(forecast.drift),
             watermark,
             now,
+            forecast.between_days,
         )
         for day in forecast.days
     ]
@@ -46,6 +47,7 @@ def _published(
     drift: tuple[float, ...],
     watermark: int,
     now: int,
+    between_days: float,
 ) -> PublishedDay:
     return PublishedDay(
         queue=queue,
@@ -67,6 +69,7 @@ def _published(
         version=version,
         parts=tuple(_rounded(np.array(day.parts))),
         total_quantiles=_rounded(np.array(day.total_quantiles)),
+        between_days=round(between_days, 6),
     )
 
 
@@ -106,6 +109,7 @@ def updated_day(
         tuple(morning.drift),
         through,
         now,
+        morning.between_days,
     )
     places = [morning.starts.index(s) for s in new.starts]
     plain, plain_aht = ([values[p] for p in places] for values in morning.before_overrides())

@@ -147,3 +147,34 @@ forecast_version = sa.Table(
     sa.Column("data_watermark", sa.BigInteger, nullable=False),
     sa.Column("message", sa.LargeBinary, nullable=False),
 )
+
+# Contacts of past normal days, kept when their cells' half-year has passed: what a season is read from.
+day_total = sa.Table(
+    "day_total",
+    metadata,
+    sa.Column("queue", sa.Text, primary_key=True),
+    sa.Column("local_date", sa.Text, primary_key=True),
+    sa.Column("offered", sa.Float, nullable=False),
+)
+
+# What the newest fit says beside the forecast: incidents, twelve months.
+queue_outlook = sa.Table(
+    "queue_outlook",
+    metadata,
+    sa.Column("queue", sa.Text, primary_key=True),
+    sa.Column("made_at", sa.BigInteger, nullable=False),
+    sa.Column("body", sa.JSON, nullable=False),
+)
+
+# Forecasts of clients, and agreed ones: each as received.
+received_forecast = sa.Table(
+    "received_forecast",
+    metadata,
+    sa.Column("queue", sa.Text, primary_key=True),
+    sa.Column("local_date", sa.Text, primary_key=True),
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("revision", sa.BigInteger, primary_key=True),
+    sa.Column("received_at", sa.BigInteger, nullable=False),
+    sa.Column("sent_by", sa.Text, nullable=False),
+    sa.Column("body", sa.JSON, nullable=False),
+)

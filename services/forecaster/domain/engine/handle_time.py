@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from muster.domain.paths import QUANTILES
 from services.forecaster.domain.engine.panel import EPSILON, Floats, Ints
-from services.forecaster.domain.engine.spread import QUANTILES
 
 LEVEL_WEEKS = 3.0
 SHAPE_WEEKS = 12.0

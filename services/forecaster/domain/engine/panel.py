@@ -14,6 +14,7 @@ EPSILON = 1e-9
 SPIKE, OUTAGE = 4.0, 0.2
 INCIDENT_DAYS, INCIDENT_CONTACTS = 4, 20.0
 LEVEL_CHANGE_DAYS = 3
+RULED_NOTHING, LEARNED, LEFT_OUT = 0, 1, 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,12 +22,21 @@ class Panel:
     """N series over T days of history and H days to come, S slots a day.
 
     offered (N, T, S): contacts, NaN where closed or not observed. dates (T + H,): the grid's days, ascending; days on which
-    all are closed may be left out. special (N, T + H): NORMAL, CLOSED_OR_PARTIAL (no normal day) or AFTER_CLOSURE.
+    all are closed may be left out. special (N, T + H): NORMAL, CLOSED_OR_PARTIAL (no normal day) or AFTER_CLOSURE. rulings
+    (N, T + H): what people say of days: RULED_NOTHING, LEARNED (no incident, whatever it looks like) or LEFT_OUT.
     """
 
     offered: Floats
     dates: NDArray[np.datetime64]
     special: Ints
+    rulings: Ints | None = None
+
+    def ruled(self, ruling: int) -> Flags:
+        """Return of which past days (N, T) people say so."""
+        if self.rulings is None:
+            return np.zeros(self.offered.shape[:2], dtype=bool)
+        said: Flags = self.rulings[:, : self.past] == ruling
+        return said
 
     @property
     def series(self) -> int:
@@ -57,7 +67,8 @@ class Panel:
     def until(self, day: int, ahead: int) -> "Panel":
         """Return the panel as it was before a day of its history, with so many days to come."""
         end = min(day + ahead, len(self.dates))
-        return Panel(self.offered[:, :day], self.dates[:end], self.special[:, :end])
+        rulings = None if self.rulings is None else self.rulings[:, :end]
+        return Panel(self.offered[:, :day], self.dates[:end], self.special[:, :end], rulings)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +108,20 @@ def _in_runs(strange: Flags, counted: Flags) -> Flags:
     return strange & (most >= LEVEL_CHANGE_DAYS)
 
 
+def _usual_by_weekday(total: Floats, counted: Flags, weekdays: Ints) -> tuple[Floats, Ints]:
+    usual, around = np.zeros(counted.shape), np.zeros(counted.shape, np.int64)
+    for day in range(7):
+        own = np.flatnonzero(weekdays == day)
+        if own.size:
+            usual[:, own], around[:, own] = _usual(total[:, own], counted[:, own])
+    return usual, around
+
+
+def usual_totals(panel: "Panel", days: "Days") -> Floats:
+    """Return what the same weekday's normal days around each past day brought, their median (N, T); 0 where there are none."""
+    return _usual_by_weekday(days.total, days.counted, panel.weekdays()[: panel.past])[0]
+
+
 def find_incidents(total: Floats, counted: Flags, weekdays: Ints) -> Flags:
     """Return the days (N, T) that brought many times, or a small part, of what their weekday's days around them did: spikes and
     outages.
@@ -104,11 +129,7 @@ def find_incidents(total: Floats, counted: Flags, weekdays: Ints) -> Flags:
     A campaign of twice or three times is no incident, and three such days on end are a new level. Quiet lines have none:
     there, chance does the same.
     """
-    usual, around = np.zeros(counted.shape), np.zeros(counted.shape, np.int64)
-    for day in range(7):
-        own = np.flatnonzero(weekdays == day)
-        if own.size:
-            usual[:, own], around[:, own] = _usual(total[:, own], counted[:, own])
+    usual, around = _usual_by_weekday(total, counted, weekdays)
     known = counted & (usual >= INCIDENT_CONTACTS) & (around >= INCIDENT_DAYS)
     spikes, outages = known & (total > SPIKE * usual), known & (total < OUTAGE * usual)
     found: Flags = (spikes & ~_in_runs(spikes, counted)) | (outages & ~_in_runs(outages, counted))
@@ -121,8 +142,11 @@ def days_of(panel: Panel) -> Days:
     observed = ~np.isnan(panel.offered)
     counted = (panel.special[:, :past] == NORMAL) & observed.any(axis=2)
     counts = np.where(observed, panel.offered, 0.0)
-    incidents = find_incidents(counts.sum(axis=2), counted, panel.weekdays()[:past])
+    told, left_out = counted.copy(), panel.ruled(LEFT_OUT)
+    counted &= ~left_out
+    incidents = find_incidents(counts.sum(axis=2), counted, panel.weekdays()[:past]) & ~panel.ruled(LEARNED)
     counted &= ~incidents
+    incidents |= left_out & told
     counts *= counted[:, :, None]
     ordinals = panel.dates.astype("datetime64[D]").astype(np.int64)
     weeks_ago = (ordinals[past - 1] - ordinals[:past]) / 7.0 if past else np.zeros(0)

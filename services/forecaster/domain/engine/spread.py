@@ -8,18 +8,18 @@ import dataclasses
 
 import numpy as np
 
+from muster.domain.paths import GAUSS, QUANTILES
 from services.forecaster.domain.engine.intraday import Drift, learn_drift
 from services.forecaster.domain.engine.mean import expected_contacts
-from services.forecaster.domain.engine.panel import EPSILON, NORMAL, Floats, Ints, Panel
+from services.forecaster.domain.engine.panel import EPSILON, LEFT_OUT, NORMAL, Floats, Ints, Panel
 
-QUANTILES = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
-GAUSS = np.array([-1.95996, -1.28155, -0.67449, 0.0, 0.67449, 1.28155, 1.95996])
 LEAST, MOST_OVERDISPERSION, USUAL_OVERDISPERSION = 1e-4, 4.0, 0.05
 SHIFT = 0.375
 POOLED_WORTH = 3.0
 GAUSS_WORTH = 3.0
 ORIGINS, ORIGIN_SERIES = 40, 200
 FIRST_WEEKS = 4
+USUAL_BETWEEN_DAYS, BETWEEN_WORTH = 0.3, 5.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,12 +33,13 @@ class Scale:
 @dataclasses.dataclass(frozen=True)
 class Spread:
     """What past errors say. groups: (first, last) horizon in days of the grid; of intervals and of whole days; drift: how days
-    leave their morning's forecast."""
+    leave their morning's forecast; between_days: the correlation of the errors of one forecast's day totals within a week."""
 
     groups: tuple[tuple[int, int], ...]
     intervals: Scale
     days: Scale
     drift: Drift = Drift()
+    between_days: float = USUAL_BETWEEN_DAYS
 
 
 def horizon_groups(panel: Panel) -> tuple[tuple[int, int], ...]:
@@ -105,11 +106,11 @@ class _Told:
 def learn_spread(panel: Panel) -> Spread:
     """Learn errors by horizon from forecasts made at past origins with what was known then."""
     groups, origins = horizon_groups(panel), past_origins(panel)
-    told = [_Told() for _ in groups]
+    told, left_out = [_Told() for _ in groups], panel.ruled(LEFT_OUT)
     for origin in origins:
         ahead = min(panel.ahead, panel.past - origin)
         forecast = expected_contacts(panel.until(origin, ahead))
-        normal = (panel.special[:, origin : origin + ahead] == NORMAL)[:, :, None]
+        normal = ((panel.special[:, origin : origin + ahead] == NORMAL) & ~left_out[:, origin : origin + ahead])[:, :, None]
         came = np.where(normal, panel.offered[:, origin : origin + ahead], np.nan)
         for (low, high), group in zip(groups, told, strict=True):
             within = np.arange(low - 1, min(high, ahead))
@@ -123,7 +124,27 @@ def learn_spread(panel: Panel) -> Spread:
         drift = learn_drift(np.concatenate(told[0].mean, 1).swapaxes(0, 1), np.concatenate(told[0].came, 1).swapaxes(0, 1))
     intervals = _scale(panel.series, [(g.intervals(), len(g.came)) if g.came else None for g in told])
     days = _scale(panel.series, [(g.days(), len(g.came)) if g.came else None for g in told])
-    return Spread(groups, intervals, days, drift)
+    return Spread(groups, intervals, days, drift, _between_days(told[1]) if len(told) > 1 else USUAL_BETWEEN_DAYS)
+
+
+def _between_days(told: _Told) -> float:
+    """Return the correlation of the relative errors of days that one forecast foretold, over series and origins, pulled to a
+    usual one and held to 0 to 1."""
+    pairs, squares, origins = 0.0, 0.0, 0.0
+    for came, mean in zip(told.came, told.mean, strict=True):
+        seen = ~np.isnan(came)
+        total, expected = np.where(seen, came, 0.0).sum(axis=2), np.where(seen, mean, 0.0).sum(axis=2)
+        known = expected > EPSILON
+        error = np.where(known, total - expected, 0.0) / np.sqrt(np.maximum(expected.mean(axis=1, keepdims=True), EPSILON))
+        count = known.sum(axis=1)
+        several = count > 1
+        if several.any():
+            inner = (error.sum(axis=1) ** 2 - (error**2).sum(axis=1))[several] / (count * (count - 1))[several]
+            pairs += float(inner.mean())
+            squares += float(((error**2).sum(axis=1)[several] / count[several]).mean())
+            origins += 1
+    own = pairs / squares if squares > 0 else USUAL_BETWEEN_DAYS
+    return float(np.clip((origins * own + BETWEEN_WORTH * USUAL_BETWEEN_DAYS) / (origins + BETWEEN_WORTH), 0.0, 1.0))
 
 
 def _scale(series: int, told: list[tuple[tuple[Floats, Floats, Floats], int] | None]) -> Scale:

@@ -1,0 +1,145 @@
+"""gRPC edge of forecasts beside the engine's: received, compared, tested, and what goes with a fit."""
+
+import dataclasses
+import datetime as dt
+
+import sqlalchemy as sa
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from muster.book.types import Queue
+from muster.book.view import BookDay
+from muster.domain.calendar import dates, day_bounds, local_date, parse_date
+from muster.domain.paths import QUANTILES
+from muster.kit.errors import NotFound, NotNow, Refusal
+from muster.kit.service import Parts
+from muster.v1 import forecaster_service_pb2 as pb
+from services.forecaster import forecast_wire, wire
+from services.forecaster.domain.comparing import Comparison, Tolerance, compare
+from services.forecaster.domain.facts import PublishedDay, Received
+from services.forecaster.domain.volume import merge_range
+from services.forecaster.store import forecasts, outlooks, volume
+from services.forecaster.work import Work
+
+LONGEST_COMPARISON_DAYS = 62
+PERIODS = ("DAY", "WEEK", "MONTH")
+
+
+@dataclasses.dataclass(frozen=True)
+class ForecastEdge:
+    """Reads what the RPCs of forecasts answer."""
+
+    parts: Parts
+    work: Work
+
+    def queue(self, connection: sa.Connection, name: str) -> tuple[BookDay, Queue]:
+        """Return the book of today and a queue. Raise NotFound."""
+        book = self.work.streams.book_today(connection)
+        queue = book.queues.get(name)
+        if queue is None:
+            raise NotFound("NO_SUCH_QUEUE", f"no queue {name!r} in the book; declare it with muster apply")
+        return book, queue
+
+    def comparisons(
+        self, connection: sa.Connection, request: pb.ListForecastComparisonsRequest
+    ) -> pb.ListForecastComparisonsResponse:
+        """Compare forecasts day by day. Raise NotFound, Refusal(INVALID_SPAN)."""
+        book, queue = self.queue(connection, request.queue)
+        zone = book.zone_of(queue)
+        first = parse_date(request.first_date) if request.first_date else local_date(self.parts.clock.now(), zone)
+        last = parse_date(request.last_date) if request.last_date else first + dt.timedelta(days=13)
+        if not 0 <= (last - first).days < LONGEST_COMPARISON_DAYS:
+            raise Refusal("INVALID_SPAN", f"{first} to {last}; allowed: 1 to {LONGEST_COMPARISON_DAYS} days")
+        days = [self._compared(connection, book, queue, day) for day in dates(first, last)]
+        return pb.ListForecastComparisonsResponse(days=[forecast_wire.comparison_message(d) for d in days if d.starts])
+
+    def _compared(self, connection: sa.Connection, book: BookDay, queue: Queue, day: dt.date) -> Comparison:
+        zone, text, now = book.zone_of(queue), day.isoformat(), self.parts.clock.now()
+        standing: dict[str, PublishedDay | Received | None] = {"ENGINE": forecasts.load_day(connection, queue.name, text)}
+        for source in ("CLIENT", "AGREED"):
+            standing[source] = outlooks.received(connection, queue.name, text, source)
+        contract = book.contract_of(queue.name)
+        lock = contract.lock if contract else None
+        locked_at, locked = None, None
+        if lock is not None and lock.days_ahead is not None:
+            locked_at = day_bounds(day - dt.timedelta(days=lock.days_ahead), zone)[0]
+            locked = self._locked(connection, queue.name, text, locked_at) if locked_at <= now else None
+        begin, end = day_bounds(day, zone)
+        through, seconds = min(volume.closed_through(connection, queue.name), end), queue.interval_seconds
+        came: dict[int, int] = {}
+        if through > begin:
+            cells = merge_range(
+                volume.reports_between(connection, queue.name, begin, through), range(begin, through, seconds), seconds
+            )
+            came = dict.fromkeys(volume.closed_cells(connection, queue.name, range(begin, through, seconds)), 0)
+            came |= {s: c.tally.offered for s, c in cells.items() if c.tally.offered is not None}
+        tolerance = Tolerance(lock.tolerance_up, lock.tolerance_down) if lock else Tolerance()
+        return compare(text, standing, locked, came, locked_at, tolerance)
+
+    def _locked(self, connection: sa.Connection, queue: str, day: str, then: int) -> tuple[str, PublishedDay | Received] | None:
+        """Return what stood when a day was locked: the agreed forecast, else the client's, else ours."""
+        for source in ("AGREED", "CLIENT"):
+            if said := outlooks.received(connection, queue, day, source, by=then):
+                return source, said
+        body = forecasts.newest_by(connection, queue, day, then)
+        return ("ENGINE", wire.read_day(body)) if body is not None else None
+
+    def incidents(self, connection: sa.Connection, name: str) -> pb.ListForecastIncidentsResponse:
+        """Read what the newest fit left out. Raise NotFound."""
+        book, queue = self.queue(connection, name)
+        found = outlooks.load_outlook(connection, name)
+        answer = pb.ListForecastIncidentsResponse()
+        for day, offered, usual, ruled in found[1]["incidents"] if found else ():
+            kind = "EVENT" if ruled else "SPIKE" if offered > usual else "OUTAGE"
+            if ruled:
+                said = [
+                    f"{e.name}: {e.reason} ({e.owner})"
+                    for _, e in sorted(book.events.items())
+                    if e.first_date <= day <= e.last_date and (queue.name in e.queues or not e.queues) and not e.learned
+                ]
+                reason = "; ".join(said) or "an event of the book"
+            else:
+                share = f"{offered / usual:.1f} times" if usual > 0 else "unlike"
+                reason = f"{share} what its weekday brought around it; to have it count, declare an event with learned: true"
+            answer.incidents.append(
+                pb.ForecastIncident(local_date=day, offered_count=offered, usual_count=usual, kind=kind, reason=reason)
+            )
+        return answer
+
+    def periods(self, connection: sa.Connection, request: pb.ListForecastPeriodsRequest) -> pb.ListForecastPeriodsResponse:
+        """Read twelve months. Raise NotFound, Refusal(INVALID_PERIOD)."""
+        self.queue(connection, request.queue)
+        kind = request.period or "MONTH"
+        if kind not in PERIODS:
+            raise Refusal("INVALID_PERIOD", f"period is {kind!r}; allowed: {', '.join(PERIODS)}")
+        found = outlooks.load_outlook(connection, request.queue)
+        answer = pb.ListForecastPeriodsResponse(quantile_levels=QUANTILES)
+        if found:
+            made_at, body = found
+            answer.made_at.CopyFrom(Timestamp(seconds=made_at))
+            answer.season_years = body["years"]
+            for first, last, offered, wide, hours in body[kind]:
+                answer.periods.append(
+                    pb.ForecastPeriod(
+                        first_date=first, last_date=last, offered_count=offered, offered_quantiles=wide, workload_hours=hours
+                    )
+                )
+        return answer
+
+    def start_backtest(self, connection: sa.Connection, request: pb.StartBacktestRequest) -> str:
+        """Queue a backtest. Raise NotFound, Refusal(INVALID_BACKTEST)."""
+        weeks = request.weeks or 8
+        if not 1 <= weeks <= 26:
+            raise Refusal("INVALID_BACKTEST", f"weeks is {weeks}; allowed: 1 to 26")
+        cells = None
+        if request.HasField("cells"):
+            cells = forecast_wire.check_backtest_cells(request.cells)
+        else:
+            self.queue(connection, request.queue)
+        return self.work.ask_backtest(connection, request.queue, weeks, cells)
+
+    def backtest(self, connection: sa.Connection, name: str) -> pb.GetBacktestResponse:
+        """Read a backtest. Raise NotFound, NotNow."""
+        job = self.parts.jobs.look(connection, name)
+        if job.state == "FAILED":
+            raise NotNow(job.result["reason"], job.result["message"])
+        return forecast_wire.backtest_message(job.result) if job.state == "DONE" else pb.GetBacktestResponse()

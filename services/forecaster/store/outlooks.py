@@ -1,0 +1,59 @@
+"""SQL of what goes with a forecast: totals of past days, twelve months and incidents, and forecasts that others made."""
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from muster.kit.sql import upsert
+from services.forecaster.domain.facts import Received
+from services.forecaster.store import tables as t
+
+
+def day_totals(connection: sa.Connection, queue: str) -> dict[dt.date, float]:
+    """Return what past normal days brought."""
+    d = t.day_total
+    rows = connection.execute(sa.select(d.c.local_date, d.c.offered).where(d.c.queue == queue))
+    return {dt.date.fromisoformat(day): float(offered) for day, offered in rows}
+
+
+def save_day_totals(connection: sa.Connection, queue: str, seen: Mapping[dt.date, float], since: dt.date | None) -> None:
+    """Keep what the days from `since` on brought, in place of what was kept of them."""
+    d = t.day_total
+    if since is not None:
+        connection.execute(sa.delete(d).where((d.c.queue == queue) & (d.c.local_date >= since.isoformat())))
+    upsert(connection, d, [{"queue": queue, "local_date": day.isoformat(), "offered": n} for day, n in sorted(seen.items())])
+
+
+def save_outlook(connection: sa.Connection, queue: str, made_at: int, body: dict[str, Any]) -> None:
+    upsert(connection, t.queue_outlook, [{"queue": queue, "made_at": made_at, "body": body}])
+
+
+def load_outlook(connection: sa.Connection, queue: str) -> tuple[int, dict[str, Any]] | None:
+    """Return when a queue's outlook was made, and it; None before the first fit."""
+    o = t.queue_outlook
+    row = connection.execute(sa.select(o.c.made_at, o.c.body).where(o.c.queue == queue)).first()
+    return (int(row[0]), dict(row[1])) if row else None
+
+
+def save_received(connection: sa.Connection, days: list[Received]) -> None:
+    """Keep forecasts as received; the same revision again changes nothing."""
+    r = t.received_forecast
+    for day in days:
+        key = {"queue": day.queue, "local_date": day.local_date, "source": day.source, "revision": day.revision}
+        where = sa.and_(*(r.c[name] == value for name, value in key.items()))
+        if connection.execute(sa.select(r.c.revision).where(where)).first() is None:
+            body = {"starts": day.starts, "offered": day.offered, "aht": day.aht}
+            row = {**key, "received_at": day.received_at, "sent_by": day.sent_by, "body": body}
+            connection.execute(sa.insert(r).values(row))
+
+
+def received(connection: sa.Connection, queue: str, local_date: str, source: str, by: int | None = None) -> Received | None:
+    """Return the highest revision of a day's forecast, of those received by an instant."""
+    r = t.received_forecast
+    where = (r.c.queue == queue) & (r.c.local_date == local_date) & (r.c.source == source)
+    if by is not None:
+        where &= r.c.received_at <= by
+    row = connection.execute(sa.select(r).where(where).order_by(r.c.revision.desc()).limit(1)).first()
+    return Received(queue, local_date, source, row.revision, row.received_at, row.sent_by, **row.body) if row else None

@@ -1,0 +1,227 @@
+"""Twelve months, joint paths, events of the past, shares, backtests, and forecasts that others made."""
+
+import dataclasses
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from muster.domain.calendar import dates, day_bounds
+from muster.domain.paths import GAUSS, sample_paths, spread_of, together
+from muster.kit.errors import Refusal
+from muster.v1 import forecast_pb2
+from services.forecaster.domain.backtest import LEADS, backtest, hours_seen
+from services.forecaster.domain.comparing import Tolerance, compare
+from services.forecaster.domain.facts import Received
+from services.forecaster.domain.forecast import QueueFacts, forecast_queue
+from services.forecaster.domain.outlook import DAYS, OutlookDay, look_ahead, periods
+from services.forecaster.forecast_wire import check_received, read_received
+from tests.unit.test_forecast import FIRST, HOURS, SECONDS, ZONE, facts
+
+TODAY = dt.date(2026, 3, 2)
+
+
+def known_days(count: int = 42, level: float = 1000.0) -> list[OutlookDay]:
+    wide = tuple(np.maximum(level * (1 + 0.1 * GAUSS), 0).tolist())
+    return [OutlookDay(TODAY + dt.timedelta(days=n), level, wide, 300.0, 0.0) for n in range(count)]
+
+
+def yearly(day: dt.date) -> float:
+    return float(1000.0 * (1 + 0.3 * np.cos(2 * np.pi * (day.timetuple().tm_yday - 60) / 364)))
+
+
+def test_a_season_seen_before_comes_again_and_is_pulled_to_no_change() -> None:
+    totals = {day: yearly(day) for day in dates(TODAY - dt.timedelta(days=740), TODAY - dt.timedelta(days=1))}
+    days, years = look_ahead(known_days(level=1280.0), totals, lambda day: True, TODAY)
+    assert len(days) == DAYS
+    assert years == 2
+    low = min(days, key=lambda d: d.offered)
+    assert abs((low.day - dt.date(2026, 8, 31)).days) < 25
+    true = yearly(low.day) / yearly(days[35].day)
+    assert low.offered / 1280 == pytest.approx(true**0.75, rel=0.03)
+
+
+def test_without_a_year_there_is_no_season_and_the_bands_are_wider() -> None:
+    short = dict.fromkeys(dates(TODAY - dt.timedelta(days=100), TODAY - dt.timedelta(days=1)), 1000.0)
+    long = dict.fromkeys(dates(TODAY - dt.timedelta(days=740), TODAY - dt.timedelta(days=1)), 1000.0)
+    one, none = look_ahead(known_days(), short, lambda day: True, TODAY)
+    two, both = look_ahead(known_days(), long, lambda day: True, TODAY)
+    assert (none, both) == (0, 2)
+    assert one[200].offered == pytest.approx(1000)
+    assert spread_of(np.array(one[200].quantiles)) > 1.3 * spread_of(np.array(two[200].quantiles))
+    assert spread_of(np.array(two[300].quantiles)) > spread_of(np.array(two[60].quantiles))
+
+
+def test_a_closed_day_of_the_year_brings_nothing() -> None:
+    closed = dt.date(2026, 12, 25)
+    days, _ = look_ahead(known_days(), {}, lambda day: day != closed, TODAY)
+    assert [d.day for d in days if d.offered == 0] == [closed]
+
+
+def test_weeks_and_months_sum_up_and_vary_less_than_their_days_together() -> None:
+    days, _ = look_ahead(known_days(), {}, lambda day: True, TODAY)
+    weeks, months = periods(days, 0.3, monthly=False), periods(days, 0.3, monthly=True)
+    assert sum(w.offered for w in weeks) == pytest.approx(sum(d.offered for d in days))
+    assert len(months) == 13
+    assert weeks[0].first == TODAY
+    assert weeks[0].workload_hours == pytest.approx(7000 * 300 / 3600)
+    alone, joined = (spread_of(np.array(periods(days, rho, monthly=False)[0].quantiles)) for rho in (0.0, 1.0))
+    assert alone == pytest.approx(100 * np.sqrt(7), rel=0.01)
+    assert joined == pytest.approx(700, rel=0.01)
+
+
+def test_paths_keep_each_interval_and_vary_together_as_days_and_weeks_do() -> None:
+    mean, count = 50.0, 20
+    intervals = np.maximum(mean + 8.0 * GAUSS[None, :], 0.0) * np.ones((count, 1))
+    total = (1000 + 100 * GAUSS).tolist()
+    paths = sample_paths([(intervals, total)] * 7, 0.4, 20_000, np.random.default_rng(5))
+    first = paths[0]
+    assert np.quantile(first[:, 3], (0.1, 0.9)) == pytest.approx(intervals[0, [1, 5]], rel=0.02)
+    assert first.sum(axis=1).std() == pytest.approx(100, rel=0.05)
+    sums = np.stack([day.sum(axis=1) for day in paths], axis=1)
+    assert np.corrcoef(sums[:, 0], sums[:, 6])[0, 1] == pytest.approx(0.4, abs=0.04)
+    week = 100 * np.sqrt(7 * 0.6 + 49 * 0.4)
+    assert sums.sum(axis=1).std() == pytest.approx(week, rel=0.05)
+
+
+def test_paths_are_never_negative_and_refuse_what_is_no_correlation() -> None:
+    quiet = np.array([[0.0, 0.0, 0.0, 0.0, 1.0, 2.0, 4.0]])
+    assert (sample_paths([(quiet, ())], 0.3, 500, np.random.default_rng(1))[0] >= 0).all()
+    assert together(np.zeros((3, 7)), ()) == 0.5
+    with pytest.raises(ValueError, match=r"between_days is 1\.5"):
+        sample_paths([(quiet, ())], 1.5, 10, np.random.default_rng(1))
+
+
+def with_campaign(factor: float) -> QueueFacts:
+    """Ten weeks of which the last week but one brought several times as much."""
+    plain = facts(70)
+    begin, end = day_bounds(FIRST - dt.timedelta(days=14), ZONE)[0], day_bounds(FIRST - dt.timedelta(days=8), ZONE)[1]
+    cells = {s: tuple(int(n * factor) for n in c) if begin <= s < end else c for s, c in plain.cells.items()}  # type: ignore[operator]
+    return dataclasses.replace(plain, cells=cells)  # type: ignore[arg-type]
+
+
+def level(found: object) -> float:
+    assert found is not None
+    return float(sum(d.offered.sum() for d in found.days[:7]))  # type: ignore[attr-defined]
+
+
+def test_a_campaign_marked_in_the_past_teaches_nothing() -> None:
+    told = with_campaign(2.0)
+    event = (FIRST - dt.timedelta(days=14), FIRST - dt.timedelta(days=8), False)
+    plain, misled = level(forecast_queue(facts(70), FIRST, 7)), level(forecast_queue(told, FIRST, 7))
+    marked = forecast_queue(dataclasses.replace(told, events=(event,)), FIRST, 7)
+    assert misled > 1.1 * plain
+    assert level(marked) == pytest.approx(plain, rel=0.03)
+    assert marked is not None
+    assert [i.day for i in marked.incidents] == list(dates(event[0], event[1]))
+    assert all(i.ruled for i in marked.incidents)
+
+
+def test_an_incident_that_was_none_can_be_made_to_count() -> None:
+    plain = facts(70)
+    spike = FIRST - dt.timedelta(days=7)
+    begin, end = day_bounds(spike, ZONE)
+    cells = {s: (c[0] * 6, c[1], c[2]) if begin <= s < end else c for s, c in plain.cells.items()}  # type: ignore[operator]
+    told = dataclasses.replace(plain, cells=cells)
+    found = forecast_queue(told, FIRST, 7)
+    counted = forecast_queue(dataclasses.replace(told, events=((spike, spike, True),)), FIRST, 7)
+    assert found is not None
+    assert counted is not None
+    assert [(i.day, i.ruled) for i in found.incidents] == [(spike, False)]
+    assert found.incidents[0].offered > 4 * found.incidents[0].usual > 0
+    assert counted.incidents == ()
+    assert level(counted) > level(found)
+
+
+def test_a_change_of_our_share_is_no_trend() -> None:
+    plain, change = facts(70), FIRST - dt.timedelta(days=10)
+    half = day_bounds(change, ZONE)[0]
+    cells = {s: tuple(n // 2 for n in c) if s >= half else c for s, c in plain.cells.items()}  # type: ignore[operator]
+    shares = ((dt.date(2025, 1, 1), 0.8), (change, 0.4), (FIRST + dt.timedelta(days=7), 0.2))
+    told = dataclasses.replace(plain, cells=cells, shares=shares)  # type: ignore[arg-type]
+    forecast, before = forecast_queue(told, FIRST, 14), forecast_queue(plain, FIRST, 14)
+    assert forecast is not None
+    assert before is not None
+    assert level(forecast) == pytest.approx(level(before) / 2, rel=0.03)
+    assert sum(d.offered.sum() for d in forecast.days[7:]) == pytest.approx(level(before) / 4, rel=0.06)
+
+
+def test_a_backtest_sees_only_what_was_known() -> None:
+    whole = facts(84)
+    last = FIRST - dt.timedelta(days=7)
+    found = backtest(whole, last, 3, lambda done, of: None)
+    cut = day_bounds(last, ZONE)[0]
+    wild = {s: c if s < cut else (0, 0, 0) for s, c in whole.cells.items()}
+    again = backtest(dataclasses.replace(whole, cells=wild), last, 3, lambda done, of: None)
+    assert found.shown == again.shown
+    assert found.leads[LEADS[0]].score.wrong == again.leads[LEADS[0]].score.wrong
+    day_ahead = found.leads[LEADS[0]]
+    assert found.origins >= 5
+    assert 0.1 < day_ahead.score.wrong / day_ahead.score.offered < 0.25
+    assert day_ahead.score.limit < day_ahead.score.wrong < day_ahead.score.naive_wrong
+    assert day_ahead.usual_wrong / day_ahead.usual_offered < day_ahead.score.naive_wrong / day_ahead.score.naive_offered
+    assert len({s for s, *_ in found.shown}) == len(found.shown)
+
+
+def test_a_backtest_with_too_little_history_says_so() -> None:
+    with pytest.raises(ValueError, match="14 days of history"):
+        backtest(facts(10), FIRST, 4, lambda done, of: None)
+
+
+def test_hours_are_read_from_cells_that_nobody_declared() -> None:
+    cells = {s: c[0] or 0 for s, c in facts(28).cells.items()}
+    found = hours_seen(cells, ZONE, SECONDS)
+    day = FIRST - dt.timedelta(days=3)
+    assert list(found.open_starts(day, ZONE, SECONDS)) == list(HOURS.open_starts(day, ZONE, SECONDS))
+
+
+def test_what_came_is_held_against_what_was_locked() -> None:
+    starts = [int(dt.datetime(2026, 3, 2, h, tzinfo=dt.UTC).timestamp()) for h in (9, 10, 11)]
+    client = Received("acme/help", "2026-03-02", "CLIENT", 1, 0, "ann", starts, [100.0, 100.0, 100.0], [])
+    came = {starts[0]: 115, starts[1]: 80}
+    found = compare("2026-03-02", {"ENGINE": None, "CLIENT": client}, ("CLIENT", client), came, 5, Tolerance(0.1, 0.15))
+    assert found.outside == [True, True, False]
+    assert not found.day_outside
+    assert found.came == [115.0, 80.0, -1.0]
+    assert found.engine == [-1.0, -1.0, -1.0]
+    unlocked = compare("2026-03-02", {"CLIENT": client}, None, came, None, Tolerance())
+    assert (unlocked.outside, unlocked.locked, unlocked.locked_source) == ([], [], "")
+
+
+def received(**changes: object) -> forecast_pb2.ForecastReceived:
+    told: dict[str, object] = {
+        "queue": "acme/help",
+        "source": forecast_pb2.FORECAST_SOURCE_CLIENT,
+        "revision": 1,
+        "starts_at_epoch_seconds": [1_772_409_600 + 1800, 1_772_409_600],
+        "offered_count": [3.0, 2.0],
+    }
+    return forecast_pb2.ForecastReceived(**{**told, **changes})  # type: ignore[arg-type]
+
+
+def test_a_received_forecast_is_sorted_and_split_by_local_day() -> None:
+    said = read_received(received().SerializeToString(), {})
+    assert (said.source, said.offered) == ("CLIENT", [2.0, 3.0])
+    days = said.days("America/New_York", 7)
+    assert [(d.local_date, d.offered) for d in days] == [("2026-03-01", [2.0, 3.0])]
+    assert [d.local_date for d in said.days("Asia/Manila", 7)] == ["2026-03-02"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "words"),
+    [
+        ({"queue": "help"}, "NO_QUEUE", "client/queue"),
+        ({"source": forecast_pb2.FORECAST_SOURCE_ENGINE}, "INVALID_FORECAST", "CLIENT, AGREED"),
+        ({"offered_count": [1.0]}, "INVALID_FORECAST", "as many"),
+        ({"offered_count": [1.0, float("nan")]}, "INVALID_FORECAST", "nan"),
+        ({"offered_count": [1.0, -2.0]}, "INVALID_FORECAST", "-2.0"),
+        ({"aht_seconds": [0.0, 5.0]}, "INVALID_FORECAST", "above 0"),
+        ({"starts_at_epoch_seconds": [900, 900]}, "INVALID_FORECAST", "twice"),
+        ({"starts_at_epoch_seconds": [901, 1800]}, "INVALID_FORECAST", "quarter"),
+        ({"revision": -1}, "INVALID_FORECAST", "revision is -1"),
+    ],
+)
+def test_what_is_no_forecast_is_refused(changes: dict[str, object], reason: str, words: str) -> None:
+    with pytest.raises(Refusal, match=words) as caught:
+        check_received(received(**changes))
+    assert caught.value.reason == reason
