@@ -4,6 +4,7 @@ MUSTER_REFEREE=FOLDER python -m bench.forecast [PICTURE.png]: FOLDER holds `data
 the picture; they are no part of Muster. Everything is forecast from what was known at each origin.
 """
 
+import datetime as dt
 import os
 import pathlib
 import resource
@@ -16,11 +17,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from bench.forecast.plug import forecast, panel_of
+from muster.domain.calendar import Opening, OpeningHours
 from services.forecaster.domain.engine.handle_time import learn_handle_time
 from services.forecaster.domain.engine.intraday import learn_drift, rest_of_day
 from services.forecaster.domain.engine.mean import expected_contacts
 from services.forecaster.domain.engine.panel import Panel
 from services.forecaster.domain.engine.spread import learn_spread, quantiles_of
+from services.forecaster.domain.forecast import QueueFacts, forecast_queue
 
 GOALS = {
     "vanad_dev": ("17.4 19.0 20.2", "10.0 10.7 12.0", 15.1, 20.5),
@@ -129,6 +132,42 @@ def handle_time(judge: Any, tasks: Any, task: Any) -> None:
     print(f"  {'AHT, workload':16} interval · day · workload {parts} (goal 10.0 · 5.3 · 21.0)")
 
 
+def cold_start(task: Any) -> None:
+    """Print weeks 1 to 8 of each queue, of which only its weekly contacts (a fifth too high or too low) were declared."""
+    actual, luck = task.Y()[:, : 8 * task.D], np.random.default_rng(1)
+    starts = (np.arange(task.S) + task.start_slot) * task.secs
+    opening = Opening(frozenset(range(7)), int(starts[0]), int(starts[-1] + task.secs) % 86_400)
+    days = [d.astype("datetime64[D]").astype(dt.date) for d in task.dates[: 8 * task.D]]
+    midnights = [int(dt.datetime.combine(d, dt.time(), dt.UTC).timestamp()) for d in days]
+    wrong, declared, came, inside, count = (np.zeros(8) for _ in range(5))
+    for n in range(task.N):
+        week = float(np.nanmean(np.nansum(actual[n], axis=1)) * task.D) * (1.2 if luck.random() < 0.5 else 0.8)
+        weekly = week * (7 / task.D if task.D < 7 else 1)  # the grid knows open days only; the hours here say all
+        for place, day in enumerate(days):
+            cells = {
+                m + int(s): (int(v), int(v), int(v) * 1000)
+                for m, row in zip(midnights[:place], actual[n, :place], strict=True)
+                for s, v in zip(starts, row, strict=True)
+                if not np.isnan(v)
+            }
+            facts = QueueFacts("a/b", "UTC", task.secs, OpeningHours((opening,)), cells, weekly, 60.0)
+            found = forecast_queue(facts, day, 1)
+            assert found is not None
+            seen, mean, wide = ~np.isnan(actual[n, place]), found.days[0].offered, found.days[0].offered_quantiles
+            flat = week / task.D / task.S
+            at = place // task.D
+            wrong[at] += abs(mean - actual[n, place])[seen].sum()
+            declared[at] += abs(flat - actual[n, place])[seen].sum()
+            came[at] += actual[n, place][seen].sum()
+            inside[at] += ((wide[:, 1] <= actual[n, place]) & (actual[n, place] <= wide[:, 5]))[seen].sum()
+            count[at] += seen.sum()
+    rows = " · ".join(f"{100 * w / c:.0f} ({100 * d / c:.0f})" for w, d, c in zip(wrong, declared, came, strict=True))
+    print(f"  {'weeks 1 to 8':16} WAPE (of the declared profile alone) {rows}")
+    print(
+        f"  {'':16} in 80 %: {' · '.join(f'{100 * i / c:.0f}' for i, c in zip(inside, count, strict=True))} (goal 75 and more)"
+    )
+
+
 def speed(series: int = 10_000, chunk: int = 250) -> None:
     """Print what 8 weeks × 48 slots of many series cost: fit, bands, 14 days; and one closed interval of all of them."""
     luck = np.random.default_rng(1)
@@ -183,6 +222,7 @@ def main() -> None:
         volume(judge, task)
         intraday(judge, task)
         handle_time(judge, tasks, task)
+        cold_start(task)
     speed()
     if len(sys.argv) > 1:
         picture(judge, tasks, pathlib.Path(sys.argv[1]))

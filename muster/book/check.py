@@ -109,6 +109,11 @@ def _references(book: Book) -> Iterable[Violation]:
             yield Violation(
                 f"overrides[{i}].queue", f"is {override.queue!r}; allowed: queues of the override's client {client}/…"
             )
+    for i, queue in enumerate(book.queues):
+        shape = queue.cold_start.shape if queue.cold_start else ""
+        if shape == queue.name:
+            yield Violation(f"queues[{i}].cold_start.shape", f"is {shape!r}, the queue itself; allowed: another queue")
+        yield from refer(f"queues[{i}].cold_start.shape", shape, "queues")
     for i, event in enumerate(book.events):
         client = event.name.partition("/")[0]
         yield from refer(f"events[{i}].name", client, "clients")

@@ -8,7 +8,6 @@ from muster.book.types import KINDS, Book, Row
 UNUSED = {
     "queues.intake_hours",
     "queues.concurrency",
-    "queues.cold_start.shape",
     "contracts.targets.threshold_business",
     "contracts.targets.clock_start",
     "contracts.minimum_dedicated_agents",

@@ -111,7 +111,8 @@ def forecast_accuracy(
 ) -> None:
     """Show how good forecasts were that stood a day, a week and four weeks before, beside doing nothing and nobody's best."""
     request = forecasting.ListForecastAccuraciesRequest(name=name, first_date=first, last_date=last)
-    rows, out = connect().forecaster.ListForecastAccuracies(request).accuracies, console()
+    answer, out = connect().forecaster.ListForecastAccuracies(request), console()
+    rows = answer.accuracies
     if not rows:
         out.print("nothing to compare yet: no day is over of which a forecast stood when it began")
         return
@@ -126,14 +127,22 @@ def forecast_accuracy(
         "bias",
         "in 80 %",
         "in 95 %",
+        "hours wrong",
     )
     table = table_of("How good forecasts were: errors as shares of the contacts that came", *heads)
     for r in rows:
         naive = f"{r.naive_wape:.1%}" if r.HasField("naive_wape") else "–"
         shares = [f"{v:.1%}" for v in (r.wape, r.statistical_wape)]
-        rest = [f"{r.poisson_wape:.1%}", f"{r.bias:+.1%}", f"{r.inside_80:.0%}", f"{r.inside_95:.0%}"]
+        rest = [f"{r.poisson_wape:.1%}", f"{r.bias:+.1%}", f"{r.inside_80:.0%}", f"{r.inside_95:.0%}", f"{r.wrong_hours:,.1f}"]
         table.add_row(r.queue or "all", str(r.lead_days), f"{r.interval_count:,}", *shares, naive, *rest)
     out.print(table)
+    if answer.values:
+        columns = ("queue", "override", "owner", "why", "intervals", "WAPE without", "WAPE with", "hours saved")
+        table = table_of("What overrides added, a day before", *columns)
+        for v in answer.values:
+            wapes = [f"{w:.1%}" for w in (v.statistical_wape, v.wape)]
+            table.add_row(v.queue, v.override, v.owner, v.reason, f"{v.interval_count:,}", *wapes, f"{v.saved_hours:+,.1f}")
+        out.print(table)
 
 
 @forecast.command("refresh")

@@ -52,7 +52,7 @@ class Conducted(mode.Service):
     @mode.Service.task
     async def _run(self) -> None:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=50
+            bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=200
         )
         await consumer.start()
         try:

@@ -137,7 +137,7 @@ class _Running(mode.Service):
             group_instance_id=f"{self._parts.name}-{s.instance}",
             auto_offset_reset="none",
             enable_auto_commit=False,
-            fetch_max_wait_ms=30,
+            fetch_max_wait_ms=200,  # a record ends the wait; a short one only keeps broker and service busy
             max_partition_fetch_bytes=8_388_608,  # so that a few long messages don't make a batch of few
             session_timeout_ms=int(s.session_seconds * 1000),
             heartbeat_interval_ms=int(s.session_seconds * 1000 / 6),

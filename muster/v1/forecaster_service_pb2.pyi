@@ -513,6 +513,9 @@ class ForecastAccuracy(_message.Message):
     INSIDE_80_FIELD_NUMBER: _builtins.int
     INSIDE_95_FIELD_NUMBER: _builtins.int
     POISSON_WAPE_FIELD_NUMBER: _builtins.int
+    WRONG_HOURS_FIELD_NUMBER: _builtins.int
+    STATISTICAL_HOURS_FIELD_NUMBER: _builtins.int
+    NAIVE_HOURS_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """The queue, client/queue; empty: all that were asked for together."""
     lead_days: _builtins.int
@@ -535,6 +538,12 @@ class ForecastAccuracy(_message.Message):
     """Share of intervals inside the central 95 % band."""
     poisson_wape: _builtins.float
     """The WAPE that Poisson noise alone makes, which nobody can beat."""
+    wrong_hours: _builtins.float
+    """Hours of handling that the errors stand for, at the AHT expected."""
+    statistical_hours: _builtins.float
+    """The same without overrides."""
+    naive_hours: _builtins.float
+    """The same of the interval a week before, where it is known."""
     def __init__(
         self,
         *,
@@ -549,10 +558,13 @@ class ForecastAccuracy(_message.Message):
         inside_80: _builtins.float = ...,
         inside_95: _builtins.float = ...,
         poisson_wape: _builtins.float = ...,
+        wrong_hours: _builtins.float = ...,
+        statistical_hours: _builtins.float = ...,
+        naive_hours: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_naive_wape", b"_naive_wape", "naive_wape", b"naive_wape"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_naive_wape", b"_naive_wape", "bias", b"bias", "inside_80", b"inside_80", "inside_95", b"inside_95", "interval_count", b"interval_count", "lead_days", b"lead_days", "naive_wape", b"naive_wape", "offered_count", b"offered_count", "poisson_wape", b"poisson_wape", "queue", b"queue", "statistical_wape", b"statistical_wape", "wape", b"wape"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_naive_wape", b"_naive_wape", "bias", b"bias", "inside_80", b"inside_80", "inside_95", b"inside_95", "interval_count", b"interval_count", "lead_days", b"lead_days", "naive_hours", b"naive_hours", "naive_wape", b"naive_wape", "offered_count", b"offered_count", "poisson_wape", b"poisson_wape", "queue", b"queue", "statistical_hours", b"statistical_hours", "statistical_wape", b"statistical_wape", "wape", b"wape", "wrong_hours", b"wrong_hours"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__naive_wape: _TypeAlias = _typing.Literal["naive_wape"]  # noqa: Y015
     _WhichOneofArgType__naive_wape: _TypeAlias = _typing.Literal["_naive_wape", b"_naive_wape"]  # noqa: Y015
@@ -561,24 +573,84 @@ class ForecastAccuracy(_message.Message):
 Global___ForecastAccuracy: _TypeAlias = ForecastAccuracy  # noqa: Y015
 
 @_typing.final
+class ForecastValue(_message.Message):
+    """What an override made of the statistics, a day before: the forecast value it added, over the intervals that it changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    OVERRIDE_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    INTERVAL_COUNT_FIELD_NUMBER: _builtins.int
+    OFFERED_COUNT_FIELD_NUMBER: _builtins.int
+    STATISTICAL_WAPE_FIELD_NUMBER: _builtins.int
+    WAPE_FIELD_NUMBER: _builtins.int
+    SAVED_HOURS_FIELD_NUMBER: _builtins.int
+    queue: _builtins.str
+    """The queue, client/queue."""
+    override: _builtins.str
+    """The override."""
+    owner: _builtins.str
+    """Who answers for it."""
+    reason: _builtins.str
+    """Why."""
+    interval_count: _builtins.int
+    """Intervals that it changed and that have closed."""
+    offered_count: _builtins.float
+    """Contacts offered in them; where several overrides touch a day, its part."""
+    statistical_wape: _builtins.float
+    """WAPE without it."""
+    wape: _builtins.float
+    """WAPE with it."""
+    saved_hours: _builtins.float
+    """Hours of handling less wrong with it than without; below 0: it made things worse."""
+    def __init__(
+        self,
+        *,
+        queue: _builtins.str = ...,
+        override: _builtins.str = ...,
+        owner: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        interval_count: _builtins.int = ...,
+        offered_count: _builtins.float = ...,
+        statistical_wape: _builtins.float = ...,
+        wape: _builtins.float = ...,
+        saved_hours: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interval_count", b"interval_count", "offered_count", b"offered_count", "override", b"override", "owner", b"owner", "queue", b"queue", "reason", b"reason", "saved_hours", b"saved_hours", "statistical_wape", b"statistical_wape", "wape", b"wape"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForecastValue: _TypeAlias = ForecastValue  # noqa: Y015
+
+@_typing.final
 class ListForecastAccuraciesResponse(_message.Message):
     """By queue and lead, all together last."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ACCURACIES_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def accuracies(self) -> _containers.RepeatedCompositeFieldContainer[Global___ForecastAccuracy]:
         """The accuracies; a queue and lead of which nothing can be compared is left out."""
+
+    @_builtins.property
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___ForecastValue]:
+        """What each override added."""
 
     def __init__(
         self,
         *,
         accuracies: _abc.Iterable[Global___ForecastAccuracy] | None = ...,
+        values: _abc.Iterable[Global___ForecastValue] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracies", b"accuracies"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracies", b"accuracies", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -16,8 +16,8 @@ from muster.v1 import forecaster_service_pb2 as pb
 from services.forecaster import forecast_wire, wire
 from services.forecaster.domain.comparing import Comparison, Tolerance, compare
 from services.forecaster.domain.facts import PublishedDay, Received
-from services.forecaster.domain.volume import merge_range
-from services.forecaster.store import forecasts, outlooks, volume
+from services.forecaster.scoring import contacts_that_came
+from services.forecaster.store import forecasts, outlooks
 from services.forecaster.work import Work
 
 LONGEST_COMPARISON_DAYS = 62
@@ -64,14 +64,7 @@ class ForecastEdge:
             locked_at = day_bounds(day - dt.timedelta(days=lock.days_ahead), zone)[0]
             locked = self._locked(connection, queue.name, text, locked_at) if locked_at <= now else None
         begin, end = day_bounds(day, zone)
-        through, seconds = min(volume.closed_through(connection, queue.name), end), queue.interval_seconds
-        came: dict[int, int] = {}
-        if through > begin:
-            cells = merge_range(
-                volume.reports_between(connection, queue.name, begin, through), range(begin, through, seconds), seconds
-            )
-            came = dict.fromkeys(volume.closed_cells(connection, queue.name, range(begin, through, seconds)), 0)
-            came |= {s: c.tally.offered for s, c in cells.items() if c.tally.offered is not None}
+        came = contacts_that_came(connection, queue, begin, end)
         tolerance = Tolerance(lock.tolerance_up, lock.tolerance_down) if lock else Tolerance()
         return compare(text, standing, locked, came, locked_at, tolerance)
 

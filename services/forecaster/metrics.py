@@ -1,6 +1,7 @@
 """The series of the forecaster: forecast and actual per queue, age of the newest fact per feed."""
 
 import dataclasses
+import datetime as dt
 from collections.abc import Iterable
 
 import sqlalchemy as sa
@@ -10,7 +11,7 @@ from muster.domain.calendar import local_date
 from muster.kit.metrics import gauge
 from muster.kit.service import Parts
 from services.forecaster.domain.volume import merge_range
-from services.forecaster.store import forecasts, volume
+from services.forecaster.store import forecasts, outlooks, volume
 from services.forecaster.work import Work
 
 
@@ -22,6 +23,9 @@ class _Rows:
     actual: list[tuple[list[str], float | None]] = dataclasses.field(default_factory=list)
     age: list[tuple[list[str], float | None]] = dataclasses.field(default_factory=list)
     lag: list[tuple[list[str], float | None]] = dataclasses.field(default_factory=list)
+    wape: list[tuple[list[str], float | None]] = dataclasses.field(default_factory=list)
+    bias: list[tuple[list[str], float | None]] = dataclasses.field(default_factory=list)
+    inside: list[tuple[list[str], float | None]] = dataclasses.field(default_factory=list)
 
 
 class ForecasterMetrics:
@@ -39,6 +43,11 @@ class ForecasterMetrics:
         yield gauge("muster_feed_newest_fact_age_seconds", age, ["client", "queue", "feed"], rows.age)
         lag = "Business seconds since the instant up to which the feed has told everything"
         yield gauge("muster_feed_complete_lag_seconds", lag, ["client", "queue", "feed"], rows.lag)
+        labels = ["client", "queue", "lead_days"]
+        yield gauge("muster_forecast_wape", "Absolute errors over contacts, last 28 days scored", labels, rows.wape)
+        yield gauge("muster_forecast_bias", "Expected less came, over came, last 28 days scored", labels, rows.bias)
+        inside = "Share of intervals inside the 80 % band, last 28 days scored"
+        yield gauge("muster_forecast_inside_80", inside, labels, rows.inside)
         yield gauge("muster_volume_parked", "Facts parked until their queue is declared", [], [([], parked)])
 
     def _read(self, connection: sa.Connection) -> _Rows:
@@ -54,6 +63,13 @@ class ForecasterMetrics:
             cell = merge_range(volume.reports_between(connection, name, last, last + seconds), [last], seconds).get(last)
             if cell:
                 rows.actual.append((labels, cell.tally.offered))
+        since = local_date(now, "UTC") - dt.timedelta(days=28)
+        for (name, lead), score in sorted(outlooks.scores_since(connection, since.isoformat()).items()):
+            if name in book.queues and score.offered > 0:
+                labels = [name.partition("/")[0], name, str(lead)]
+                rows.wape.append((labels, score.wrong / score.offered))
+                rows.bias.append((labels, score.over / score.offered))
+                rows.inside.append((labels, score.in_80 / score.intervals))
         for r in volume.all_progress(connection):
             if r.queue in book.queues:
                 labels = [r.queue.partition("/")[0], r.queue, r.feed]

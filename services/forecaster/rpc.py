@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from muster.book.types import Queue
 from muster.book.view import BookDay
-from muster.domain.calendar import DAY, dates, day_bounds, local_date, parse_date
+from muster.domain.calendar import DAY, local_date, parse_date
 from muster.kit.errors import NotFound, NotReady, Refusal
 from muster.kit.outbox import Outgoing
 from muster.kit.rpc import next_token, page
@@ -21,12 +21,12 @@ from muster.v1 import book_pb2
 from muster.v1 import forecaster_service_pb2 as pb
 from muster.v1 import forecaster_service_pb2_grpc as stubs
 from services.forecaster import forecast_wire, wire
-from services.forecaster.domain.accuracy import LEADS, WEEK, Score, pooled, score_day
+from services.forecaster.domain.accuracy import LEADS, Added, Score, pooled
 from services.forecaster.domain.facts import Adjustment, PublishedDay, merge_days
-from services.forecaster.domain.forecast import LEVELS
 from services.forecaster.domain.tally import FIXED_EDGES, empty_tally
 from services.forecaster.domain.volume import MINUTE, Cell, merge_range
 from services.forecaster.forecast_rpc import ForecastEdge
+from services.forecaster.scoring import score_days
 from services.forecaster.store import forecasts, volume
 from services.forecaster.work import Work
 
@@ -218,29 +218,17 @@ class ForecasterRpc(stubs.ForecasterServiceServicer):
         if not queues:
             raise NotFound("NO_SUCH_QUEUE", f"no queue or client {request.name!r} in the book; declare it with muster apply")
         scores: dict[tuple[str, int], Score] = {}
+        added: dict[tuple[str, str], Added] = {}
         for queue in queues:
-            zone, seconds = book.zone_of(queue), queue.interval_seconds
+            zone = book.zone_of(queue)
             yesterday = local_date(self._parts.clock.now(), zone) - dt.timedelta(days=1)
             last = parse_date(request.last_date) if request.last_date else yesterday
             first = parse_date(request.first_date) if request.first_date else last - dt.timedelta(days=27)
             if not 0 <= (last - first).days < LONGEST_ACCURACY_DAYS:
                 raise Refusal("INVALID_SPAN", f"{first} to {last}; allowed: 1 to {LONGEST_ACCURACY_DAYS} days")
-            begin, end = day_bounds(first, zone)[0] - WEEK, day_bounds(last, zone)[1]
-            through = min(volume.closed_through(connection, queue.name), end)
-            cells = merge_range(
-                volume.reports_between(connection, queue.name, begin, through), range(begin, through, seconds), seconds
-            )
-            came = {s: c.tally.offered for s, c in cells.items() if c.tally.offered is not None}
-            for s in volume.closed_cells(connection, queue.name, range(begin, through, seconds)):
-                if s not in cells:  # closed, and nothing told: nothing came
-                    came[s] = 0
-            for day in dates(first, last):
-                midnight = day_bounds(day, zone)[0]
-                for lead in LEADS:
-                    body = forecasts.newest_by(connection, queue.name, day.isoformat(), midnight - (lead - 1) * DAY)
-                    if body is not None:
-                        key, score = (queue.name, lead), score_day(wire.read_day(body), came, came, LEVELS)
-                        scores[key] = scores.get(key, Score()).add(score)
+            scored = score_days(connection, queue, zone, first, last)
+            scores |= {(queue.name, lead): score for lead, score in scored.leads.items()}
+            added |= {(queue.name, words): value for words, value in scored.added.items()}
         answer = pb.ListForecastAccuraciesResponse()
         for (name, lead), score in sorted(scores.items()):
             if score.offered > 0:
@@ -249,6 +237,7 @@ class ForecasterRpc(stubs.ForecasterServiceServicer):
             total = pooled(s for (_, of), s in scores.items() if of == lead)
             if total.offered > 0:
                 answer.accuracies.append(wire.accuracy_message("", lead, total))
+        answer.values.extend(wire.value_message(name, words, value) for (name, words), value in sorted(added.items()))
         return answer
 
     async def PublishForecasts(self, request: pb.PublishForecastsRequest, context: Any) -> pb.PublishForecastsResponse:

@@ -13,7 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from muster.kit.codec import decode, encode
 from muster.kit.outbox import Outgoing
 from muster.v1 import book_pb2, feed_pb2, forecast_pb2, forecaster_service_pb2, volume_pb2
-from services.forecaster.domain.accuracy import Score
+from services.forecaster.domain.accuracy import Added, Score
 from services.forecaster.domain.contacts import FINGERPRINT_BYTES, Stage
 from services.forecaster.domain.facts import Adjustment, ContactRow, Observed, Progress, PublishedDay, ReportColumns, ReportFact
 from services.forecaster.domain.forecast import LEVELS
@@ -421,6 +421,27 @@ def accuracy_message(queue: str, lead: int, s: Score) -> forecaster_service_pb2.
         inside_80=s.in_80 / s.intervals,
         inside_95=s.in_95 / s.intervals,
         poisson_wape=s.limit / base,
+        wrong_hours=s.wrong_hours,
+        statistical_hours=s.statistical_hours,
+        naive_hours=s.naive_hours,
+    )
+
+
+def value_message(queue: str, words: str, value: Added) -> forecaster_service_pb2.ForecastValue:
+    """Return what an override added on the wire; its words read "name: what, owner: reason"."""
+    name, _, rest = words.partition(": ")
+    owner, _, reason = rest.partition(", ")[2].partition(": ")
+    base = max(value.offered, 1e-9)
+    return forecaster_service_pb2.ForecastValue(
+        queue=queue,
+        override=name,
+        owner=owner,
+        reason=reason,
+        interval_count=value.intervals,
+        offered_count=value.offered,
+        statistical_wape=value.wrong_without / base,
+        wape=value.wrong_with / base,
+        saved_hours=value.saved_hours,
     )
 
 

@@ -5,12 +5,13 @@ import datetime as dt
 import uuid
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
 from muster.book.copy import BookCopy, Key
 from muster.book.types import Basis, Client, OverrideMeasure, Queue, Reporting
 from muster.book.view import BookDay, opening_hours
-from muster.domain.calendar import DAY, OpeningHours, dates, local_date, parse_date, resolve
+from muster.domain.calendar import DAY, OpeningHours, dates, local_date, parse_date, resolve, slot_of
 from muster.kit.clock import Clock
 from muster.kit.due import DueWork
 from muster.kit.errors import NotFound, NotNow
@@ -29,6 +30,7 @@ from services.forecaster.forecast_wire import backtest_data
 from services.forecaster.handlers.closing import close_cells
 from services.forecaster.handlers.forecasting import published_days, updated_day
 from services.forecaster.handlers.volume import LATENESS_HORIZON_SECONDS
+from services.forecaster.scoring import score_days
 from services.forecaster.settings import ForecasterSettings
 from services.forecaster.store import forecasts, outlooks, volume
 from services.forecaster.streams import EVERY_QUEUE, Streams
@@ -75,6 +77,7 @@ class Work:
         self.due.declare("fit", self.fit)
         self.due.declare("nights", self.nights)
         self.due.declare("nightly", self.nightly)
+        self.due.declare("score", self.score)
         self.due.declare("prune", self.prune)
         self.jobs.declare("fit", JobKind(self.load_fit, fit_queues, self.save_fit))
         self.jobs.declare("backtest", JobKind(self.load_backtest, run_backtest, lambda connection, request, result: result))
@@ -237,10 +240,23 @@ class Work:
 
     def nightly(self, connection: sa.Connection, client: str, due_at: int) -> None:
         """Fit a client's queues for the night, and plan the next night."""
-        row = self.streams.book_today(connection).clients.get(client)
+        book = self.streams.book_today(connection)
+        row = book.clients.get(client)
         if row is not None:
             self._ask_fit(connection, client, "NIGHTLY")
             self._plan_nightly(connection, row)
+            for name in (q.name for _, q in sorted(book.queues.items()) if q.client == client):
+                self.due.plan(connection, "score", name, self.clock.now())
+
+    def score(self, connection: sa.Connection, name: str, due_at: int) -> None:
+        """Keep how yesterday's forecasts of a queue did, for metrics."""
+        book = self.streams.book_today(connection)
+        queue = book.queues.get(name)
+        if queue is not None:
+            zone = book.zone_of(queue)
+            day = local_date(self.clock.now(), zone) - dt.timedelta(days=1)
+            leads = score_days(connection, queue, zone, day, day).leads
+            outlooks.save_scores(connection, name, day.isoformat(), {k: s for k, s in leads.items() if s.intervals})
 
     def nights(self, connection: sa.Connection, client: str, due_at: int) -> None:
         """Plan a new client's next night."""
@@ -334,8 +350,25 @@ class Work:
             ),
             tuple(sorted((parse_date(a.starts_on), a.share) for a in queue.allocation_share)),
             older,
+            self._shape_of(connection, book, cold.shape, seconds) if cold and cold.shape else None,
         )
         return facts, local_date(now, zone)
+
+    def _shape_of(self, connection: sa.Connection, book: BookDay, name: str, seconds: int) -> np.ndarray | None:
+        """Return how the forecast of another queue spreads over its coming week (7, S), in its own local time; None without one."""
+        queue = book.queues.get(name)
+        if queue is None:
+            return None
+        zone = book.zone_of(queue)
+        today = local_date(self.clock.now(), zone)
+        last = (today + dt.timedelta(days=7)).isoformat()
+        days = forecasts.list_days(connection, name, (today + dt.timedelta(days=1)).isoformat(), last, 7, 0)
+        shape = np.zeros((7, DAY // seconds))
+        for day in days:
+            for start, offered in zip(day.starts, day.offered, strict=True):
+                for at in range(start, start + day.seconds, min(seconds, day.seconds)):
+                    shape[parse_date(day.local_date).weekday(), slot_of(at, zone, seconds)] += offered
+        return shape if shape.sum() > 0 else None
 
     def _later_hours(
         self, connection: sa.Connection, name: str, today: dt.date
@@ -413,5 +446,8 @@ class Work:
         self.jobs.prune(connection, now - 30 * DAY)
         for table in ("volume_cell", "closed_cell"):
             connection.execute(sa.text(f"DELETE FROM {table} WHERE starts_at < :before"), {"before": oldest})  # noqa: S608
+        day = {"day": local_date(max(oldest, 0), "UTC").isoformat()}
+        for table in ("day_score", "received_forecast"):
+            connection.execute(sa.text(f"DELETE FROM {table} WHERE local_date < :day"), day)  # noqa: S608
         self.outbox.prune(connection, now - 14 * DAY)
         self.due.plan(connection, "prune", "", now + DAY)

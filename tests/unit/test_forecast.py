@@ -61,6 +61,16 @@ def test_without_history_it_rests_on_the_declared_profile_and_says_so() -> None:
     assert forecast.days[0].offered_quantiles[0, 6] > 1.5 * forecast.days[0].offered[0]
 
 
+def test_a_new_queue_takes_another_one_s_shape() -> None:
+    shape = np.zeros((7, 48))
+    shape[:5, 16:40] = 1.0
+    shape[0, 20] = 5.0
+    forecast = forecast_queue(facts(0, weekly_offered=1240.0, declared_aht=240.0, shape=shape), FIRST, 7)
+    assert forecast is not None
+    assert [round(d.offered.sum()) for d in forecast.days] == [280, 240, 240, 240, 240, 0, 0]
+    assert forecast.days[0].offered[4] == pytest.approx(50)
+
+
 def test_with_neither_history_nor_profile_there_is_no_forecast() -> None:
     assert forecast_queue(facts(0), FIRST, 7) is None
 

@@ -12,7 +12,8 @@ WEEK = 7 * 86_400
 
 @dataclasses.dataclass
 class Score:
-    """Sums over intervals; `naive` the same interval a week before, `limit` the error that Poisson noise alone makes."""
+    """Sums over intervals; `naive` the same interval a week before, `limit` the error that Poisson noise alone makes; hours: of
+    handling that each error stands for, at the AHT expected."""
 
     intervals: int = 0
     offered: float = 0.0
@@ -24,6 +25,9 @@ class Score:
     in_80: int = 0
     in_95: int = 0
     limit: float = 0.0
+    wrong_hours: float = 0.0
+    statistical_hours: float = 0.0
+    naive_hours: float = 0.0
 
     def add(self, other: "Score") -> "Score":
         """Return both together."""
@@ -51,6 +55,9 @@ def score_day(believed: PublishedDay, came: Mapping[int, int], before: Mapping[i
         score.offered += actual
         score.wrong += abs(actual - expected)
         score.statistical_wrong += abs(actual - plain[place])
+        hours = believed.aht[place] / 3600
+        score.wrong_hours += abs(actual - expected) * hours
+        score.statistical_hours += abs(actual - plain[place]) * hours
         score.over += expected - actual
         score.in_80 += low <= actual <= high
         score.in_95 += lowest <= actual <= highest
@@ -58,6 +65,7 @@ def score_day(believed: PublishedDay, came: Mapping[int, int], before: Mapping[i
         if start - WEEK in before:
             score.naive_wrong += abs(actual - before[start - WEEK])
             score.naive_offered += actual
+            score.naive_hours += abs(actual - before[start - WEEK]) * hours
     return score
 
 
@@ -67,3 +75,31 @@ def pooled(scores: Iterable[Score]) -> Score:
     for score in scores:
         total = total.add(score)
     return total
+
+
+@dataclasses.dataclass
+class Added:
+    """What one override made of the statistics, over the intervals it changed: contacts that came, errors without and with it, and
+    the hours of handling between them."""
+
+    intervals: int = 0
+    offered: float = 0.0
+    wrong_without: float = 0.0
+    wrong_with: float = 0.0
+    saved_hours: float = 0.0
+
+
+def add_value(into: dict[str, Added], believed: PublishedDay, came: Mapping[int, int]) -> None:
+    """Add what a day's overrides made of it, by their words. Where several touch a day each is given an equal part."""
+    plain, words = believed.before_overrides()[0], believed.overrides
+    for place, start in enumerate(believed.starts):
+        if start not in came or believed.offered[place] == plain[place]:
+            continue
+        without, used = abs(came[start] - plain[place]), abs(came[start] - believed.offered[place])
+        for override in words:
+            found = into.setdefault(override, Added())
+            found.intervals += 1
+            found.offered += came[start] / len(words)
+            found.wrong_without += without / len(words)
+            found.wrong_with += used / len(words)
+            found.saved_hours += (without - used) * believed.aht[place] / 3600 / len(words)

@@ -42,7 +42,7 @@ from services.forecaster.domain.outlook import OutlookDay, look_ahead
 Floats = NDArray[np.float64]
 
 LEVELS = QUANTILES
-COLD_DISPERSION = 0.2
+COLD_DISPERSION, SHAPED_DISPERSION = 3.0, 0.3
 ENOUGH_DAYS = 14
 OBSERVED_SHARE = 0.9
 LONGEST_HISTORY_WEEKS = 27
@@ -54,7 +54,7 @@ class QueueFacts:
     """What a forecast of one queue needs. `cells`: start → (offered, handled, handle_ms), as known, closed ones only. `events`: (first
     day, last day, whether they count) as people say; `shares`: from which day on we have which share of the client's volume, ascending:
     a change of share is no trend, so the past is read as if today's had always been. `older`: contacts of normal days before the
-    cells, our share of them as it was."""
+    cells, our share of them as it was. `shape` (7, S): how another queue's contacts spread over the week; None: evenly."""
 
     queue: str
     zone: str
@@ -67,6 +67,7 @@ class QueueFacts:
     events: tuple[tuple[dt.date, dt.date, bool], ...] = ()
     shares: tuple[tuple[dt.date, float], ...] = ()
     older: Mapping[dt.date, float] = dataclasses.field(default_factory=dict)
+    shape: Floats | None = None
 
     def share_on(self, day: dt.date) -> float:
         """Return our share of the client's volume on a day: the one declared last by then, the first before all, 1 without any."""
@@ -307,30 +308,36 @@ def _declared_aht(facts: QueueFacts) -> HandleTime | None:
     return HandleTime(np.full((7, DAY // facts.seconds), facts.declared_aht), USUAL_RATIOS**1.25)
 
 
-def _cold_mean(facts: QueueFacts, day: dt.date) -> float:
-    """Return the declared contacts per open interval: the weekly number, flat over the hours of an ordinary week."""
+def _cold_mean(facts: QueueFacts, day: dt.date, slots: NDArray[np.int64]) -> Floats:
+    """Return the declared contacts of a day's open slots: the weekly number over the hours of an ordinary week, as another queue's
+    shape has them, or flat."""
     hours = facts.hours_on(day)
     if hours is None:
-        return 0.0
+        return np.zeros(len(slots))
     ordinary = dataclasses.replace(hours, countries=(), special=())
-    week = dates(day - dt.timedelta(days=6), day)
-    open_intervals = sum(len(ordinary.open_starts(d, facts.zone, facts.seconds)) for d in week)
-    return (facts.weekly_offered or 0.0) / max(open_intervals, 1)
+    shape = facts.shape if facts.shape is not None else np.ones((7, DAY // facts.seconds))
+    week = 0.0
+    for d in dates(day - dt.timedelta(days=6), day):
+        places = [slot_of(s, facts.zone, facts.seconds) for s in ordinary.open_starts(d, facts.zone, facts.seconds)]
+        week += float(shape[d.weekday(), places].sum())
+    found: Floats = (facts.weekly_offered or 0.0) * shape[day.weekday(), slots] / max(week, EPSILON)
+    return found
 
 
 def _lay_out(facts: QueueFacts, own: _Own | None, aht: HandleTime, days: Sequence[dt.date]) -> QueueForecast:
     """Return a queue's forecast over its open intervals."""
     known, cold = own.grid.known_days if own else 0, facts.weekly_offered is not None
-    trust = min(1.0, known / ENOUGH_DAYS) if cold else 1.0
+    trust = 1 - (1 - min(1.0, known / ENOUGH_DAYS)) ** 2 if cold else 1.0
     by_slot = _mean_of_slots(own.grid.offered) if own else np.zeros(DAY // facts.seconds)
-    dispersion = trust * (own.dispersion if own else 0.0) + (1 - trust) * COLD_DISPERSION
+    wild = COLD_DISPERSION if facts.shape is None else SHAPED_DISPERSION
+    dispersion = trust * (own.dispersion if own else 0.0) + (1 - trust) * wild
     laid = []
     for place, day in enumerate(days):
         hours = facts.hours_on(day)
         starts = hours.open_starts(day, facts.zone, facts.seconds) if hours else []
         slots = np.array([slot_of(s, facts.zone, facts.seconds) for s in starts], dtype=int)
         mean = own.mean[place, slots] if own else np.zeros(len(starts))
-        flat = np.full(len(starts), _cold_mean(facts, day))
+        flat = _cold_mean(facts, day, slots) if cold else np.zeros(len(starts))
         if own and own.special[place] and mean.sum() > 0:
             mean = mean * own.mean[place].sum() / mean.sum()  # what a part day brings, comes in the hours that are open
         unseen = ~own.opened[day.weekday(), slots] & (mean <= 0) if own else np.zeros(len(starts), dtype=bool)
@@ -371,7 +378,7 @@ def _outlook(facts: QueueFacts, laid: Sequence[DayForecast], totals: Mapping[dt.
     known = []
     for d in laid:
         offered = float(d.offered.sum())
-        wide = d.total_quantiles or tuple(spread_out(np.array([offered]), COLD_DISPERSION)[0].tolist())
+        wide = d.total_quantiles or tuple(spread_out(np.array([offered]), SHAPED_DISPERSION)[0].tolist())
         aht = float((d.offered * d.aht).sum() / offered) if offered > 0 else float(d.aht.mean()) if len(d.aht) else 0.0
         known.append(OutlookDay(d.day, offered, wide, aht, 0.0))
 

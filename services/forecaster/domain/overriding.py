@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from services.forecaster.domain.facts import PublishedDay
-from services.forecaster.domain.forecast import COLD_DISPERSION, spread_out
+from services.forecaster.domain.forecast import SHAPED_DISPERSION, spread_out
 
 OPERATIONS: dict[str, Callable[[float, float], float]] = {
     "SET": lambda old, value: value,
@@ -71,7 +71,7 @@ def _moved(quantiles: list[float], old: float, new: float) -> list[float]:
         return quantiles
     if old > 0:
         return [round(q * new / old, 6) for q in quantiles]
-    return [round(float(q), 6) for q in spread_out(np.array([new]), COLD_DISPERSION)[0]]
+    return [round(float(q), 6) for q in spread_out(np.array([new]), SHAPED_DISPERSION)[0]]
 
 
 def without_overrides(day: PublishedDay) -> PublishedDay:

@@ -1,7 +1,5 @@
 """SQL of forecasts: the newest of each day, and every one ever published."""
 
-import dataclasses
-
 import sqlalchemy as sa
 
 from muster.kit.sql import upsert
@@ -58,8 +56,12 @@ def save_day(connection: sa.Connection, day: PublishedDay, message: bytes) -> No
     """Keep a published day as published, and merged with what stood before."""
     merged = merge_days(load_day(connection, day.queue, day.local_date), day)
     key = {"queue": day.queue, "local_date": day.local_date}
-    body = dataclasses.asdict(merged)
-    morning = dataclasses.asdict(load_morning(connection, *key.values()) or merged) if day.trigger == "INTRADAY" else body
-    upsert(connection, t.forecast_day, [{**key, "body": body, "morning": morning}])
+    d = t.forecast_day
+    if day.trigger == "INTRADAY":  # the morning's stays
+        changed = sa.update(d).where((d.c.queue == day.queue) & (d.c.local_date == day.local_date)).values(body=vars(merged))
+        if connection.execute(changed).rowcount == 0:
+            upsert(connection, d, [{**key, "body": vars(merged), "morning": vars(merged)}])
+    else:
+        upsert(connection, d, [{**key, "body": vars(merged), "morning": vars(merged)}])
     version = {"version": day.version, "made_at": day.made_at, "data_watermark": day.data_watermark, "message": message}
     upsert(connection, t.forecast_version, [{**key, **version}])

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from muster.kit.sql import upsert
+from services.forecaster.domain.accuracy import Score
 from services.forecaster.domain.facts import Received
 from services.forecaster.store import tables as t
 
@@ -35,6 +36,19 @@ def load_outlook(connection: sa.Connection, queue: str) -> tuple[int, dict[str, 
     o = t.queue_outlook
     row = connection.execute(sa.select(o.c.made_at, o.c.body).where(o.c.queue == queue)).first()
     return (int(row[0]), dict(row[1])) if row else None
+
+
+def save_scores(connection: sa.Connection, queue: str, local_date: str, leads: Mapping[int, Score]) -> None:
+    rows = [{"queue": queue, "local_date": local_date, "lead": lead, "body": vars(score)} for lead, score in leads.items()]
+    upsert(connection, t.day_score, rows)
+
+
+def scores_since(connection: sa.Connection, local_date: str) -> dict[tuple[str, int], Score]:
+    """Return the scores of the days from one on, summed by queue and lead."""
+    d, found = t.day_score, dict[tuple[str, int], Score]()
+    for queue, lead, body in connection.execute(sa.select(d.c.queue, d.c.lead, d.c.body).where(d.c.local_date >= local_date)):
+        found[queue, lead] = found.get((queue, lead), Score()).add(Score(**body))
+    return found
 
 
 def save_received(connection: sa.Connection, days: list[Received]) -> None:

@@ -166,6 +166,16 @@ queue_outlook = sa.Table(
     sa.Column("body", sa.JSON, nullable=False),
 )
 
+# How each past day's forecast did, as known the night after, for metrics.
+day_score = sa.Table(
+    "day_score",
+    metadata,
+    sa.Column("queue", sa.Text, primary_key=True),
+    sa.Column("local_date", sa.Text, primary_key=True),
+    sa.Column("lead", sa.Integer, primary_key=True),
+    sa.Column("body", sa.JSON, nullable=False),
+)
+
 # Forecasts of clients, and agreed ones: each as received.
 received_forecast = sa.Table(
     "received_forecast",

@@ -20,7 +20,7 @@ def load_forecast(connection: sa.Connection, queue: str, local_date: str) -> For
 
 
 def save_forecast(connection: sa.Connection, day: ForecastDay) -> None:
-    row = {"queue": day.queue, "local_date": day.local_date, "version": day.version, "body": dataclasses.asdict(day)}
+    row = {"queue": day.queue, "local_date": day.local_date, "version": day.version, "body": vars(day)}
     upsert(connection, t.forecast_day, [row])
 
 
@@ -35,7 +35,7 @@ def unanswered_forecasts(connection: sa.Connection, queue: str, from_date: str, 
 
 
 def save_requirement(connection: sa.Connection, day: RequirementDay) -> None:
-    row = {"queue": day.queue, "local_date": day.local_date, "version": day.version, "body": dataclasses.asdict(day)}
+    row = {"queue": day.queue, "local_date": day.local_date, "version": day.version, "body": vars(day)}
     upsert(connection, t.requirement_day, [{**row, "forecast_version": day.forecast_version}])
 
 

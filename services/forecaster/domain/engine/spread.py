@@ -13,7 +13,7 @@ from services.forecaster.domain.engine.intraday import Drift, learn_drift
 from services.forecaster.domain.engine.mean import expected_contacts
 from services.forecaster.domain.engine.panel import EPSILON, LEFT_OUT, NORMAL, Floats, Ints, Panel
 
-LEAST, MOST_OVERDISPERSION, USUAL_OVERDISPERSION = 1e-4, 4.0, 0.05
+LEAST, MOST_OVERDISPERSION, USUAL_OVERDISPERSION = 1e-4, 4.0, 0.15
 SHIFT = 0.375
 POOLED_WORTH = 3.0
 GAUSS_WORTH = 3.0

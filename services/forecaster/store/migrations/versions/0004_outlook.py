@@ -24,6 +24,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("queue"),
     )
     op.create_table(
+        "day_score",
+        sa.Column("queue", sa.Text(), nullable=False),
+        sa.Column("local_date", sa.Text(), nullable=False),
+        sa.Column("lead", sa.Integer(), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("queue", "local_date", "lead"),
+    )
+    op.create_table(
         "received_forecast",
         sa.Column("queue", sa.Text(), nullable=False),
         sa.Column("local_date", sa.Text(), nullable=False),
