@@ -152,6 +152,31 @@ def forecast_refresh(client: Annotated[str, typer.Argument(metavar="CLIENT")]) -
     console().print(f"queued: {answer.job}", highlight=False)
 
 
+@requirement.command("predict")
+def requirement_predict(queue: Queue, day: Day = "", zone: Zone = "UTC") -> None:
+    """Show what a day's plan would give as the queue moves: backlog carried over, contacts in hand when shifts end."""
+    found, out = connect().staffing.PredictService(staffing.PredictServiceRequest(queue=queue, local_date=day)), console()
+    title = f"Service of {queue} as it moves; target {found.target:.0%} in {found.threshold_seconds:.0f} s; AHT {found.aht_seconds:.0f} s"
+    heads = ("interval", "required", "by formula", "as it moves", "if pools block", "fewest", "scheduled", "would give")
+    table, planned = table_of(title, *heads), len(found.scheduled_agents) > 0
+    for i, start in enumerate(found.starts_at_epoch_seconds):
+        formula = found.formula_service_level[i]
+        table.add_row(
+            shown(start, zone),
+            f"{found.required_agents[i]:.0f}",
+            f"{formula:.1%}" if formula >= 0 else "–",
+            f"{found.service_level[i]:.1%}",
+            f"{found.blocked_service_level[i]:.1%}",
+            f"{found.fewest_agents[i]:.0f}",
+            f"{found.scheduled_agents[i]:.1f}" if planned else "–",
+            f"{found.scheduled_service_level[i]:.1%}" if planned else "–",
+        )
+    out.print(table)
+    hours = (found.starts_at_epoch_seconds[1] - found.starts_at_epoch_seconds[0]) / 3600 if len(table.rows) > 1 else 0.0
+    required, fewest = sum(found.required_agents) * hours, sum(found.fewest_agents) * hours
+    out.print(f"{required:,.1f} agent-hours by the formula, {fewest:,.1f} keep the target as the queue moves", highlight=False)
+
+
 @requirement.command("show")
 def requirement_show(
     queue: Queue, day: Day = "", days: Annotated[int, typer.Option(min=1, max=42)] = 1, zone: Zone = "UTC"

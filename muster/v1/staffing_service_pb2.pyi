@@ -606,3 +606,107 @@ class RespondToDecisionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RespondToDecisionResponse: _TypeAlias = RespondToDecisionResponse  # noqa: Y015
+
+@_typing.final
+class PredictServiceRequest(_message.Message):
+    """Ask for a day's service."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    LOCAL_DATE_FIELD_NUMBER: _builtins.int
+    queue: _builtins.str
+    """The queue, client/queue."""
+    local_date: _builtins.str
+    """Local day, "YYYY-MM-DD"; empty: today."""
+    def __init__(
+        self,
+        *,
+        queue: _builtins.str = ...,
+        local_date: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["local_date", b"local_date", "queue", b"queue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PredictServiceRequest: _TypeAlias = PredictServiceRequest  # noqa: Y015
+
+@_typing.final
+class PredictServiceResponse(_message.Message):
+    """A day's service as the queue moves. Arrays have one value an interval; levels are answered within T of offered, 0 to 1."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STARTS_AT_EPOCH_SECONDS_FIELD_NUMBER: _builtins.int
+    REQUIRED_AGENTS_FIELD_NUMBER: _builtins.int
+    FORMULA_SERVICE_LEVEL_FIELD_NUMBER: _builtins.int
+    SERVICE_LEVEL_FIELD_NUMBER: _builtins.int
+    BLOCKED_SERVICE_LEVEL_FIELD_NUMBER: _builtins.int
+    FEWEST_AGENTS_FIELD_NUMBER: _builtins.int
+    SCHEDULED_AGENTS_FIELD_NUMBER: _builtins.int
+    SCHEDULED_SERVICE_LEVEL_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    THRESHOLD_SECONDS_FIELD_NUMBER: _builtins.int
+    AHT_SECONDS_FIELD_NUMBER: _builtins.int
+    target: _builtins.float
+    """The target, 0 to 1."""
+    threshold_seconds: _builtins.float
+    """Its threshold, seconds."""
+    aht_seconds: _builtins.float
+    """The AHT taken for the whole day, seconds."""
+    @_builtins.property
+    def starts_at_epoch_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Starts, seconds since 1970 UTC."""
+
+    @_builtins.property
+    def required_agents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Agents on queue as required."""
+
+    @_builtins.property
+    def formula_service_level(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """What the formula says of them, interval by interval; -1: nothing is offered."""
+
+    @_builtins.property
+    def service_level(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """What they give as the queue moves, when who leaves finishes the contact in hand."""
+
+    @_builtins.property
+    def blocked_service_level(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The same, when nothing is taken after a shift's end until fewer are busy than are left."""
+
+    @_builtins.property
+    def fewest_agents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The fewest that keep the target both ways."""
+
+    @_builtins.property
+    def scheduled_agents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Agents scheduled on the queue; none: no schedule is published."""
+
+    @_builtins.property
+    def scheduled_service_level(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """What they give as the queue moves."""
+
+    def __init__(
+        self,
+        *,
+        starts_at_epoch_seconds: _abc.Iterable[_builtins.int] | None = ...,
+        required_agents: _abc.Iterable[_builtins.float] | None = ...,
+        formula_service_level: _abc.Iterable[_builtins.float] | None = ...,
+        service_level: _abc.Iterable[_builtins.float] | None = ...,
+        blocked_service_level: _abc.Iterable[_builtins.float] | None = ...,
+        fewest_agents: _abc.Iterable[_builtins.float] | None = ...,
+        scheduled_agents: _abc.Iterable[_builtins.float] | None = ...,
+        scheduled_service_level: _abc.Iterable[_builtins.float] | None = ...,
+        target: _builtins.float = ...,
+        threshold_seconds: _builtins.float = ...,
+        aht_seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aht_seconds", b"aht_seconds", "blocked_service_level", b"blocked_service_level", "fewest_agents", b"fewest_agents", "formula_service_level", b"formula_service_level", "required_agents", b"required_agents", "scheduled_agents", b"scheduled_agents", "scheduled_service_level", b"scheduled_service_level", "service_level", b"service_level", "starts_at_epoch_seconds", b"starts_at_epoch_seconds", "target", b"target", "threshold_seconds", b"threshold_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PredictServiceResponse: _TypeAlias = PredictServiceResponse  # noqa: Y015

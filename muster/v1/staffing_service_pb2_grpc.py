@@ -51,6 +51,11 @@ class StaffingServiceStub:
                 request_serializer=muster_dot_v1_dot_staffing__service__pb2.ListRequirementDaysRequest.SerializeToString,
                 response_deserializer=muster_dot_v1_dot_staffing__service__pb2.ListRequirementDaysResponse.FromString,
                 _registered_method=True)
+        self.PredictService = channel.unary_unary(
+                '/muster.v1.StaffingService/PredictService',
+                request_serializer=muster_dot_v1_dot_staffing__service__pb2.PredictServiceRequest.SerializeToString,
+                response_deserializer=muster_dot_v1_dot_staffing__service__pb2.PredictServiceResponse.FromString,
+                _registered_method=True)
         self.ListAttainments = channel.unary_unary(
                 '/muster.v1.StaffingService/ListAttainments',
                 request_serializer=muster_dot_v1_dot_staffing__service__pb2.ListAttainmentsRequest.SerializeToString,
@@ -104,6 +109,14 @@ class StaffingServiceServicer:
 
     def ListRequirementDays(self, request, context):
         """Read the newest requirement of a queue, day by day.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PredictService(self, request, context):
+        """Read a day's service as the queue moves: carried from interval to interval, with contacts under way when the pool shrinks.
+        Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -171,6 +184,11 @@ def add_StaffingServiceServicer_to_server(servicer, server):
                     servicer.ListRequirementDays,
                     request_deserializer=muster_dot_v1_dot_staffing__service__pb2.ListRequirementDaysRequest.FromString,
                     response_serializer=muster_dot_v1_dot_staffing__service__pb2.ListRequirementDaysResponse.SerializeToString,
+            ),
+            'PredictService': grpc.unary_unary_rpc_method_handler(
+                    servicer.PredictService,
+                    request_deserializer=muster_dot_v1_dot_staffing__service__pb2.PredictServiceRequest.FromString,
+                    response_serializer=muster_dot_v1_dot_staffing__service__pb2.PredictServiceResponse.SerializeToString,
             ),
             'ListAttainments': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAttainments,
@@ -285,6 +303,33 @@ class StaffingService:
             '/muster.v1.StaffingService/ListRequirementDays',
             muster_dot_v1_dot_staffing__service__pb2.ListRequirementDaysRequest.SerializeToString,
             muster_dot_v1_dot_staffing__service__pb2.ListRequirementDaysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PredictService(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.v1.StaffingService/PredictService',
+            muster_dot_v1_dot_staffing__service__pb2.PredictServiceRequest.SerializeToString,
+            muster_dot_v1_dot_staffing__service__pb2.PredictServiceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,6 +42,10 @@ class StaffingServiceStub:
     """Read the rows that staffing owns."""
     ListRequirementDays: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.ListRequirementDaysRequest, _staffing_service_pb2.ListRequirementDaysResponse]
     """Read the newest requirement of a queue, day by day."""
+    PredictService: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.PredictServiceRequest, _staffing_service_pb2.PredictServiceResponse]
+    """Read a day's service as the queue moves: carried from interval to interval, with contacts under way when the pool shrinks.
+    Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL).
+    """
     ListAttainments: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.ListAttainmentsRequest, _staffing_service_pb2.ListAttainmentsResponse]
     """Read how targets stand in their current windows."""
     ListTargetIntervals: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.ListTargetIntervalsRequest, _staffing_service_pb2.ListTargetIntervalsResponse]
@@ -74,6 +78,10 @@ class StaffingServiceAsyncStub(StaffingServiceStub):
     """Read the rows that staffing owns."""
     ListRequirementDays: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.ListRequirementDaysRequest, _staffing_service_pb2.ListRequirementDaysResponse]  # type: ignore[assignment]
     """Read the newest requirement of a queue, day by day."""
+    PredictService: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.PredictServiceRequest, _staffing_service_pb2.PredictServiceResponse]  # type: ignore[assignment]
+    """Read a day's service as the queue moves: carried from interval to interval, with contacts under way when the pool shrinks.
+    Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL).
+    """
     ListAttainments: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.ListAttainmentsRequest, _staffing_service_pb2.ListAttainmentsResponse]  # type: ignore[assignment]
     """Read how targets stand in their current windows."""
     ListTargetIntervals: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.ListTargetIntervalsRequest, _staffing_service_pb2.ListTargetIntervalsResponse]  # type: ignore[assignment]
@@ -121,6 +129,16 @@ class StaffingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_staffing_service_pb2.ListRequirementDaysResponse, _abc.Awaitable[_staffing_service_pb2.ListRequirementDaysResponse]]:
         """Read the newest requirement of a queue, day by day."""
+
+    @_abc_1.abstractmethod
+    def PredictService(
+        self,
+        request: _staffing_service_pb2.PredictServiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_staffing_service_pb2.PredictServiceResponse, _abc.Awaitable[_staffing_service_pb2.PredictServiceResponse]]:
+        """Read a day's service as the queue moves: carried from interval to interval, with contacts under way when the pool shrinks.
+        Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL).
+        """
 
     @_abc_1.abstractmethod
     def ListAttainments(

@@ -8,6 +8,7 @@ from muster.book.types import ALL_TOPICS
 from muster.kit.service import Edges, Parts, run_service
 from muster.v1 import staffing_service_pb2_grpc as stubs
 from services.staffing.deciding import Deciding
+from services.staffing.domain.erlang import warm_up
 from services.staffing.metrics import StaffingMetrics
 from services.staffing.outlooks import Outlooks
 from services.staffing.requiring import Requiring
@@ -20,6 +21,7 @@ from services.staffing.work import Work
 
 def plug(parts: Parts) -> Edges:
     """Plug staffing into the parts of a service."""
+    warm_up()
     book = BookCopy(metadata)
     streams = Streams(book, parts.due, parts.clock, parts.outbox)
     settings = cast(StaffingSettings, parts.settings)

@@ -23,6 +23,7 @@ from services.staffing.domain.decision import (
     QueueOutlook,
 )
 from services.staffing.domain.erlang import Floats
+from services.staffing.domain.facts import ForecastDay
 from services.staffing.domain.presence import Absence, PlannedShift, on_queue, turnout
 from services.staffing.domain.record import (
     DecisionRecord,
@@ -78,6 +79,18 @@ class Outlooks:
             absent=len(set(absences) & {s.agent for s in current}),
             currency=self._currency(book, group),
         )
+
+    def scheduled(self, connection: sa.Connection, book: BookDay, queue: Queue, forecast: ForecastDay) -> Floats | None:
+        """Return the mean agents scheduled on a queue in each interval of a forecast's day, absences aside; None: no schedule."""
+        group = book.group_of(queue.name)
+        if group is None or not floor.applied_version(connection, group.name):
+            return None
+        begin, seconds = forecast.starts[0], forecast.seconds
+        slots = (forecast.starts[-1] + seconds - begin) // SLOT
+        shifts = floor.shifts_between(connection, group.agents, begin, begin + slots * SLOT)
+        agents = on_queue(shifts, {}, group.queues, begin, slots, SLOT)[queue.name]
+        mean: Floats = agents.reshape(-1, seconds // SLOT).mean(axis=1)
+        return mean
 
     def _turned_up(
         self,

@@ -170,6 +170,10 @@ def look(home: pathlib.Path, folder: pathlib.Path) -> None:
     requirement = muster(home, "requirement", "show", "acme/help")
     assert "Erlang A (patience 180 s, declared)" in requirement
     assert "SERVICE_LEVEL" in requirement
+    predicted = muster(home, "requirement", "predict", "acme/help", "--day", "2026-03-26")
+    assert "target 80% in 20 s" in predicted
+    assert "keep the target as the queue moves" in predicted
+    assert rows_of(predicted, "Thu 2026-03-26")[0][6] != "–"
     assert "acme/voice" in muster(home, "contract", "attainment")
     explained = muster(home, "contract", "attainment", "--explain")
     assert "answered within T ÷ offered, T = 20 s" in explained

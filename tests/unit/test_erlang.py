@@ -1,11 +1,13 @@
 """Erlang A and C against published values, and as properties."""
 
+import decimal
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.staffing.domain.erlang import Load, erlang_b_inverse
+from services.staffing.domain.erlang import Load, inverse_b, service
 from services.staffing.domain.requirement import Goal, Rules, combined_shrinkage, fewest_agents, predict, require
 
 EIGHTY_TWENTY = Goal("SERVICE_LEVEL", 0.8, threshold=20.0)
@@ -29,7 +31,7 @@ def test_twenty_erlangs_at_eighty_in_thirty_need_twenty_four() -> None:
 
 def test_erlang_b_of_ten_erlangs_on_ten_lines() -> None:
     """0.2146, Cooper, Introduction to Queueing Theory, tables."""
-    assert 1 / erlang_b_inverse(np.array([10.0]), 10)[10, 0] == pytest.approx(0.2145823, abs=1e-7)
+    assert 1 / inverse_b(10.0, 10.0) == pytest.approx(0.2145823, abs=1e-7)
 
 
 def test_endless_patience_is_erlang_c() -> None:
@@ -90,3 +92,64 @@ def test_unknown_patience_is_conservative() -> None:
 
 def test_kinds_of_shrinkage_combine_and_do_not_add() -> None:
     assert combined_shrinkage([0.1, 0.2]) == pytest.approx(0.28)
+
+
+def chain(n: int, a: float, handle: float, patience: float) -> dict[str, decimal.Decimal]:
+    """Return Erlang A's numbers by summing the states themselves, with fifty digits."""
+    decimal.getcontext().prec = 50
+    lam = decimal.Decimal(a) / decimal.Decimal(handle)
+    mu, theta = 1 / decimal.Decimal(handle), 1 / decimal.Decimal(patience)
+    states = [decimal.Decimal(1)]
+    k = 0
+    while k <= n or states[-1] > sum(states) * decimal.Decimal(10) ** -45:
+        k += 1
+        states.append(states[-1] * lam / (min(k, n) * mu + max(k - n, 0) * theta))
+    whole = sum(states)
+    queue = sum((p * (k - n) for k, p in enumerate(states) if k > n), decimal.Decimal(0)) / whole
+    waited = decimal.Decimal(0)
+    for ahead, p in enumerate(states[n:]):  # who finds `ahead` waiting is served n·mu of n·mu + (ahead + 1)·theta times
+        rates = [n * mu + (i + 1) * theta for i in range(ahead + 1)]
+        waited += p / whole * n * mu / (n * mu + (ahead + 1) * theta) * sum(1 / r for r in rates)
+    left = theta * queue / lam
+    return {"waits": sum(states[n:], decimal.Decimal(0)) / whole, "abandoned": left, "asa": waited / (1 - left)}
+
+
+@pytest.mark.parametrize(
+    ("n", "a", "handle", "patience"),
+    [
+        (1, 0.01, 300, 60),
+        (3, 5.0, 240, 30),
+        (12, 10.0, 180, 300),
+        (40, 40.0, 300, 1),
+        (9, 20.0, 600, 45),
+        (110, 100.0, 180, 3000),
+    ],
+)
+def test_erlang_a_is_what_its_states_sum_up_to(n: int, a: float, handle: float, patience: float) -> None:
+    want = chain(n, a, handle, patience)
+    found = service(Load(np.array([a / handle]), np.array([handle * 1.0]), np.array([patience * 1.0])), np.array([n]), 20.0)
+    for name, value in want.items():
+        assert float(getattr(found, name)[0]) == pytest.approx(float(value), rel=1e-11), name
+
+
+def test_any_size_is_answered() -> None:
+    """0 to 20,000 Erlangs, patience from a second to eleven days, threshold 0, deep overload."""
+    for a in (1e-3, 0.7, 300.0, 20_000.0):
+        for patience in (1.0, 60.0, 1e6, np.inf):
+            for share in (0.3, 1.0, 1.02):
+                one = Load(np.array([a / 300]), np.array([300.0]), np.array([patience]))
+                n = np.array([max(a * share, 0.4)])
+                found = service(one, n, 0.0)
+                assert 0 <= found.within[0] <= found.answered[0] <= 1 + 1e-12
+                assert found.within[0] == pytest.approx(1 - found.waits[0] if n[0] > a or patience < np.inf else 0.0, abs=1e-9)
+                need = fewest_agents(one, EIGHTY_TWENTY)
+                assert service(one, need, 20.0).within[0] >= 0.8
+                assert need[0] == 0 or service(one, need - 1, 20.0).within[0] < 0.8
+
+
+def test_a_fraction_of_an_agent_lies_between_whole_ones() -> None:
+    ten = Load(np.full(5, 10 / 180), np.full(5, 180.0), np.full(5, 90.0))
+    found = service(ten, np.array([11.0, 11.25, 11.5, 11.75, 12.0]), 20.0).within
+    assert (np.diff(found) > 0).all()
+    assert inverse_b(0.0, 5.0) == 1.0
+    assert inverse_b(2.5, 3.0) == pytest.approx(1 + 2.5 / 3 * inverse_b(1.5, 3.0), rel=1e-14)

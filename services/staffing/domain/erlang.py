@@ -1,21 +1,317 @@
-"""Erlang A and C for whole arrays: the service that n agents give, in any of the trade's definitions.
+"""Erlang B, C and A, exact at any size, for real numbers of agents: the service that n agents give, in any of the trade's definitions.
 
-The offered wait V of a customer of infinite patience has mass at 0 and, beyond, the density
-λ·exp(λ/θ·(1 − e^{−θx}) − nμx), up to one factor (Zeltyn & Mandelbaum, "Call centers with impatient customers", Queueing
-Systems 51, 2005); θ → 0 is Erlang C. With ε = 1/B(n − 1, a), Erlang B's inverse, the factor is 1/(ε + λJ), J the integral.
+B: 1/B(n) = 1 + n/a · 1/B(n − 1), begun so far below that what it is begun with has died away (each step shrinks an error by n/a), or at
+the fraction of n, where 1/B(f, a) = e^a a^−f Γ(f + 1, a) (Jagers & van Doorn, "On the continued Erlang loss function", OR Letters 5,
+1986). C follows from B. A: the offered wait V of a customer of infinite patience has mass at 0 and, beyond, the density
+λ·exp(λ/θ·(1 − e^−θx) − nμx), up to one factor (Zeltyn & Mandelbaum, "Call centers with impatient customers", Queueing Systems 51,
+2005). With ε = 1/B(n − 1, a) the factor is 1/(ε + λJ), J the density's integral; every number of the trade is an integral beside it
+over terms that are all positive, so nothing cancels. They are taken by Gauss-Legendre panels around the density's peak.
 """
 
 import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammainc, gammaln
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
-_HUGE = 1e280
+compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True)
+
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(16)
+# e^−DEEP is nothing beside 1; panels of FOLDS e-foldings are exact to the last digits with 16 nodes.
+DEEP, FOLDS, PANELS = 42.0, 8.0, 5
+HUGE = 1e300
+MOST = 2**40
+# Where each number lies in what `erlang_a` and `erlang_c` return.
+WAITS, ANSWERED, ABANDONED, WITHIN, LEFT_WITHIN, LEFT_SHORT, REACHED, ASA, WAIT_OF_ALL = range(9)
+NUMBERS = 9
+
+
+@compiled
+def _fraction(f: Any, a: Any) -> Any:
+    """Return 1/B(f, a) for 0 < f < 1: e^a a^−f Γ(f + 1, a), by its continued fraction, by its series for small a."""
+    s = f + 1.0
+    if a < 1.5:
+        term = 1.0 / s
+        total = term
+        k = 1.0
+        while term > 1e-18 * total:
+            term *= a / (s + k)
+            total += term
+            k += 1.0
+        return math.exp(a) * (math.gamma(s) * a**-f - a * math.exp(-a) * total)
+    b = a + 1.0 - s
+    c, d = 1e300, 1.0 / b
+    h = d
+    for i in range(1, 500):
+        an = -i * (i - s)
+        b += 2.0
+        d = 1.0 / (an * d + b)
+        c = b + an / c
+        step = d * c
+        h *= step
+        if abs(step - 1.0) < 1e-16:
+            break
+    return a * h
+
+
+@compiled
+def inverse_b(n: Any, a: Any) -> Any:
+    """Return 1/B(n, a) for real n ≥ 0 and a > 0, infinite beyond 1e300."""
+    whole = math.floor(n)
+    f = n - whole
+    top = min(n, a)
+    back = math.sqrt(2.0 * DEEP * a) + 2.0
+    if top < a:
+        back = min(back, DEEP / math.log(a / top) + 2.0) if top > 0 else 0.0
+    begin = math.floor(top - back)
+    x = 1.0
+    at = 0.0
+    if begin > 0:
+        at = begin + f
+        x = a / (a - at + 1.0)
+    elif f > 0:
+        x = _fraction(f, a)
+        at = f
+    j = at + 1.0
+    while j <= n + 0.5:
+        x = 1.0 + j / a * x
+        if x > HUGE:
+            return np.inf
+        j += 1.0
+    return x
+
+
+@compiled
+def _before(n: Any, a: Any) -> Any:
+    """Return ε = 1/B(n − 1, a), continued to n > 0."""
+    return inverse_b(n - 1.0, a) if n >= 1.0 else (inverse_b(n, a) - 1.0) * a / n
+
+
+@compiled
+def _gap(z: Any) -> Any:
+    """Return z − (1 − e^−z) without cancellation."""
+    if abs(z) > 0.3:
+        return z + math.expm1(-z)
+    term = z * z / 2.0
+    total = term
+    k = 3.0
+    while abs(term) > 1e-18 * abs(total):
+        term *= -z / k
+        total += term
+        k += 1.0
+    return total
+
+
+@compiled
+def _stretch(p: Any, q: Any, peak: Any, slope: Any, bend: Any, theta: Any, left: Any, right: Any, sums: Any) -> Any:
+    """Add to sums the integrals of w, w·e^−θv, w·(1 − e^−θv) and w·v·e^−θv over p to q, w the density over its peak's."""
+    v, left_at_peak = p, -math.expm1(-theta * peak)
+    while v < q:
+        step = left if v < peak else right
+        if theta * v < 5.0 * FOLDS:
+            step = min(step, FOLDS / theta)
+        end = min(v + step, q)
+        if v < peak < end:
+            end = peak
+        half, middle = (end - v) / 2.0, (end + v) / 2.0
+        for i in range(16):
+            x = middle + half * NODES[i]
+            z = theta * (x - peak)
+            gap = _gap(z)
+            w = half * WEIGHTS[i] * math.exp(-slope * (x - peak) - bend * gap)
+            leaves = left_at_peak + (1.0 - left_at_peak) * (z - gap)  # 1 − e^−θx
+            stays = 1.0 - leaves
+            sums[0] += w
+            sums[1] += w * stays
+            sums[2] += w * leaves
+            sums[3] += w * x * stays
+        v = end
+
+
+@compiled
+def erlang_a(n: Any, a: Any, handle: Any, patience: Any, threshold: Any, short: Any, out: Any) -> Any:
+    """Fill out (NUMBERS,) with the service of n > 0 agents; times in seconds, patience finite, a > 0."""
+    lam, rate, theta = a / handle, n / handle, 1.0 / patience
+    over = (lam - rate) / rate
+    peak, rise, slope, base = 0.0, 0.0, rate - lam, lam
+    if over > 0:
+        peak = math.log1p(over) * patience
+        rise = rate * patience * (over - math.log1p(over))
+        slope, base = 0.0, rate
+    bend = base * patience
+    square, linear = theta * (slope + base), 2.0 * slope - DEEP * theta
+    far = (math.sqrt(linear * linear + 8.0 * DEEP * square) - linear) / (2.0 * square)
+    near = min(peak, math.sqrt(2.0 * DEEP / (base * theta))) if peak > 0 else 0.0
+    low, high = peak - near, peak + far
+    left, right = max(near, 1e-300) / PANELS, far / PANELS
+    sums, inner, brief = np.zeros(4), np.zeros(4), np.zeros(4)
+    cut = min(max(threshold, low), high)
+    first = min(max(short, low), cut)
+    _stretch(low, first, peak, slope, bend, theta, left, right, brief)
+    inner[:] = brief
+    _stretch(first, cut, peak, slope, bend, theta, left, right, inner)
+    sums[:] = inner
+    _stretch(cut, high, peak, slope, bend, theta, left, right, sums)
+    empty = _before(n, a)
+    mass0 = empty * math.exp(-rise) if rise < 700 else 0.0
+    if mass0 == np.inf:
+        out[WAITS], out[ANSWERED], out[ABANDONED], out[WITHIN] = 0.0, 1.0, 0.0, 1.0
+        out[LEFT_WITHIN], out[LEFT_SHORT], out[REACHED], out[ASA], out[WAIT_OF_ALL] = 0.0, 0.0, 1.0, 0.0, 0.0
+        return
+    mass = mass0 + lam * sums[0]
+    answered = (mass0 + lam * sums[1]) / mass
+    out[WAITS] = lam * sums[0] / mass
+    out[ANSWERED] = answered
+    out[ABANDONED] = lam * sums[2] / mass
+    out[WITHIN] = (mass0 + lam * inner[1]) / mass
+    beyond = lam * (sums[0] - inner[0]) / mass
+    out[LEFT_WITHIN] = lam * inner[2] / mass - math.expm1(-theta * threshold) * beyond
+    out[LEFT_SHORT] = lam * brief[2] / mass - math.expm1(-theta * short) * lam * (sums[0] - brief[0]) / mass
+    out[REACHED] = (mass0 + lam * inner[0]) / mass
+    out[ASA] = lam * sums[3] / mass / answered
+    out[WAIT_OF_ALL] = out[ABANDONED] * patience
+
+
+@compiled
+def erlang_c(n: Any, a: Any, handle: Any, threshold: Any, out: Any) -> Any:
+    """Fill out (NUMBERS,) with the service of n > 0 agents whose callers never leave; nobody is answered where n ≤ a."""
+    if n <= a:
+        out[:] = 0.0
+        out[WAITS], out[ASA], out[WAIT_OF_ALL], out[ANSWERED] = 1.0, np.inf, np.inf, 1.0
+        return
+    x = inverse_b(n, a)
+    free = (n - a) / n
+    waits = 1.0 / (x * free + a / n) if x < np.inf else 0.0
+    out[WAITS], out[ANSWERED], out[ABANDONED] = waits, 1.0, 0.0
+    out[WITHIN] = 1.0 - waits * math.exp(-(n - a) * threshold / handle)
+    out[LEFT_WITHIN], out[LEFT_SHORT], out[REACHED] = 0.0, 0.0, out[WITHIN]
+    out[ASA] = waits * handle / (n - a)
+    out[WAIT_OF_ALL] = out[ASA]
+
+
+@compiled
+def _serve(n: Any, a: Any, handle: Any, patience: Any, threshold: Any, short: Any, out: Any) -> Any:
+    if a <= 0:
+        out[:] = 0.0
+        out[ANSWERED], out[WITHIN], out[REACHED] = 1.0, 1.0, 1.0
+        if n <= 0:
+            out[ANSWERED], out[WITHIN], out[WAITS], out[ABANDONED], out[REACHED] = 0.0, 0.0, 1.0, 1.0, 0.0
+    elif n <= 0:
+        out[:] = 0.0
+        out[WAITS], out[ABANDONED], out[ASA] = 1.0, 1.0, np.inf
+        out[LEFT_WITHIN] = -math.expm1(-threshold / patience)
+        out[LEFT_SHORT] = -math.expm1(-short / patience)
+        out[WAIT_OF_ALL] = patience
+        if patience == np.inf:
+            out[ABANDONED] = 0.0
+            out[ANSWERED] = 1.0
+    elif patience == np.inf:
+        erlang_c(n, a, handle, threshold, out)
+    else:
+        erlang_a(n, a, handle, patience, threshold, short, out)
+
+
+@compiled
+def _serve_all(agents: Any, erlangs: Any, handle: Any, patience: Any, threshold: Any, short: Any, found: Any) -> Any:
+    for i in range(len(agents)):
+        _serve(agents[i], erlangs[i], handle[i], patience[i], threshold, short, found[i])
+
+
+# Targets: metric and what is divided by what.
+SL_OFFERED, SL_ANSWERED, SL_EXCLUDED, SL_ALL, SL_VIRTUAL, BY_ASA, BY_ABANDONED, BY_WAITS, BY_OCCUPANCY = range(9)
+
+
+@compiled
+def measure(kind: Any, out: Any, n: Any, a: Any) -> Any:
+    """Return the number that a target of a kind is about, of a service as filled in."""
+    if kind == SL_OFFERED:
+        return out[WITHIN]
+    if kind == SL_ANSWERED:
+        return out[WITHIN] / out[ANSWERED] if out[ANSWERED] > 0 else 0.0
+    if kind == SL_EXCLUDED:
+        return min(out[WITHIN] / (1.0 - out[LEFT_SHORT]), 1.0) if out[LEFT_SHORT] < 1 else 0.0
+    if kind == SL_ALL:
+        return out[WITHIN] + out[LEFT_WITHIN]
+    if kind == SL_VIRTUAL:
+        return out[REACHED]
+    if kind == BY_ASA:
+        return out[ASA]
+    if kind == BY_ABANDONED:
+        return out[ABANDONED]
+    if kind == BY_WAITS:
+        return out[WAITS]
+    return min(a * out[ANSWERED] / n, 1.0) if n > 0 else 0.0
+
+
+@compiled
+def _keeps(kind: Any, target: Any, n: Any, a: Any, handle: Any, patience: Any, threshold: Any, short: Any, out: Any) -> Any:
+    if patience == np.inf and n <= a:
+        return False
+    _serve(n, a, handle, patience, threshold, short, out)
+    value = measure(kind, out, n, a)
+    return value >= target if kind <= SL_VIRTUAL else value <= target
+
+
+@compiled
+def fewest(kind: Any, target: Any, a: Any, handle: Any, patience: Any, threshold: Any, short: Any, out: Any) -> Any:
+    """Return the fewest whole agents that keep a target: every number is monotone in agents. 0 where nothing is offered."""
+    if a <= 0:
+        return 0
+    low = math.floor(a) if patience == np.inf else 0
+    guess = max(math.floor(a + 0.3 * math.sqrt(a)) + 1, low + 1)
+    step = max(int(0.4 * math.sqrt(a)), 1)
+    if _keeps(kind, target, float(guess), a, handle, patience, threshold, short, out):
+        high = guess
+        while high - step > low and _keeps(kind, target, float(high - step), a, handle, patience, threshold, short, out):
+            high -= step
+            step *= 2
+        low = max(low, high - step)
+    else:
+        low = guess
+        while not _keeps(kind, target, float(low + step), a, handle, patience, threshold, short, out):
+            if step > MOST:
+                return MOST
+            low += step
+            step *= 2
+        high = low + step
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _keeps(kind, target, float(middle), a, handle, patience, threshold, short, out):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+@compiled
+def _fewest_all(
+    kind: Any, target: Any, erlangs: Any, handle: Any, patience: Any, threshold: Any, short: Any, found: Any
+) -> Any:
+    out = np.zeros(NUMBERS)
+    for i in range(len(erlangs)):
+        found[i] = fewest(kind, target, erlangs[i], handle[i], patience[i], threshold, short, out)
+
+
+@compiled
+def fewest_lines(target: Any, a: Any) -> Any:
+    """Return the fewest lines whose blocking, Erlang B, is at most the target."""
+    if a <= 0:
+        return 0
+    n = max(math.floor(a * (1.0 - target) - 6.0 * math.sqrt(a)) - 1.0, 0.0)
+    x = inverse_b(n, a)
+    while n > 0 and 1.0 / x <= target:
+        n -= 1.0
+        x = inverse_b(n, a)
+    while 1.0 / x > target:
+        n += 1.0
+        x = 1.0 + n / a * x
+    return int(n)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,114 +347,40 @@ class Service:
     occupancy: Floats
 
 
-def erlang_b_inverse(erlangs: Floats, largest: int) -> Floats:
-    """Return 1/B(k, a) for k = 0 … largest: shape (largest + 1, I). Recursion 1/B(k) = 1 + k/a·1/B(k − 1)."""
-    table = np.empty((largest + 1, erlangs.size))
-    table[0] = 1.0
-    a = np.maximum(erlangs, 1e-12)
-    for k in range(1, largest + 1):
-        table[k] = np.minimum(1.0 + k / a * table[k - 1], _HUGE)
-    return table
+def _rows(load: Load) -> tuple[Floats, Floats, Floats]:
+    return load.erlangs, np.ascontiguousarray(load.handle, float), np.ascontiguousarray(load.patience, float)
 
 
-def _integral(load: Load, agents: Floats) -> Floats:
-    """Return J = ∫ exp(λ/θ(1 − e^{−θx}) − nμx) dx over x > 0. For θ = 0 it is 1/(nμ − λ), infinite when unstable."""
-    rate = agents / load.handle
-    total = np.full(load.arrivals.shape, np.inf)
-    patient = ~np.isfinite(load.patience)
-    stable = patient & (rate > load.arrivals)
-    total[stable] = 1.0 / (rate[stable] - load.arrivals[stable])
-    rows = np.flatnonzero(~patient)
-    if rows.size:
-        s, y = rate[rows] * load.patience[rows], load.arrivals[rows] * load.patience[rows]
-        total[rows] = load.patience[rows] * np.where(y < s + 50, _series(s, y), _closed(s, y))
-    return total
-
-
-def _series(s: Floats, y: Floats) -> Floats:
-    """Return Σ y^k / (s(s+1)…(s+k)): all terms positive, nothing cancels."""
-    term = 1.0 / s
-    total = term.copy()
-    small = np.minimum(y, s + 50)
-    for k in range(1, 5000):
-        term = term * small / (s + k)
-        total += term
-        if not (term > 1e-16 * total).any():
-            break
-    return total
-
-
-def _closed(s: Floats, y: Floats) -> Floats:
-    """Return e^y·y^{−s}·γ(s, y), by logarithms; capped, since beyond it nobody is served in time anyway."""
-    with np.errstate(divide="ignore", over="ignore"):
-        log = y - s * np.log(y) + gammaln(s) + np.log(gammainc(s, y))
-    value: Floats = np.exp(np.minimum(log, 600.0))
-    return value
-
-
-def service(load: Load, agents: Ints, inverse_b: Floats, threshold: float, short: float = 0.0) -> Service:
-    """Return the service of `agents` (I,), given 1/B(n − 1, a) (I,). No agents: nobody is answered."""
-    n = np.maximum(agents, 1).astype(float)
-    theta = np.where(np.isfinite(load.patience), 1.0 / load.patience, 0.0)
-    j = _integral(load, n)
-    mass = inverse_b + load.arrivals * np.where(np.isfinite(j), j, 1e300)
-    waits = 1.0 - inverse_b / mass
-    rate = n / load.handle
-    late = np.where(np.isfinite(j), np.maximum(rate * j - 1.0, 0.0), 1e300)
-    answered = np.where(theta > 0, (inverse_b + late) / mass, 1.0)
-    within, left_within = _until(load, rate, theta, mass, inverse_b, threshold)
-    _, left_short = _until(load, rate, theta, mass, inverse_b, short)
-    asa = _mean_wait(load, rate, theta, mass, waits, answered)
-    none = agents <= 0
-    zero = np.zeros_like(waits)
-    answered = np.where(none, zero, np.clip(answered, 0.0, 1.0))
+def service(load: Load, agents: Floats | Ints, threshold: float, short: float = 0.0) -> Service:
+    """Return the service of real numbers of agents (I,); T and the short threshold in seconds. No agents: nobody is answered."""
+    found, n = np.zeros((load.arrivals.size, NUMBERS)), np.asarray(agents, float)
+    erlangs, handle, patience = _rows(load)
+    _serve_all(n, erlangs, handle, patience, float(threshold), float(short), found)
+    answered = found[:, ANSWERED]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        occupancy = np.where(n > 0, np.minimum(erlangs * answered / n, 1.0), 0.0)
     return Service(
-        waits=np.where(none, 1.0, waits),
+        waits=found[:, WAITS],
         answered=answered,
-        abandoned=1.0 - answered,
-        within=np.where(none, zero, within),
-        left_within=np.where(none, 1.0 - np.exp(-theta * threshold), left_within),
-        left_short=np.where(none, 1.0 - np.exp(-theta * short), left_short),
-        asa=np.where(none, np.inf, asa),
-        occupancy=np.where(none, zero, np.minimum(load.arrivals * answered / rate, 1.0)),
+        abandoned=found[:, ABANDONED],
+        within=found[:, WITHIN],
+        left_within=found[:, LEFT_WITHIN],
+        left_short=found[:, LEFT_SHORT],
+        asa=found[:, ASA],
+        occupancy=occupancy,
     )
 
 
-def _density(load: Load, rate: Floats, theta: Floats, x: Floats) -> Floats:
-    """Return λ·exp(λ/θ(1 − e^{−θx}) − nμx) at x (I, K)."""
-    safe = np.where(theta > 0, theta, 1.0)[:, None]
-    grown = np.where(theta[:, None] > 0, -np.expm1(-safe * x) / safe, x)
-    exponent = np.minimum(load.arrivals[:, None] * grown - rate[:, None] * x, 600.0)
-    density: Floats = load.arrivals[:, None] * np.exp(exponent)
-    return density
+def fewest_agents_for(kind: int, target: float, load: Load, threshold: float, short: float) -> Ints:
+    """Return the fewest whole agents (I,) that keep a target of a kind (SL_OFFERED … BY_OCCUPANCY)."""
+    erlangs, handle, patience = _rows(load)
+    found = np.zeros(erlangs.size, np.int64)
+    _fewest_all(kind, float(target), erlangs, handle, patience, float(threshold), float(short), found)
+    return found
 
 
-def _until(load: Load, rate: Floats, theta: Floats, mass: Floats, inverse_b: Floats, t: float) -> tuple[Floats, Floats]:
-    """Return P(answered within t) and P(abandoned within t), of offered."""
-    if t <= 0:
-        return inverse_b / mass, np.zeros_like(mass)
-    x = np.broadcast_to((_NODES + 1) * t / 2, (mass.size, _NODES.size))
-    density = _density(load, rate, theta, x) * (_WEIGHTS * t / 2)[None, :]
-    stays = np.exp(-theta[:, None] * x)
-    within = (inverse_b + (density * stays).sum(axis=1)) / mass
-    reached = (inverse_b + density.sum(axis=1)) / mass
-    left = (density * (1 - stays)).sum(axis=1) / mass + (1 - np.exp(-theta * t)) * np.maximum(1 - reached, 0.0)
-    return np.clip(within, 0.0, 1.0), np.clip(left, 0.0, 1.0)
-
-
-def _mean_wait(load: Load, rate: Floats, theta: Floats, mass: Floats, waits: Floats, answered: Floats) -> Floats:
-    """Return the mean wait of the answered. Erlang C: P(wait)/(nμ − λ); Erlang A: by quadrature over the density."""
-    slack = rate - load.arrivals
-    patient = theta == 0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        plain = np.where(slack > 0, waits / slack, np.inf)
-    far = np.where(slack > 0, 40.0 / np.maximum(slack, 1e-9), np.inf)
-    end = np.minimum(far, np.where(patient, 1.0, 20.0 / np.where(patient, 1.0, theta) + 400.0))
-    total = np.zeros_like(mass)
-    pieces = 8
-    for piece in range(pieces):
-        low, width = end * (piece / pieces) ** 2, end * ((piece + 1) ** 2 - piece**2) / pieces**2
-        x = low[:, None] + (_NODES + 1)[None, :] * width[:, None] / 2
-        inner = x * np.exp(-theta[:, None] * x) * _density(load, rate, theta, x)
-        total += (inner * _WEIGHTS[None, :]).sum(axis=1) * width / 2
-    return np.where(patient, plain, total / mass / np.maximum(answered, 1e-12))
+def warm_up() -> None:
+    """Compile, or load what was compiled before: a fraction of a second then, several at first."""
+    for patience in (np.inf, 60.0):
+        one = Load(np.array([0.01]), np.array([60.0]), np.array([patience]))
+        service(one, fewest_agents_for(SL_OFFERED, 0.8, one, 20.0, 0.0), 20.0)

@@ -5,15 +5,34 @@ Numbers stay real and are rounded once, at the end.
 """
 
 import dataclasses
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from muster.domain.quantities import whole_agents
-from services.staffing.domain.erlang import Floats, Ints, Load, Service, erlang_b_inverse, service
+from services.staffing.domain.erlang import (
+    BY_ABANDONED,
+    BY_ASA,
+    BY_OCCUPANCY,
+    SL_ALL,
+    SL_ANSWERED,
+    SL_EXCLUDED,
+    SL_OFFERED,
+    Floats,
+    Ints,
+    Load,
+    Service,
+    fewest_agents_for,
+    service,
+)
 
-Meets = Callable[[Load, Ints, Floats], Service]
+KINDS = {"ASA": BY_ASA, "ABANDONMENT": BY_ABANDONED, "OCCUPANCY_CAP": BY_OCCUPANCY}
+DEFINITIONS = {
+    "ANSWERED_OVER_OFFERED": SL_OFFERED,
+    "ANSWERED_OVER_ANSWERED": SL_ANSWERED,
+    "LESS_SHORT_ABANDONS": SL_EXCLUDED,
+    "ABANDONED_IN_TIME_COUNT": SL_ALL,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,40 +94,21 @@ class Requirement:
     occupancy: Floats
 
 
-def predict(load: Load, agents: Ints, goal: Goal) -> Service:
-    """Return the service that agents (I,) give, for a goal's thresholds."""
-    largest = int(max(agents.max(initial=1) - 1, 0))
-    table = erlang_b_inverse(load.erlangs, largest)
-    inverse_b = table[np.maximum(agents - 1, 0), np.arange(agents.size)]
-    return service(load, agents, inverse_b, goal.threshold, goal.short)
+def predict(load: Load, agents: Floats | Ints, goal: Goal) -> Service:
+    """Return the service that real numbers of agents (I,) give, for a goal's thresholds."""
+    return service(load, agents, goal.threshold, goal.short)
 
 
 def predicted_service_level(load: Load, agents: Floats, goal: Goal) -> Floats:
-    """Return the service level at real numbers of agents (I,), linear between whole ones; NaN where nothing is offered."""
-    low = np.floor(np.maximum(agents, 0)).astype(np.int64)
-    part = np.maximum(agents, 0) - low
-    at_low, at_high = goal.value(predict(load, low, goal)), goal.value(predict(load, low + 1, goal))
-    value: Floats = np.where(load.arrivals > 0, at_low * (1 - part) + at_high * part, np.nan)
+    """Return the service level at real numbers of agents (I,); NaN where nothing is offered."""
+    value: Floats = np.where(load.arrivals > 0, goal.value(predict(load, np.maximum(agents, 0.0), goal)), np.nan)
     return value
 
 
 def fewest_agents(load: Load, goal: Goal) -> Ints:
-    """Return the fewest agents (I,) that keep a goal, by bisection: every metric is monotone in agents."""
-    erlangs = load.erlangs
-    if goal.metric == "OCCUPANCY_CAP":
-        # All offered contacts taken as answered: with patience a shade too many, never too few.
-        return np.ceil(erlangs / goal.target - 1e-9).astype(np.int64)
-    largest = int(erlangs.max(initial=0.0) + 12 * math.sqrt(erlangs.max(initial=0.0)) + 40)
-    table = erlang_b_inverse(erlangs, largest)
-    low, high = np.zeros(erlangs.size, dtype=np.int64), np.full(erlangs.size, largest, dtype=np.int64)
-    low[load.arrivals <= 0], high[load.arrivals <= 0] = -1, 0
-    columns = np.arange(erlangs.size)
-    while (high - low > 1).any():
-        middle = (low + high) // 2
-        found = service(load, middle, table[np.maximum(middle - 1, 0), columns], goal.threshold, goal.short)
-        good = goal.met(goal.value(found)) & (middle > 0)
-        low, high = np.where(good, low, middle), np.where(good, middle, high)
-    return high
+    """Return the fewest agents (I,) that keep a goal, exactly, also below the load where patience allows it."""
+    kind = KINDS.get(goal.metric, DEFINITIONS.get(goal.definition, SL_OFFERED))
+    return fewest_agents_for(kind, goal.target, load, goal.threshold, goal.short)
 
 
 def require(load: Load, rules: Rules) -> Requirement:

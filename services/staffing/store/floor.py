@@ -62,15 +62,12 @@ def applied_version(connection: sa.Connection, group: str) -> int:
 
 def shifts_between(connection: sa.Connection, agents: Sequence[str], begin: int, end: int) -> list[PlannedShift]:
     """Return shifts in force that touch [begin, end), by agent and start."""
-    s = t.shift
-    where = (s.c.ends_at > begin) & (s.c.starts_at < end)
-    wanted = set(agents)
-    rows = connection.execute(sa.select(s).where(where).order_by(s.c.agent, s.c.starts_at))
-    return [
-        PlannedShift(r.agent, r.site, r.starts_at, r.ends_at, tuple(Segment(**g) for g in r.segments))
-        for r in rows
-        if r.agent in wanted
-    ]
+    s, wanted, found = t.shift, sorted(agents), list[PlannedShift]()
+    for i in range(0, len(wanted), 500):
+        where = s.c.agent.in_(wanted[i : i + 500]) & (s.c.ends_at > begin) & (s.c.starts_at < end)
+        for r in connection.execute(sa.select(s).where(where).order_by(s.c.agent, s.c.starts_at)):
+            found.append(PlannedShift(r.agent, r.site, r.starts_at, r.ends_at, tuple(Segment(**g) for g in r.segments)))
+    return found
 
 
 def decisions_in_shifts(connection: sa.Connection, decision_id: str, agents: Sequence[str]) -> int:

@@ -1,0 +1,1 @@
+"""Requirements held against tables and simulated days."""

@@ -1,0 +1,73 @@
+"""The requirement engine behind the interface of the staffing judge: answer(row of an Erlang table) → its numbers."""
+
+import json
+import os
+import pathlib
+import sys
+from typing import Any
+
+import numpy as np
+
+from services.staffing.domain import erlang
+from services.staffing.domain.transient import BLOCK, LEAVE, Day, fewest_day, predict_day
+
+KINDS = {"asa": erlang.BY_ASA, "p_ab": erlang.BY_ABANDONED, "p_wait": erlang.BY_WAITS, "occ": erlang.BY_OCCUPANCY}
+DEFINITIONS = {
+    "": erlang.SL_OFFERED,
+    "sl_offered": erlang.SL_OFFERED,
+    "sl_answered": erlang.SL_ANSWERED,
+    "sl_excl_short": erlang.SL_EXCLUDED,
+    "sl_all": erlang.SL_ALL,
+    "sl_virtual": erlang.SL_VIRTUAL,
+}
+
+
+def answer(row: dict[str, Any]) -> dict[str, Any]:
+    """Answer the judge."""
+    a, n, handle = row["erlangs"], row["n"], row["aht_s"] or 1.0
+    threshold, patience = row["T_s"] or 0.0, row["patience_s"] or np.inf
+    if row["model"] == "B":
+        if row["category"] == "required":
+            return {"required_n": erlang.fewest_lines(row["target"], a)}
+        blocked = 1.0 / erlang.inverse_b(float(n), a)
+        return {"p_block": blocked, "occ": a * (1.0 - blocked) / n if n else 0.0}
+    out = np.zeros(erlang.NUMBERS)
+    if row["category"] == "required":
+        kind = DEFINITIONS[row["sl_def"]] if row["target_kind"] == "sl" else KINDS[row["target_kind"]]
+        return {"required_n": erlang.fewest(kind, row["target"], a, handle, patience, threshold, threshold, out)}
+    if row["model"] == "C":
+        if n <= a:
+            return {"stable": False}
+        erlang.erlang_c(float(n), a, handle, threshold, out)
+        return {"p_wait": out[erlang.WAITS], "asa_s": out[erlang.ASA], "sl": out[erlang.WITHIN], "occ": a / n, "stable": True}
+    erlang.erlang_a(float(n), a, handle, patience, threshold, threshold, out)
+    found = {name: erlang.measure(kind, out, float(n), a) for name, kind in DEFINITIONS.items() if name}
+    return {
+        **found,
+        "p_wait": out[erlang.WAITS],
+        "p_ab": out[erlang.ABANDONED],
+        "asa_s": out[erlang.ASA],
+        "ew_all_s": out[erlang.WAIT_OF_ALL],
+        "occ": a * out[erlang.ANSWERED] / n,
+        "stable": True,
+    }
+
+
+def _days(scenarios: list[dict[str, Any]], discipline: int) -> dict[str, Any]:
+    answers = {}
+    for s in scenarios:
+        day = Day(np.array(s["volume"], float), s["interval_s"], s["aht_s"], s["patience_s"] or np.inf, s["T_s"])
+        required = fewest_day(day, s["sl_target"]).tolist()
+        answers[s["id"]] = {"required": required, "predicted_sl": predict_day(day, required, discipline)}
+    return answers
+
+
+def main() -> None:
+    """python -m bench.staffing.plug SCENARIOS.json ANSWERS.json: DISCIPLINE (leave or block) is what the prediction is made for."""
+    scenarios, answers = map(pathlib.Path, sys.argv[1:3])
+    discipline = BLOCK if os.environ.get("DISCIPLINE") == "block" else LEAVE
+    answers.write_text(json.dumps(_days(json.loads(scenarios.read_text()), discipline)))
+
+
+if __name__ == "__main__":
+    main()
