@@ -40,7 +40,7 @@ def answer(row: dict[str, Any]) -> dict[str, Any]:
             return {"stable": False}
         erlang.erlang_c(float(n), a, handle, threshold, out)
         return {"p_wait": out[erlang.WAITS], "asa_s": out[erlang.ASA], "sl": out[erlang.WITHIN], "occ": a / n, "stable": True}
-    erlang.erlang_a(float(n), a, handle, patience, threshold, threshold, out)
+    erlang.erlang_a(float(n), a, handle, patience, threshold, threshold, erlang.DEEP, out)
     found = {name: erlang.measure(kind, out, float(n), a) for name, kind in DEFINITIONS.items() if name}
     return {
         **found,

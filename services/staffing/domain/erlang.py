@@ -24,7 +24,7 @@ compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True)
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(16)
 # e^−DEEP is nothing beside 1; panels of FOLDS e-foldings are exact to the last digits with 16 nodes.
-DEEP, FOLDS, PANELS = 42.0, 8.0, 5
+DEEP, ENOUGH, FOLDS = 42.0, 25.0, 8.0
 HUGE = 1e300
 MOST = 2**40
 # Where each number lies in what `erlang_a` and `erlang_c` return.
@@ -135,8 +135,9 @@ def _stretch(p: Any, q: Any, peak: Any, slope: Any, bend: Any, theta: Any, left:
 
 
 @compiled
-def erlang_a(n: Any, a: Any, handle: Any, patience: Any, threshold: Any, short: Any, out: Any) -> Any:
-    """Fill out (NUMBERS,) with the service of n > 0 agents; times in seconds, patience finite, a > 0."""
+def erlang_a(n: Any, a: Any, handle: Any, patience: Any, threshold: Any, short: Any, deep: Any, out: Any) -> Any:
+    """Fill out (NUMBERS,) with the service of n > 0 agents; times in seconds, patience finite, a > 0. deep: DEEP, or less where fewer
+    digits do (e^−deep are left out)."""
     lam, rate, theta = a / handle, n / handle, 1.0 / patience
     over = (lam - rate) / rate
     peak, rise, slope, base = 0.0, 0.0, rate - lam, lam
@@ -145,11 +146,12 @@ def erlang_a(n: Any, a: Any, handle: Any, patience: Any, threshold: Any, short: 
         rise = rate * patience * (over - math.log1p(over))
         slope, base = 0.0, rate
     bend = base * patience
-    square, linear = theta * (slope + base), 2.0 * slope - DEEP * theta
-    far = (math.sqrt(linear * linear + 8.0 * DEEP * square) - linear) / (2.0 * square)
-    near = min(peak, math.sqrt(2.0 * DEEP / (base * theta))) if peak > 0 else 0.0
+    square, linear = theta * (slope + base), 2.0 * slope - deep * theta
+    far = (math.sqrt(linear * linear + 8.0 * deep * square) - linear) / (2.0 * square)
+    near = min(peak, math.sqrt(2.0 * deep / (base * theta))) if peak > 0 else 0.0
     low, high = peak - near, peak + far
-    left, right = max(near, 1e-300) / PANELS, far / PANELS
+    panels = math.ceil(deep / FOLDS - 0.5)
+    left, right = max(near, 1e-300) / panels, far / panels
     sums, inner, brief = np.zeros(4), np.zeros(4), np.zeros(4)
     cut = min(max(threshold, low), high)
     first = min(max(short, low), cut)
@@ -196,7 +198,7 @@ def erlang_c(n: Any, a: Any, handle: Any, threshold: Any, out: Any) -> Any:
 
 
 @compiled
-def _serve(n: Any, a: Any, handle: Any, patience: Any, threshold: Any, short: Any, out: Any) -> Any:
+def _serve(n: Any, a: Any, handle: Any, patience: Any, threshold: Any, short: Any, deep: Any, out: Any) -> Any:
     if a <= 0:
         out[:] = 0.0
         out[ANSWERED], out[WITHIN], out[REACHED] = 1.0, 1.0, 1.0
@@ -214,13 +216,13 @@ def _serve(n: Any, a: Any, handle: Any, patience: Any, threshold: Any, short: An
     elif patience == np.inf:
         erlang_c(n, a, handle, threshold, out)
     else:
-        erlang_a(n, a, handle, patience, threshold, short, out)
+        erlang_a(n, a, handle, patience, threshold, short, deep, out)
 
 
 @compiled
 def _serve_all(agents: Any, erlangs: Any, handle: Any, patience: Any, threshold: Any, short: Any, found: Any) -> Any:
     for i in range(len(agents)):
-        _serve(agents[i], erlangs[i], handle[i], patience[i], threshold, short, found[i])
+        _serve(agents[i], erlangs[i], handle[i], patience[i], threshold, short, DEEP, found[i])
 
 
 # Targets: metric and what is divided by what.
@@ -250,42 +252,83 @@ def measure(kind: Any, out: Any, n: Any, a: Any) -> Any:
 
 
 @compiled
-def _keeps(kind: Any, target: Any, n: Any, a: Any, handle: Any, patience: Any, threshold: Any, short: Any, out: Any) -> Any:
-    if patience == np.inf and n <= a:
-        return False
-    _serve(n, a, handle, patience, threshold, short, out)
+def _short_by(kind: Any, target: Any, n: Any, a: Any, handle: Any, patience: Any, threshold: Any, short: Any, out: Any) -> Any:
+    """Return by how much n agents miss a target; 0 or less: they keep it."""
+    _serve(n, a, handle, patience, threshold, short, ENOUGH, out)
     value = measure(kind, out, n, a)
-    return value >= target if kind <= SL_VIRTUAL else value <= target
+    return target - value if kind <= SL_VIRTUAL else value - target
+
+
+@compiled
+def _fewest_patient(kind: Any, target: Any, a: Any, handle: Any, threshold: Any, out: Any) -> Any:
+    """Return the fewest agents that keep a target where nobody hangs up: one recursion, from the first n above the load on."""
+    n = math.floor(a) + 1.0
+    x, out[:] = inverse_b(n, a), 0.0
+    out[ANSWERED] = 1.0
+    while n < MOST:
+        waits = 1.0 / (x * (n - a) / n + a / n) if x < np.inf else 0.0
+        out[WAITS] = waits
+        if kind <= SL_VIRTUAL:
+            out[WITHIN] = 1.0 - waits * math.exp(-(n - a) * threshold / handle)
+            out[REACHED] = out[WITHIN]
+            if measure(kind, out, n, a) >= target:
+                return int(n)
+        else:
+            out[ASA] = waits * handle / (n - a)
+            if measure(kind, out, n, a) <= target:
+                return int(n)
+        n += 1.0
+        x = 1.0 + n / a * x
+    return MOST
 
 
 @compiled
 def fewest(kind: Any, target: Any, a: Any, handle: Any, patience: Any, threshold: Any, short: Any, out: Any) -> Any:
-    """Return the fewest whole agents that keep a target: every number is monotone in agents. 0 where nothing is offered."""
+    """Return the fewest whole agents that keep a target: every number is monotone in agents. 0 where nothing is offered.
+
+    A bracket around a guess, then false position, halved where it does not shrink: few looks, and the last two tell n from n − 1.
+    """
     if a <= 0:
         return 0
-    low = math.floor(a) if patience == np.inf else 0
-    guess = max(math.floor(a + 0.3 * math.sqrt(a)) + 1, low + 1)
-    step = max(int(0.4 * math.sqrt(a)), 1)
-    if _keeps(kind, target, float(guess), a, handle, patience, threshold, short, out):
-        high = guess
-        while high - step > low and _keeps(kind, target, float(high - step), a, handle, patience, threshold, short, out):
-            high -= step
-            step *= 2
-        low = max(low, high - step)
-    else:
-        low = guess
-        while not _keeps(kind, target, float(low + step), a, handle, patience, threshold, short, out):
-            if step > MOST:
+    if patience == np.inf:
+        return _fewest_patient(kind, target, a, handle, threshold, out)
+    low, missed = 0, 1.0
+    n = math.floor(a + 0.2 * math.sqrt(a)) + 1
+    by = _short_by(kind, target, float(n), a, handle, patience, threshold, short, out)
+    step = max(int(0.5 * math.sqrt(a)), 1)
+    high, spare = n, by
+    if by > 0:
+        low, missed = n, by
+        while True:
+            high = low + step
+            spare = _short_by(kind, target, float(high), a, handle, patience, threshold, short, out)
+            if spare <= 0:
+                break
+            if high > MOST:
                 return MOST
-            low += step
-            step *= 2
-        high = low + step
+            low, missed, step = high, spare, step * 2
+    else:
+        while high > 0:
+            n = max(high - step, 0)
+            by = _short_by(kind, target, float(n), a, handle, patience, threshold, short, out)
+            if by > 0:
+                low, missed = n, by
+                break
+            high, spare, step = n, by, step * 2
+            if high == 0:
+                return 0
+    turn = 0
     while high - low > 1:
-        middle = (low + high) // 2
-        if _keeps(kind, target, float(middle), a, handle, patience, threshold, short, out):
-            high = middle
+        n = (low + high) // 2
+        if turn % 3 < 2 and np.isfinite(missed - spare):
+            n = low + math.ceil((high - low) * missed / (missed - spare)) - turn % 2  # whole: from this side, then the other
+            n = min(max(n, low + 1), high - 1)
+        by = _short_by(kind, target, float(n), a, handle, patience, threshold, short, out)
+        if by > 0:
+            low, missed = n, by
         else:
-            low = middle
+            high, spare = n, by
+        turn += 1
     return high
 
 
