@@ -56,7 +56,7 @@ def answer(row: dict[str, Any]) -> dict[str, Any]:
 def _days(scenarios: list[dict[str, Any]], discipline: int) -> dict[str, Any]:
     answers = {}
     for s in scenarios:
-        day = Day(np.array(s["volume"], float), s["interval_s"], s["aht_s"], s["patience_s"] or np.inf, s["T_s"])
+        day = Day(np.array(s["volume"], float), s["interval_s"], s["aht_s"], s["patience_s"] or np.inf, s["T_s"], linear=True)
         required = fewest_day(day, s["sl_target"]).tolist()
         answers[s["id"]] = {"required": required, "predicted_sl": predict_day(day, required, discipline)}
     return answers

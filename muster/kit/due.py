@@ -52,6 +52,12 @@ class DueWork(mode.Service):
         rows = [(str(k), str(key), int(at)) for k, key, at in connection.execute(query)]
         return min(rows, key=lambda r: (order.index(r[0]), r[1]), default=None)
 
+    def is_planned(self, connection: sa.Connection, kind: str, key: str, due_at: int) -> bool:
+        """Return whether a kind of work is planned for a key at an instant."""
+        t = self._table
+        where = (t.c.kind == kind) & (t.c.key == key) & (t.c.due_at == due_at)
+        return connection.execute(sa.select(t.c.kind).where(where)).first() is not None
+
     def cancel(self, connection: sa.Connection, kind: str, key: str, due_at: int) -> bool:
         """Have work planned up to an instant left undone; return whether there was any."""
         t = self._table

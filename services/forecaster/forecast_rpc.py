@@ -133,6 +133,8 @@ class ForecastEdge:
     def backtest(self, connection: sa.Connection, name: str) -> pb.GetBacktestResponse:
         """Read a backtest. Raise NotFound, NotNow."""
         job = self.parts.jobs.look(connection, name)
+        if job.kind != "backtest":
+            raise NotFound("NO_SUCH_OPERATION", f"no backtest {name}")
         if job.state == "FAILED":
             raise NotNow(job.result["reason"], job.result["message"])
         return forecast_wire.backtest_message(job.result) if job.state == "DONE" else pb.GetBacktestResponse()

@@ -24,6 +24,8 @@ RECEIVED = "muster.forecast.received.v1"
 SOURCES = {forecast_pb2.FORECAST_SOURCE_CLIENT: "CLIENT", forecast_pb2.FORECAST_SOURCE_AGREED: "AGREED"}
 MOST_INTERVALS = 10_000
 MOST_CONTACTS = 1e7
+LATEST = 2**32
+LONGEST_NAME = 100
 LONGEST_AHT = 86_400.0
 
 
@@ -38,8 +40,14 @@ def check_received(message: forecast_pb2.ForecastReceived) -> forecast_pb2.Forec
     if not 1 <= len(starts) <= MOST_INTERVALS or len(offered) != len(starts) or len(aht) not in (0, len(starts)):
         counts = f"{len(starts)} starts, {len(offered)} counts, {len(aht)} AHT"
         raise refuse("INVALID_FORECAST", f"{counts}; allowed: as many of each (AHT: or none), 1 to {MOST_INTERVALS:,}")
-    if any(start <= 0 or start % 900 for start in starts) or len(set(starts)) != len(starts):
-        raise refuse("INVALID_FORECAST", "starts_at_epoch_seconds holds what is no quarter of an hour, or one twice")
+    if any(not 0 < start < LATEST or start % 900 for start in starts) or len(set(starts)) != len(starts):
+        raise refuse(
+            "INVALID_FORECAST", "starts_at_epoch_seconds holds what is no quarter of an hour, in seconds, or one twice"
+        )
+    if len(message.sent_by) > LONGEST_NAME or not message.sent_by.isprintable():
+        raise refuse(
+            "INVALID_FORECAST", f"sent_by is {message.sent_by[:20]!r}…; allowed: up to {LONGEST_NAME} printable characters"
+        )
     if strange := [v for v in offered if not 0 <= v <= MOST_CONTACTS]:
         raise refuse("INVALID_FORECAST", f"offered_count holds {strange[0]}; allowed: 0 to {MOST_CONTACTS:g}")
     if strange := [v for v in aht if not 0 < v <= LONGEST_AHT]:
@@ -94,7 +102,13 @@ def check_backtest_cells(message: pb.BacktestCells) -> dict[str, Any]:
     starts, offered = list(message.starts_at_epoch_seconds), list(message.offered_count)
     if len(starts) != len(offered) or any(b <= a for a, b in itertools.pairwise(starts)):
         raise Refusal("INVALID_BACKTEST", f"{len(starts)} starts, {len(offered)} counts; allowed: as many, starts ascending")
-    if not starts or min(offered) < 0 or max(offered) > MOST_CONTACTS or any(s % message.interval_seconds for s in starts):
+    if (
+        not starts
+        or not 0 < starts[0] <= starts[-1] < LATEST
+        or min(offered) < 0
+        or max(offered) > MOST_CONTACTS
+        or any(s % message.interval_seconds for s in starts)
+    ):
         raise Refusal("INVALID_BACKTEST", "cells are missing, negative, or not on the intervals' grid")
     return {"zone": message.zone, "seconds": message.interval_seconds, "starts": starts, "offered": offered}
 

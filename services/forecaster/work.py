@@ -302,7 +302,8 @@ class Work:
                 raise NotFound("NO_SUCH_QUEUE", f"no queue {request['queue']!r} in the book")
             facts, today = self._facts(connection, book, queue, LONGEST_HISTORY_WEEKS + 1 + weeks)
             today = min(today, local_date(volume.closed_through(connection, queue.name), facts.zone))
-        days = (today - local_date(min(facts.cells), facts.zone)).days if facts.cells else 0
+        known = [start for start, cell in facts.cells.items() if cell[0] is not None]
+        days = (today - local_date(min(known), facts.zone)).days if known else 0
         if days <= FEWEST_HISTORY_DAYS:
             raise NotNow("TOO_LITTLE_HISTORY", f"{days} days of history; needed: more than {FEWEST_HISTORY_DAYS}")
         return {"facts": facts, "today": today, "weeks": weeks}
@@ -361,14 +362,15 @@ class Work:
             return None
         zone = book.zone_of(queue)
         today = local_date(self.clock.now(), zone)
-        last = (today + dt.timedelta(days=7)).isoformat()
-        days = forecasts.list_days(connection, name, (today + dt.timedelta(days=1)).isoformat(), last, 7, 0)
-        shape = np.zeros((7, DAY // seconds))
-        for day in days:
+        first, last = ((today + dt.timedelta(days=n)).isoformat() for n in (1, 28))
+        shape, count = np.zeros((7, DAY // seconds)), np.zeros(7)
+        for day in forecasts.list_days(connection, name, first, last, 28, 0):
+            weekday = parse_date(day.local_date).weekday()
+            count[weekday] += bool(day.starts)  # a day that is closed says nothing of its weekday
             for start, offered in zip(day.starts, day.offered, strict=True):
                 for at in range(start, start + day.seconds, min(seconds, day.seconds)):
-                    shape[parse_date(day.local_date).weekday(), slot_of(at, zone, seconds)] += offered
-        return shape if shape.sum() > 0 else None
+                    shape[weekday, slot_of(at, zone, seconds)] += offered
+        return shape / np.maximum(count, 1)[:, None] if shape.sum() > 0 else None
 
     def _later_hours(
         self, connection: sa.Connection, name: str, today: dt.date

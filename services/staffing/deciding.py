@@ -77,7 +77,10 @@ class Deciding:
     def _plan_decide(self, connection: sa.Connection, group: str) -> None:
         """Have a group decided when its feeds have told everything up to the next quarter of an hour, or when it's late."""
         now = self.clock.now()
-        self.due.plan(connection, "decide_slot", group, (now - self._delay) // SLOT * SLOT + SLOT + self._delay)
+        at = (now - self._delay) // SLOT * SLOT + SLOT + self._delay
+        if self.due.is_planned(connection, "decide_slot", group, now // SLOT * SLOT + SLOT + self._delay):
+            return  # this quarter of an hour was decided
+        self.due.plan(connection, "decide_slot", group, at)
         if self._delay:
             self.due.plan(connection, "decide_if_told", group, now // SLOT * SLOT + SLOT)
 

@@ -148,7 +148,10 @@ class Outlooks:
     def is_told(self, connection: sa.Connection, book: BookDay, queue: Queue, instant: int) -> bool:
         """Return whether every open interval that ended by an instant is closed, and today's forecast knows of it."""
         day = plans.load_forecast(connection, queue.name, local_date(instant, book.zone_of(queue)).isoformat())
-        known = min(plans.complete_through(connection, queue.name), day.watermark if day else 0)
+        known = plans.complete_through(connection, queue.name)
+        follows = day is not None and any(s >= instant for s in day.starts) and day.starts[0] < instant
+        if day is not None and follows:  # else nothing of the day is left, or has been, that an update could change
+            known = min(known, day.watermark)
         return self._closed_up_to(book, queue, known, instant)
 
     def _closed_up_to(self, book: BookDay, queue: Queue, through: int, late: int) -> bool:

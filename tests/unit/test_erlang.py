@@ -153,3 +153,12 @@ def test_a_fraction_of_an_agent_lies_between_whole_ones() -> None:
     assert (np.diff(found) > 0).all()
     assert inverse_b(0.0, 5.0) == 1.0
     assert inverse_b(2.5, 3.0) == pytest.approx(1 + 2.5 / 3 * inverse_b(1.5, 3.0), rel=1e-14)
+
+
+def test_an_occupancy_cap_asks_for_somebody_where_anything_is_offered() -> None:
+    for a in (0.3, 0.9, 3.0, 10.0):
+        one = Load(np.array([a / 300]), np.array([300.0]), np.array([60.0]))
+        need = int(fewest_agents(one, Goal("OCCUPANCY_CAP", 0.85))[0])
+        assert need >= 1
+        assert service(one, np.array([need]), 0.0).occupancy[0] <= 0.85
+        assert need == 1 or service(one, np.array([need - 1]), 0.0).occupancy[0] > 0.85

@@ -2,13 +2,16 @@
 
 import dataclasses
 import datetime as dt
+import pathlib
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from muster.domain.calendar import dates, day_bounds
 from muster.domain.paths import GAUSS, sample_paths, spread_of, together
 from muster.kit.errors import Refusal
+from muster.kit.sql import Database, migrate
 from muster.v1 import forecast_pb2
 from services.forecaster.domain.backtest import LEADS, backtest, hours_seen
 from services.forecaster.domain.comparing import Tolerance, compare
@@ -16,6 +19,7 @@ from services.forecaster.domain.facts import Received
 from services.forecaster.domain.forecast import QueueFacts, forecast_queue
 from services.forecaster.domain.outlook import DAYS, OutlookDay, look_ahead, periods
 from services.forecaster.forecast_wire import check_received, read_received
+from services.forecaster.store import outlooks
 from tests.unit.test_forecast import FIRST, HOURS, SECONDS, ZONE, facts
 
 TODAY = dt.date(2026, 3, 2)
@@ -219,9 +223,55 @@ def test_a_received_forecast_is_sorted_and_split_by_local_day() -> None:
         ({"starts_at_epoch_seconds": [900, 900]}, "INVALID_FORECAST", "twice"),
         ({"starts_at_epoch_seconds": [901, 1800]}, "INVALID_FORECAST", "quarter"),
         ({"revision": -1}, "INVALID_FORECAST", "revision is -1"),
+        ({"starts_at_epoch_seconds": [1_784_541_600_000, 1_784_541_600_900]}, "INVALID_FORECAST", "in seconds"),
+        ({"sent_by": "a\0b"}, "INVALID_FORECAST", "printable"),
     ],
 )
 def test_what_is_no_forecast_is_refused(changes: dict[str, object], reason: str, words: str) -> None:
     with pytest.raises(Refusal, match=words) as caught:
         check_received(received(**changes))
     assert caught.value.reason == reason
+
+
+def test_a_share_of_nothing_is_no_history_and_no_forecast() -> None:
+    plain, change = facts(70), FIRST - dt.timedelta(days=30)
+    began = forecast_queue(dataclasses.replace(plain, shares=((dt.date(2025, 1, 1), 0.0), (change, 1.0))), FIRST, 14)
+    assert began is not None
+    assert began.history_days == 30
+    assert all(np.isfinite(d.offered).all() for d in began.days)
+    ends = forecast_queue(dataclasses.replace(plain, shares=((dt.date(2025, 1, 1), 1.0), (FIRST, 0.0))), FIRST, 14)
+    assert ends is not None
+    assert level(ends) == 0.0
+
+
+def test_totals_of_past_days_are_kept_as_they_were_and_the_year_follows_the_share() -> None:
+    plain = facts(70)
+    shares = ((dt.date(2025, 1, 1), 0.5), (FIRST, 1.0), (FIRST + dt.timedelta(days=100), 0.25))
+    found = forecast_queue(dataclasses.replace(plain, shares=shares), FIRST, 42)
+    assert found is not None
+    day = FIRST - dt.timedelta(days=10)
+    begin, end = day_bounds(day, ZONE)
+    assert found.totals[day] == pytest.approx(sum(c[0] or 0 for s, c in plain.cells.items() if begin <= s < end))
+    before, after = (sum(d.offered for d in found.outlook[n : n + 28]) for n in (70, 102))
+    assert after == pytest.approx(before / 4, rel=0.01)
+
+
+def test_a_shape_without_these_hours_is_none() -> None:
+    shape = np.zeros((7, 48))
+    shape[6, :4] = 1.0
+    forecast = forecast_queue(facts(0, weekly_offered=1680.0, declared_aht=240.0, shape=shape), FIRST, 7)
+    assert level(forecast) == pytest.approx(1680)
+
+
+def test_messages_of_one_revision_add_up(engine: sa.Engine) -> None:
+    def day(starts: list[int], offered: list[float]) -> Received:
+        return Received("acme/help", "2026-03-02", "CLIENT", 1, 5, "ann", starts, offered, [])
+
+    migrate(engine, pathlib.Path("services/forecaster/store/migrations"))
+    database = Database(engine)
+    database.run_here(lambda c: outlooks.save_received(c, [day([900, 1800], [1.0, 2.0])]))
+    database.run_here(lambda c: outlooks.save_received(c, [day([1800, 2700], [9.0, 3.0])]))
+    found = database.read_here(lambda c: outlooks.received(c, "acme/help", "2026-03-02", "CLIENT"))
+    assert found is not None
+    assert (found.starts, found.offered) == ([900, 1800, 2700], [1.0, 2.0, 3.0])
+    assert database.read_here(lambda c: outlooks.received(c, "acme/help", "2026-03-02", "CLIENT", by=4)) is None

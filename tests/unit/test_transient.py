@@ -8,7 +8,7 @@ from services.staffing.domain.transient import BLOCK, LEAVE, Day, fewest_day, pr
 
 
 def day(volume: list[float], handle: float = 300.0, patience: float = 120.0, threshold: float = 20.0) -> Day:
-    return Day(np.array(volume), 1800.0, handle, patience, threshold)
+    return Day(np.array(volume), 1800.0, handle, patience, threshold, linear=True)
 
 
 def test_where_nothing_moves_it_is_erlang_a() -> None:
@@ -100,3 +100,19 @@ def test_each_interval_keeps_the_target_with_the_fewest() -> None:
 def test_nothing_offered_needs_nobody_and_is_kept() -> None:
     assert fewest_day(day([0.0, 0.0]), 0.8).tolist() == [0, 0]
     assert predict_day(day([0.0, 0.0]), [1, 0], BLOCK) == [1.0, 1.0]
+
+
+def test_what_is_told_of_an_interval_comes_in_it_and_nothing_while_closed() -> None:
+    d = Day(np.array([0.0, 100.0, 0.0, 50.0]), 900.0, 300.0, 60.0, 20.0)
+    assert [d.rates(n).mean() * 900 for n in range(4)] == pytest.approx([0, 100, 0, 50])
+    assert fewest_day(d, 0.8)[[0, 2]].tolist() == [0, 0]
+
+
+def test_a_large_pool_may_shrink() -> None:
+    levels = predict_day(Day(np.full(3, 1800.0), 900.0, 300.0, 60.0, 20.0), [1400, 700, 700], LEAVE)
+    assert np.isfinite(levels).all()
+    p = np.zeros(2000)
+    p[1000] = 1.0
+    left = shrink(p, 1400, 700)
+    assert left.sum() == pytest.approx(1.0)
+    assert (np.arange(2000) * left).sum() == pytest.approx(500.0)

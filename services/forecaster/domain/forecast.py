@@ -76,6 +76,11 @@ class QueueFacts:
             found = share if since <= day else found
         return found
 
+    def read_as(self, today: dt.date) -> float:
+        """Return the share that the past is read as if it had always been ours: today's, or the last one that was any."""
+        held = [share for since, share in self.shares if since <= today and share > 0]
+        return self.share_on(today) or (held[-1] if held else 1.0)
+
     def rulings(self, days: Sequence[dt.date]) -> NDArray[np.int64]:
         """Return what a person says of each day: RULED_NOTHING, LEARNED or LEFT_OUT; the last event that names it counts."""
         found = np.full(len(days), RULED_NOTHING, np.int64)
@@ -167,8 +172,9 @@ def _grid(facts: QueueFacts, first: dt.date, before: dt.date) -> _Grid:
                     sums[place, row, slot] += value
                     told[place, row, slot] += 1
     values = np.where(told > 0, sums / np.maximum(told, 1), np.nan)
-    shares = np.array([facts.share_on(day) for day in dates(first, before - dt.timedelta(days=1))])
-    values *= (facts.share_on(before) / shares)[None, :, None] if days else 1.0
+    shares = np.array([facts.share_on(day) or np.nan for day in dates(first, before - dt.timedelta(days=1))])
+    if days:
+        values *= (facts.read_as(before) / shares)[None, :, None]
     seen: Floats = (told[0] > 0).sum(axis=1, dtype=float)
     short = np.flatnonzero(seen < OBSERVED_SHARE * np.maximum(open_slots.sum(axis=1), 1))
     values[:, short] = np.nan
@@ -315,12 +321,16 @@ def _cold_mean(facts: QueueFacts, day: dt.date, slots: NDArray[np.int64]) -> Flo
     if hours is None:
         return np.zeros(len(slots))
     ordinary = dataclasses.replace(hours, countries=(), special=())
-    shape = facts.shape if facts.shape is not None else np.ones((7, DAY // facts.seconds))
-    week = 0.0
-    for d in dates(day - dt.timedelta(days=6), day):
-        places = [slot_of(s, facts.zone, facts.seconds) for s in ordinary.open_starts(d, facts.zone, facts.seconds)]
-        week += float(shape[d.weekday(), places].sum())
-    found: Floats = (facts.weekly_offered or 0.0) * shape[day.weekday(), slots] / max(week, EPSILON)
+    week = {
+        d.weekday(): [slot_of(s, facts.zone, facts.seconds) for s in ordinary.open_starts(d, facts.zone, facts.seconds)]
+        for d in dates(day - dt.timedelta(days=6), day)
+    }
+    even = np.ones((7, DAY // facts.seconds))
+    shape = facts.shape if facts.shape is not None else even
+    if not any(shape[weekday, places].sum() > 0 for weekday, places in week.items()):
+        shape = even  # the other queue has nothing in these hours
+    whole = sum(float(shape[weekday, places].sum()) for weekday, places in week.items())
+    found: Floats = (facts.weekly_offered or 0.0) * shape[day.weekday(), slots] / max(whole, 1.0 if shape is even else EPSILON)
     return found
 
 
@@ -342,7 +352,7 @@ def _lay_out(facts: QueueFacts, own: _Own | None, aht: HandleTime, days: Sequenc
             mean = mean * own.mean[place].sum() / mean.sum()  # what a part day brings, comes in the hours that are open
         unseen = ~own.opened[day.weekday(), slots] & (mean <= 0) if own else np.zeros(len(starts), dtype=bool)
         mean = np.where(unseen, flat if cold else by_slot[slots], mean)
-        mean = (trust * mean + (1 - trust) * flat) * facts.share_on(day) / facts.share_on(days[0])
+        mean = (trust * mean + (1 - trust) * flat) * facts.share_on(day) / facts.read_as(days[0])
         wide = spread_out(mean, dispersion)
         if own and trust == 1:
             held = mean / np.maximum(own.mean[place, slots], EPSILON)
@@ -354,8 +364,9 @@ def _lay_out(facts: QueueFacts, own: _Own | None, aht: HandleTime, days: Sequenc
             totals = tuple(map(float, own.totals[place] * mean.sum() / whole))  # of the intervals that are open then
         laid.append(DayForecast(day, tuple(starts), mean, seconds, wide, seconds[:, None] * aht.ratios[None, :], parts, totals))
     incidents, by_day = (tuple(own.incidents), own.by_day) if own else ((), {})
-    older = {day: count * facts.share_on(days[0]) / facts.share_on(day) for day, count in facts.older.items()}
-    outlook, years = _outlook(facts, laid, {**older, **by_day})
+    held = facts.read_as(days[0])
+    older = {day: count * held / share for day, count in facts.older.items() if (share := facts.share_on(day)) > 0}
+    outlook, years = _outlook(facts, laid, {**older, **by_day}, held)
     return QueueForecast(
         facts.queue,
         tuple(laid),
@@ -365,13 +376,15 @@ def _lay_out(facts: QueueFacts, own: _Own | None, aht: HandleTime, days: Sequenc
         own.drift if own else Drift(),
         own.between_days if own else USUAL_BETWEEN_DAYS,
         incidents,
-        by_day,
+        {day: count * facts.share_on(day) / held for day, count in by_day.items()},
         tuple(outlook),
         years,
     )
 
 
-def _outlook(facts: QueueFacts, laid: Sequence[DayForecast], totals: Mapping[dt.date, float]) -> tuple[list[OutlookDay], int]:
+def _outlook(
+    facts: QueueFacts, laid: Sequence[DayForecast], totals: Mapping[dt.date, float], held: float
+) -> tuple[list[OutlookDay], int]:
     """Return twelve months of a queue; nothing where less than two weeks were asked for."""
     if len(laid) < ENOUGH_DAYS:
         return [], 0
@@ -380,13 +393,18 @@ def _outlook(facts: QueueFacts, laid: Sequence[DayForecast], totals: Mapping[dt.
         offered = float(d.offered.sum())
         wide = d.total_quantiles or tuple(spread_out(np.array([offered]), SHAPED_DISPERSION)[0].tolist())
         aht = float((d.offered * d.aht).sum() / offered) if offered > 0 else float(d.aht.mean()) if len(d.aht) else 0.0
-        known.append(OutlookDay(d.day, offered, wide, aht, 0.0))
+        known.append(_times(OutlookDay(d.day, offered, wide, aht, 0.0), held / (facts.share_on(d.day) or held)))
 
     def is_open(day: dt.date) -> bool:
         hours = facts.hours_on(day)
         return bool(hours and hours.open_starts(day, facts.zone, facts.seconds))
 
-    return look_ahead(known, totals, is_open, laid[0].day)
+    days, years = look_ahead(known, totals, is_open, laid[0].day)
+    return [_times(d, facts.share_on(d.day) / held) for d in days], years
+
+
+def _times(day: OutlookDay, factor: float) -> OutlookDay:
+    return dataclasses.replace(day, offered=day.offered * factor, quantiles=tuple(q * factor for q in day.quantiles))
 
 
 def _mean_of_slots(offered: Floats) -> Floats:

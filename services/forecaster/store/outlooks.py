@@ -52,15 +52,32 @@ def scores_since(connection: sa.Connection, local_date: str) -> dict[tuple[str, 
 
 
 def save_received(connection: sa.Connection, days: list[Received]) -> None:
-    """Keep forecasts as received; the same revision again changes nothing."""
+    """Keep forecasts as received; the same revision again changes nothing but adds intervals that it did not carry before."""
     r = t.received_forecast
     for day in days:
         key = {"queue": day.queue, "local_date": day.local_date, "source": day.source, "revision": day.revision}
         where = sa.and_(*(r.c[name] == value for name, value in key.items()))
-        if connection.execute(sa.select(r.c.revision).where(where)).first() is None:
+        known = connection.execute(sa.select(r.c.body).where(where)).scalar()
+        if known is None:
             body = {"starts": day.starts, "offered": day.offered, "aht": day.aht}
             row = {**key, "received_at": day.received_at, "sent_by": day.sent_by, "body": body}
             connection.execute(sa.insert(r).values(row))
+        elif set(day.starts) - set(known["starts"]):
+            connection.execute(sa.update(r).where(where).values(body=_joined(known, day)))
+
+
+def _joined(known: dict[str, Any], day: Received) -> dict[str, Any]:
+    """Return a day's intervals with those added that another message of the same revision carries."""
+    more = {s: n for n, s in enumerate(day.starts) if s not in set(known["starts"])}
+    both = bool(known["aht"]) and bool(day.aht)
+    rows = [(s, n, h) for s, n, h in zip(known["starts"], known["offered"], known["aht"] or known["offered"], strict=True)]
+    rows += [(s, day.offered[n], day.aht[n] if both else 0.0) for s, n in more.items()]
+    rows.sort()
+    return {
+        "starts": [s for s, _, _ in rows],
+        "offered": [n for _, n, _ in rows],
+        "aht": [h for _, _, h in rows] if both else [],
+    }
 
 
 def received(connection: sa.Connection, queue: str, local_date: str, source: str, by: int | None = None) -> Received | None:

@@ -248,7 +248,9 @@ def measure(kind: Any, out: Any, n: Any, a: Any) -> Any:
         return out[ABANDONED]
     if kind == BY_WAITS:
         return out[WAITS]
-    return min(a * out[ANSWERED] / n, 1.0) if n > 0 else 0.0
+    if n <= 0:
+        return np.inf if a > 0 else 0.0
+    return min(a * out[ANSWERED] / n, 1.0)
 
 
 @compiled

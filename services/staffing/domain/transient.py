@@ -76,15 +76,18 @@ def shrink(p: Any, before: Any, after: Any) -> Any:
             out[x - gone] += p[x]
             continue
         # Of `busy` among `before`, those among the `gone`: hypergeometric, from the fewest there can be.
+        # From the likeliest number on both ways, so that no weight grows beyond 1.
         low, high = max(0, busy + gone - before), min(busy, gone)
-        weight, total = 1.0, 0.0
+        likely = min(max(((busy + 1) * (gone + 1)) // (before + 2), low), high)
+        weights = np.zeros(high - low + 1)
+        weights[likely - low] = 1.0
+        for k in range(likely, high):
+            weights[k + 1 - low] = weights[k - low] * (busy - k) * (gone - k) / ((k + 1.0) * (before - busy - gone + k + 1.0))
+        for k in range(likely, low, -1):
+            weights[k - 1 - low] = weights[k - low] * k * (before - busy - gone + k) / ((busy - k + 1.0) * (gone - k + 1.0))
+        total = weights.sum()
         for k in range(low, high + 1):
-            total += weight
-            weight *= (busy - k) * (gone - k) / ((k + 1.0) * (before - busy - gone + k + 1.0))
-        weight = 1.0
-        for k in range(low, high + 1):
-            out[x - k] += p[x] * weight / total
-            weight *= (busy - k) * (gone - k) / ((k + 1.0) * (before - busy - gone + k + 1.0))
+            out[x - k] += p[x] * weights[k - low] / total
     return out
 
 
@@ -149,17 +152,22 @@ class Day:
     handle: float
     patience: float
     threshold: float
+    linear: bool = False
 
     @property
     def theta(self) -> float:
         return 0.0 if np.isinf(self.patience) else 1.0 / self.patience
 
     def rates(self, interval: int) -> Floats:
-        """Return arrivals a second in the steps of an interval, running linearly between mid-points, its sum as told."""
+        """Return arrivals a second in the steps of an interval: they run linearly between mid-points; unless `linear` the interval's sum is
+        as told, and what is closed stays so."""
         steps = max(int(self.seconds / STEP_SECONDS), 4)
         middle = (np.arange(steps) + 0.5) / steps + interval
-        rate = np.interp(middle, np.arange(self.volume.size) + 0.5, self.volume) / self.seconds
-        return np.asarray(rate, float)
+        rate: Floats = np.interp(middle, np.arange(self.volume.size) + 0.5, self.volume) / self.seconds
+        if self.linear:
+            return rate
+        told, sum_ = self.volume[interval] / self.seconds, float(rate.mean())
+        return rate * (told / sum_) if sum_ > 0 else rate
 
 
 TENTHS = 10
