@@ -154,8 +154,8 @@ class Jobs(mode.Service):
             get_log().warning("job_failed", job=row.name, reason=error.reason, why=error.message)
             return
         except Exception as error:
-            if row.token < MOST_TRIES:
-                raise  # a bug: the process ends, is started anew, and tries again
+            if self.should_stop or row.token < MOST_TRIES:
+                raise  # our end, which took the child along; or a bug: the process ends, is started anew, and tries again
             failure = MusterError("INTERNAL", f"{type(error).__name__}: {error}")
             await self._database.insist(lambda c: self._fail(c, row, failure))
             get_log().error("job_failed", job=row.name, tries=row.token, why=failure.message, then="report it with the log")

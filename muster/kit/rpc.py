@@ -1,5 +1,6 @@
 """The gRPC server: domain errors to rich statuses, permissions, health, reflection, drain."""
 
+import asyncio
 import dataclasses
 import pathlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -108,17 +109,18 @@ class Grants:
 
 
 class _Gate(grpc.aio.ServerInterceptor):
-    """Refuses calls without permission and turns errors into statuses."""
+    """Refuses calls without permission and turns errors into statuses; `closing` ends those that are left when the drain is over."""
 
     def __init__(self, grants: Grants) -> None:
         self._grants = grants
+        self.closing = asyncio.Event()
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], details: Any) -> Any:
         handler = await continuation(details)
         if handler is None:
             return None
         allowed = self._grants.allow(details.method, dict(details.invocation_metadata or ()))
-        guard = _Guard(details.method, allowed)
+        guard = _Guard(details.method, allowed, self.closing)
         if handler.unary_unary:
             return grpc.unary_unary_rpc_method_handler(
                 guard.unary(handler.unary_unary), handler.request_deserializer, handler.response_serializer
@@ -134,6 +136,19 @@ class _Gate(grpc.aio.ServerInterceptor):
 class _Guard:
     method: str
     allowed: bool
+    closing: asyncio.Event
+
+    async def _in_time(self, work: Any, context: Any) -> Any:
+        """Return what a call returns, unless the service ends first: then the caller is to try again, elsewhere or later."""
+        running, closing = asyncio.ensure_future(work), asyncio.ensure_future(self.closing.wait())
+        try:
+            await asyncio.wait({running, closing}, return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                await context.abort(grpc.StatusCode.UNAVAILABLE, f"{self.method}: the service is stopping; try again")
+            return await running
+        finally:
+            closing.cancel()
+            running.cancel()
 
     async def _check(self, context: Any) -> None:
         if not self.allowed:
@@ -148,7 +163,7 @@ class _Guard:
         async def call(request: Any, context: Any) -> Any:
             await self._check(context)
             try:
-                return await inner(request, context)
+                return await self._in_time(inner(request, context), context)
             except MusterError as error:
                 await self._fail(context, error)
             except sa.exc.OperationalError as error:
@@ -177,7 +192,8 @@ class RpcServer(mode.Service):
     def __init__(self, address: str, grants: Grants, names: Sequence[str], drain_seconds: float) -> None:
         super().__init__()
         self._address, self._names, self._drain = address, names, drain_seconds
-        self.server = grpc.aio.server(interceptors=[_Gate(grants)])
+        self._gate = _Gate(grants)
+        self.server = grpc.aio.server(interceptors=[self._gate])
         self._health = health.aio.HealthServicer()
         self.why_not_ready: Callable[[], str | None] = lambda: None
         self.port = 0
@@ -203,6 +219,7 @@ class RpcServer(mode.Service):
 
     async def on_stop(self) -> None:
         await self._health.enter_graceful_shutdown()
+        asyncio.get_running_loop().call_later(max(self._drain - 1.0, 0.0), self._gate.closing.set)
         await self.server.stop(self._drain)
 
 

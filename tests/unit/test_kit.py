@@ -4,6 +4,7 @@ import asyncio
 import pathlib
 from typing import Any
 
+import grpc
 import pytest
 import sqlalchemy as sa
 
@@ -14,7 +15,7 @@ from muster.kit.errors import NotReady, Refusal, SourceReplaced
 from muster.kit.jobs import JobKind, Jobs
 from muster.kit.outbox import Outbox, Outgoing
 from muster.kit.positions import Fenced, Positions
-from muster.kit.rpc import Grants, from_rpc_error, page, to_status
+from muster.kit.rpc import Grants, RpcServer, from_rpc_error, page, to_status
 from muster.kit.settings import ServiceSettings, refuse_misspelled
 from muster.kit.sql import Database, add_kit_tables, migrate
 from muster.kit.topics import Source
@@ -220,3 +221,27 @@ def test_migrations_make_the_schema_that_the_code_declares(service: str, engine:
     with engine.begin() as connection:
         found = compare_metadata(MigrationContext.configure(connection), declared)
     assert [d for d in found if "alembic_version" not in str(d)] == []
+
+
+def test_a_call_that_outlasts_the_drain_is_to_be_made_again() -> None:
+    async def run() -> grpc.StatusCode:
+        server = RpcServer("127.0.0.1:0", Grants({}), [], 1.3)
+
+        async def slow(request: bytes, context: Any) -> bytes:
+            await asyncio.sleep(30)
+            return b""
+
+        handler: Any = grpc.unary_unary_rpc_method_handler(slow)
+        server.server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("t.T", {"Slow": handler}),))
+        await server.on_start()
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+            call: Any = channel.unary_unary("/t.T/Slow")(b"")  # type: ignore[arg-type]
+            await asyncio.sleep(0.2)
+            await server.on_stop()
+            try:
+                await call
+            except grpc.aio.AioRpcError as error:
+                return error.code()
+        raise AssertionError("the call came to an end")
+
+    assert asyncio.run(run()) == grpc.StatusCode.UNAVAILABLE
