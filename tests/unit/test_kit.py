@@ -2,6 +2,7 @@
 
 import asyncio
 import pathlib
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 import grpc
@@ -86,6 +87,28 @@ def test_a_job_is_claimed_once_and_saved_only_by_who_holds_the_claim(database: D
     assert database.run_here(lambda c: second._save(c, fresh, 2)) is True
     assert database.run_here(lambda c: second.look(c, "fits/a")).result == {"seen": 2}
     assert database.run_here(second._claim) is None
+
+
+def test_a_job_that_ends_with_its_service_is_tried_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = jobs_of(database, "one", 60.0)
+    database.run_here(lambda c: jobs.ask(c, "fits/a", "fit", {"client": "a"}))
+    rows = [database.run_here(jobs._claim) for _ in range(3)]  # claimed by the process that is started anew, again and again
+
+    async def broken(*_: object) -> None:
+        raise BrokenProcessPool("the child is gone")
+
+    monkeypatch.setattr(jobs, "_in_child", broken)
+    assert rows[2] is not None
+    assert rows[2].token == 3
+    asyncio.run(jobs._work(rows[2]))
+    assert database.run_here(lambda c: jobs.look(c, "fits/a")).state == "FAILED"
+    database.run_here(lambda c: jobs.ask(c, "fits/b", "fit", {"client": "a"}))
+    rows = [database.run_here(jobs._claim) for _ in range(3)]
+    jobs._stopped.set()
+    assert rows[2] is not None
+    with pytest.raises(BrokenProcessPool):
+        asyncio.run(jobs._work(rows[2]))
+    assert database.run_here(lambda c: jobs.look(c, "fits/b")).state == "RUNNING"
 
 
 def test_a_position_moves_only_from_where_it_stands(database: Database) -> None:
