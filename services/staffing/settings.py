@@ -8,7 +8,9 @@ from muster.kit.settings import ServiceSettings
 class StaffingSettings(ServiceSettings):
     """Settings of staffing, from MUSTER_… variables."""
 
-    decide_delay_seconds: int = Field(60, ge=0, le=900, description="from a quarter of an hour to the decisions made for it")
+    decide_delay_seconds: int = Field(
+        60, ge=0, le=900, description="from a quarter of an hour to the latest that it is decided"
+    )
     feed_patience_seconds: int = Field(1200, ge=0, description="an open interval not closed this long after its end: hold")
     floor_fresh_seconds: int = Field(120, ge=10, description="floor states older than this say nothing")
     patience_days: int = Field(28, ge=1, description="days over which callers' patience is estimated")

@@ -22,8 +22,6 @@ compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True)
 
 LEAVE, BLOCK = 0, 1
 STEP_SECONDS = 20.0
-# An answer's chance below this is none.
-NO_CHANCE = 1e-9
 
 
 @compiled
