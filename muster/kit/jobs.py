@@ -77,6 +77,17 @@ class Jobs(mode.Service):
             row = {"name": name, "kind": kind, "request": request, "state": "WAITING", "asked_at": self._clock.now()}
             connection.execute(sa.insert(t).values(row))
 
+    def ask_anew(self, connection: sa.Connection, name: str, kind: str, request: dict[str, Any]) -> str:
+        """Queue a job that sees what stands now, and return its name: one of the name that waits still will see it; beside
+        one that has begun another is queued, as name-2, name-3 …
+        """
+        t, tried, number = self._table, name, 1
+        while connection.execute(sa.select(t.c.name).where((t.c.name == tried) & (t.c.state != "WAITING"))).first():
+            number += 1
+            tried = f"{name}-{number}"
+        self.ask(connection, tried, kind, request)
+        return tried
+
     def prune(self, connection: sa.Connection, before: int) -> None:
         """Delete jobs that ended and were asked for before an instant."""
         t = self._table

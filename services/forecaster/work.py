@@ -270,12 +270,13 @@ class Work:
 
     def _ask_fit(self, connection: sa.Connection, client: str, trigger: str) -> str:
         name = f"fits/{client}-{self.clock.now()}-{trigger.lower()}"
-        self.jobs.ask(connection, name, "fit", {"client": client, "trigger": trigger})
-        return name
+        return self.jobs.ask_anew(connection, name, "fit", {"client": client, "trigger": trigger})
 
     def ask_fit(self, connection: sa.Connection, client: str, request_id: str) -> str:
         """Queue a fit that someone asked for; the same request id is the same job."""
-        name = f"fits/{client}-{request_id or self.clock.now()}-requested"
+        if not request_id:
+            return self._ask_fit(connection, client, "REQUESTED")
+        name = f"fits/{client}-{request_id}-requested"
         self.jobs.ask(connection, name, "fit", {"client": client, "trigger": "REQUESTED"})
         return name
 

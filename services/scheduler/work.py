@@ -69,6 +69,8 @@ class Work:
             raise NotNow("NO_REQUIREMENT", why)
         name = request_id or f"{group or 'all'}-{monday}-{weeks}-{schedules.next_version(connection, group)}-{self.clock.now()}"
         name = f"operations/solve-{name.replace('/', '.')}"
+        if not request_id:
+            return self.jobs.ask_anew(connection, name, "solve", request)
         self.jobs.ask(connection, name, "solve", request)
         return name
 

@@ -245,8 +245,11 @@ def check_nothing_stuck(world: FaultWorld) -> None:
                 return f"{service}: positions {first} to {last} for {count} messages"
         with contextlib.closing(world.muster()) as muster:
             for queue in QUEUES:
-                forecast = muster.forecaster.ListForecastDays(forecasting.ListForecastDaysRequest(queue=queue)).days[0]
-                required = muster.staffing.ListRequirementDays(staffing.ListRequirementDaysRequest(queue=queue)).days[0]
+                forecasts = muster.forecaster.ListForecastDays(forecasting.ListForecastDaysRequest(queue=queue)).days
+                requirements = muster.staffing.ListRequirementDays(staffing.ListRequirementDaysRequest(queue=queue)).days
+                if not forecasts or not requirements:
+                    return f"{queue}: {len(forecasts)} days of forecast and {len(requirements)} of requirement stand"
+                forecast, required = forecasts[0], requirements[0]
                 if required.forecast_version != forecast.version:
                     return f"{queue}: requirement of forecast {required.forecast_version}, newest {forecast.version}"
         return ""

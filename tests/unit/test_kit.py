@@ -89,6 +89,18 @@ def test_a_job_is_claimed_once_and_saved_only_by_who_holds_the_claim(database: D
     assert database.run_here(second._claim) is None
 
 
+def test_what_changes_after_a_job_has_begun_is_seen_by_another(database: Database) -> None:
+    jobs = jobs_of(database, "one", 60.0)
+
+    def ask() -> str:
+        return database.run_here(lambda c: jobs.ask_anew(c, "fits/a-1-book", "fit", {"client": "a"}))
+
+    assert [ask(), ask()] == ["fits/a-1-book", "fits/a-1-book"]
+    assert database.run_here(jobs._claim) is not None
+    assert [ask(), ask()] == ["fits/a-1-book-2", "fits/a-1-book-2"]
+    assert database.run_here(jobs.open_count) == 2
+
+
 def test_a_job_that_ends_with_its_service_is_tried_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = jobs_of(database, "one", 60.0)
     database.run_here(lambda c: jobs.ask(c, "fits/a", "fit", {"client": "a"}))
