@@ -64,11 +64,11 @@ class Outbox:
         """Give published messages their dense positions, in order; what another relay gave one already keeps it."""
         t = self._table
         last = connection.execute(sa.select(sa.func.coalesce(sa.func.max(t.c.position), 0))).scalar_one()
-        between = t.c.id.between(min(ids), max(ids)) & t.c.position.is_(None)
+        first, end = min(ids), max(ids)
+        between = t.c.id.between(first, end) & t.c.position.is_(None)
         still = set(connection.execute(sa.select(t.c.id).where(between)).scalars())
-        if still == set(ids):
-            numbered = sa.select(t.c.id, sa.func.row_number().over(order_by=t.c.id).label("place")).where(between).subquery()
-            connection.execute(sa.update(t).where(t.c.id == numbered.c.id).values(position=last + numbered.c.place))
+        if len(still) == len(ids) == end - first + 1:
+            connection.execute(sa.update(t).where(between).values(position=t.c.id + (last + 1 - first)))
             return
         still &= set(ids)
         rows = [{"row_id": row, "place": last + n} for n, row in enumerate((i for i in ids if i in still), start=1)]
