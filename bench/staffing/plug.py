@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from services.staffing.domain import erlang
+from services.staffing.domain.carried import Carried, carry
+from services.staffing.domain.requirement import Goal, fewest_agents, predict
 from services.staffing.domain.transient import BLOCK, LEAVE, Day, fewest_day, predict_day
 
 KINDS = {"asa": erlang.BY_ASA, "p_ab": erlang.BY_ABANDONED, "p_wait": erlang.BY_WAITS, "occ": erlang.BY_OCCUPANCY}
@@ -53,20 +55,34 @@ def answer(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _days(scenarios: list[dict[str, Any]], discipline: int) -> dict[str, Any]:
+def _days(scenarios: list[dict[str, Any]], discipline: int, method: str) -> dict[str, Any]:
     answers = {}
     for s in scenarios:
-        day = Day(np.array(s["volume"], float), s["interval_s"], s["aht_s"], s["patience_s"] or np.inf, s["T_s"], linear=True)
-        required = fewest_day(day, s["sl_target"]).tolist()
-        answers[s["id"]] = {"required": required, "predicted_sl": predict_day(day, required, discipline)}
+        volume, size = np.array(s["volume"], float), len(s["volume"])
+        seconds, handle, patience = s["interval_s"], s["aht_s"], s["patience_s"] or np.inf
+        if method == "moving":
+            day = Day(volume, seconds, handle, patience, s["T_s"], linear=True)
+            required = fewest_day(day, s["sl_target"]).tolist()
+            answers[s["id"]] = {"required": required, "predicted_sl": predict_day(day, required, discipline)}
+            continue
+        goal, each = Goal("SERVICE_LEVEL", s["sl_target"], threshold=s["T_s"]), np.full(size, float(handle))
+        load: erlang.Load | Carried = carry(volume, each, np.arange(size) * seconds, seconds, patience, linear=True)
+        if method == "formula":
+            load = erlang.Load(volume / seconds, each, np.full(size, float(patience)))
+        required = fewest_agents(load, goal)
+        level = goal.value(predict(load, required, goal))
+        answers[s["id"]] = {"required": required.tolist(), "predicted_sl": level.tolist()}
     return answers
 
 
 def main() -> None:
-    """python -m bench.staffing.plug SCENARIOS.json ANSWERS.json: DISCIPLINE (leave or block) is what the prediction is made for."""
+    """python -m bench.staffing.plug SCENARIOS.json ANSWERS.json: DISCIPLINE (leave or block) is what the prediction is made for.
+
+    METHOD: moving (the queue as it moves, the usual one), carried (the published requirement), formula (interval by interval).
+    """
     scenarios, answers = map(pathlib.Path, sys.argv[1:3])
     discipline = BLOCK if os.environ.get("DISCIPLINE") == "block" else LEAVE
-    answers.write_text(json.dumps(_days(json.loads(scenarios.read_text()), discipline)))
+    answers.write_text(json.dumps(_days(json.loads(scenarios.read_text()), discipline, os.environ.get("METHOD", "moving"))))
 
 
 if __name__ == "__main__":

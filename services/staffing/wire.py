@@ -168,6 +168,7 @@ def requirement_message(day: RequirementDay) -> requirement_pb2.RequirementDay:
         unplaced_shrinkage=day.unplaced_shrinkage,
         made_at=Timestamp(seconds=day.made_at),
         data_watermark=Timestamp(seconds=day.watermark),
+        carried_erlangs=day.carried,
     )
 
 

@@ -198,7 +198,8 @@ def erlang_c(n: Any, a: Any, handle: Any, threshold: Any, out: Any) -> Any:
 
 
 @compiled
-def _serve(n: Any, a: Any, handle: Any, patience: Any, threshold: Any, short: Any, deep: Any, out: Any) -> Any:
+def serve(n: Any, a: Any, handle: Any, patience: Any, threshold: Any, short: Any, deep: Any, out: Any) -> Any:
+    """Fill out (NUMBERS,) with the service of n agents at a load of a erlangs; also of none, and where nothing is offered."""
     if a <= 0:
         out[:] = 0.0
         out[ANSWERED], out[WITHIN], out[REACHED] = 1.0, 1.0, 1.0
@@ -222,7 +223,7 @@ def _serve(n: Any, a: Any, handle: Any, patience: Any, threshold: Any, short: An
 @compiled
 def _serve_all(agents: Any, erlangs: Any, handle: Any, patience: Any, threshold: Any, short: Any, found: Any) -> Any:
     for i in range(len(agents)):
-        _serve(agents[i], erlangs[i], handle[i], patience[i], threshold, short, DEEP, found[i])
+        serve(agents[i], erlangs[i], handle[i], patience[i], threshold, short, DEEP, found[i])
 
 
 # Targets: metric and what is divided by what.
@@ -256,7 +257,7 @@ def measure(kind: Any, out: Any, n: Any, a: Any) -> Any:
 @compiled
 def _short_by(kind: Any, target: Any, n: Any, a: Any, handle: Any, patience: Any, threshold: Any, short: Any, out: Any) -> Any:
     """Return by how much n agents miss a target; 0 or less: they keep it."""
-    _serve(n, a, handle, patience, threshold, short, ENOUGH, out)
+    serve(n, a, handle, patience, threshold, short, ENOUGH, out)
     value = measure(kind, out, n, a)
     return target - value if kind <= SL_VIRTUAL else value - target
 
@@ -361,19 +362,22 @@ def fewest_lines(target: Any, a: Any) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Load:
-    """Arrays (I,): arrivals per second, mean handle time in seconds, mean patience in seconds (inf: nobody leaves)."""
+    """Arrays (I,): arrivals per second, mean handle time in seconds, mean patience in seconds (inf: nobody leaves); carried: the load in
+    erlangs where it is not what is offered in the interval (None: it is)."""
 
     arrivals: Floats
     handle: Floats
     patience: Floats
+    carried: Floats | None = None
 
     @property
     def erlangs(self) -> Floats:
-        """Offered load, arrivals × handle time."""
-        return self.arrivals * self.handle
+        """Load as carried, else offered: arrivals × handle time."""
+        return self.arrivals * self.handle if self.carried is None else self.carried
 
     def pick(self, rows: NDArray[np.bool_] | Ints) -> "Load":
-        return Load(self.arrivals[rows], self.handle[rows], self.patience[rows])
+        carried = None if self.carried is None else self.carried[rows]
+        return Load(self.arrivals[rows], self.handle[rows], self.patience[rows], carried)
 
 
 @dataclasses.dataclass(frozen=True)

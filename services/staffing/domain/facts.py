@@ -44,7 +44,7 @@ def merge_forecast(old: ForecastDay | None, new: ForecastDay) -> ForecastDay:
 
 @dataclasses.dataclass(frozen=True)
 class RequirementDay:
-    """A queue's local day of requirement. Lists have one value an interval."""
+    """A queue's local day of requirement. Lists have one value an interval; `load` is offered, `carried` is in service (none: not kept)."""
 
     queue: str
     local_date: str
@@ -66,6 +66,7 @@ class RequirementDay:
     unplaced_shrinkage: float
     made_at: int
     watermark: int
+    carried: list[float] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True)

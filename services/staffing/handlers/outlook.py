@@ -34,14 +34,17 @@ class Series:
 def series(forecasts: Iterable[ForecastDay], requirements: Iterable[RequirementDay], begin: int, patience: float) -> Series:
     """Return load and requirement per slot from the days that hold them."""
     offered, aht = np.zeros(SLOTS), np.zeros(SLOTS)
-    required, safe = np.zeros(SLOTS), np.zeros(SLOTS)
+    required, safe, carried = np.zeros(SLOTS), np.zeros(SLOTS), np.zeros(SLOTS)
     for f in forecasts:
         offered += slots(f.starts, [v / f.seconds for v in f.offered], f.seconds, begin)
         aht += slots(f.starts, f.aht, f.seconds, begin)
     for r in requirements:
         required += slots(r.starts, r.on_queue, r.seconds, begin)
         safe += slots(r.starts, r.on_queue_safe, r.seconds, begin)
-    load = Load(offered, np.where(aht > 0, aht, 300.0), np.full(SLOTS, patience))
+        carried += slots(r.starts, r.carried or r.load, r.seconds, begin)
+    handle = np.where(aht > 0, aht, 300.0)
+    # What is offered and not yet answered by a requirement has its own load.
+    load = Load(offered, handle, np.full(SLOTS, patience), np.where(carried > 0, carried, offered * handle))
     return Series(load, required, safe)
 
 

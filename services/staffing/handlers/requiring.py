@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from services.staffing.domain.erlang import Floats, Load
+from services.staffing.domain.carried import Carried, carry, joined
+from services.staffing.domain.erlang import Floats
 from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.requirement import Rules, require
 
@@ -19,17 +20,16 @@ class QueueRules:
     formula: str
 
 
-def load_of(offered: Floats, aht: Floats, seconds: int, patience: float) -> Load:
-    """Return the load of intervals with `offered` contacts."""
-    return Load(offered / seconds, np.maximum(aht, 1.0), np.full(offered.size, patience))
+def load_of(day: ForecastDay, offered: Sequence[float], patience: float) -> Carried:
+    """Return a day's load as it is carried, with `offered` contacts an interval."""
+    return carry(np.array(offered, float), np.array(day.aht, float), np.array(day.starts), day.seconds, patience)
 
 
 def on_forecast(days: Sequence[ForecastDay], rules: QueueRules, version: int, now: int) -> list[RequirementDay]:
     """Return the requirement of a queue's days, computed together; the same day always gives the same."""
     seconds = days[0].seconds
-    aht = np.concatenate([np.array(d.aht) for d in days])
-    mean = load_of(np.concatenate([np.array(d.offered) for d in days]), aht, seconds, rules.patience)
-    high = load_of(np.concatenate([np.array(d.high) for d in days]), aht, seconds, rules.patience)
+    mean = joined([load_of(day, day.offered, rules.patience) for day in days])
+    high = joined([load_of(day, day.high, rules.patience) for day in days])
     at_mean, at_high = require(mean, rules.rules), require(high, rules.rules)
     answers, place = [], 0
     for day in days:
@@ -45,6 +45,7 @@ def on_forecast(days: Sequence[ForecastDay], rules: QueueRules, version: int, no
                 version=version,
                 forecast_version=day.version,
                 load=_plain(at_mean.load[rows]),
+                carried=_plain(mean.mean[rows]),
                 on_queue=_plain(at_mean.on_queue[rows]),
                 on_queue_safe=_plain(at_high.on_queue[rows]),
                 scheduled=_plain(at_mean.scheduled[rows]),

@@ -1,0 +1,97 @@
+"""Load as it is carried from interval to interval."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+
+from services.staffing.domain.carried import PARTS, carry, joined
+from services.staffing.domain.erlang import Load
+from services.staffing.domain.requirement import Goal, fewest_agents, predict
+from services.staffing.domain.transient import BLOCK, LEAVE, Day, predict_day
+
+HALF_HOUR = 1800
+EIGHTY_TWENTY = Goal("SERVICE_LEVEL", 0.8, threshold=20.0)
+
+
+def starts(count: int, first: int = 0) -> np.ndarray:
+    return first + HALF_HOUR * np.arange(count)
+
+
+def test_what_does_not_change_is_the_formula() -> None:
+    """Around the clock at one rate, nothing is carried that isn't there anyway."""
+    volume, aht = np.full(48, 60.0), np.full(48, 300.0)
+    load = carry(volume, aht, starts(48), HALF_HOUR, 180.0)
+    assert load.load == pytest.approx(np.full((48, PARTS), 10.0))
+    still = Load(volume / HALF_HOUR, aht, np.full(48, 180.0))
+    for goal in (EIGHTY_TWENTY, Goal("ASA", 15.0), Goal("ABANDONMENT", 0.04), Goal("OCCUPANCY_CAP", 0.8)):
+        needed = fewest_agents(load, goal)
+        assert needed.tolist() == fewest_agents(still, goal).tolist()
+        assert goal.value(predict(load, needed, goal)) == pytest.approx(goal.value(predict(still, needed, goal)))
+
+
+def test_load_follows_its_differential_equation() -> None:
+    volume, aht = np.array([20.0, 90.0, 40.0, 0.0, 60.0]), np.array([240.0, 600.0, 2400.0, 300.0, 300.0])
+    load = carry(volume, aht, starts(5), HALF_HOUR, math.inf)
+    middles = (np.arange(5) + 0.5) * HALF_HOUR
+    part = HALF_HOUR / PARTS
+
+    def rate(t: float) -> float:
+        i, k = int(t // HALF_HOUR), int(t % HALF_HOUR // part)
+        parts = np.interp((np.arange(PARTS) + 0.5) * part + i * HALF_HOUR, middles, volume)
+        return float(volume[i] / HALF_HOUR * parts[k] / parts.mean())
+
+    def moves(t: float, m: np.ndarray) -> np.ndarray:
+        i = min(int(t // HALF_HOUR), 4)
+        return np.array([rate(min(t, 5 * HALF_HOUR - 1e-6)) - m[0] / aht[i], m[0]])
+
+    at = [np.array([0.0, 0.0])]
+    for n in range(5 * PARTS):  # from border to border, where the rate jumps
+        span = (n * part, (n + 1) * part - 1e-6)
+        at.append(solve_ivp(moves, span, at[-1], rtol=1e-9, atol=1e-9).y[:, -1])
+    mean = np.diff([m[1] for m in at]) / part
+    assert load.load.ravel() == pytest.approx(mean, rel=1e-4, abs=1e-4)
+
+
+def test_an_opening_needs_fewer_and_the_hour_after_a_peak_more_than_the_formula_says() -> None:
+    volume = np.array([100.0, 100.0, 100.0, 20.0, 20.0])
+    aht = np.full(5, 900.0)
+    needed = fewest_agents(carry(volume, aht, starts(5), HALF_HOUR, 180.0), EIGHTY_TWENTY)
+    formula = fewest_agents(Load(volume / HALF_HOUR, aht, np.full(5, 180.0)), EIGHTY_TWENTY)
+    assert needed[0] < formula[0]
+    assert needed[3] > formula[3]
+
+
+def test_it_says_what_the_moving_queue_gives() -> None:
+    """Held against the forward equations, where a pool shrinks and where long contacts are carried."""
+    volume = np.array([30.0, 50.0, 80.0, 110.0, 120.0, 100.0, 70.0, 50.0, 40.0, 40.0])
+    load = carry(volume, np.full(10, 600.0), starts(10), HALF_HOUR, 240.0)
+    needed = fewest_agents(load, EIGHTY_TWENTY)
+    told = EIGHTY_TWENTY.value(predict(load, needed, EIGHTY_TWENTY))
+    day = Day(volume, HALF_HOUR, 600.0, 240.0, 20.0)
+    for discipline in (LEAVE, BLOCK):
+        moving = np.array(predict_day(day, needed.tolist(), discipline))
+        assert np.abs(moving - told)[1:].mean() < 0.05  # on the way down it errs to the safe side
+        assert moving.min() > 0.77
+    formula = fewest_agents(Load(volume / HALF_HOUR, np.full(10, 600.0), np.full(10, 240.0)), EIGHTY_TWENTY)
+    assert min(predict_day(day, formula.tolist(), BLOCK)) < 0.7  # what the formula alone would have left
+
+
+def test_closed_hours_empty_the_queue_and_days_stand_by_themselves() -> None:
+    aht = np.full(2, 600.0)
+    apart = carry(np.array([60.0, 60.0]), aht, np.array([0, 8 * HALF_HOUR]), HALF_HOUR, 60.0)
+    assert apart.load[1] == pytest.approx(apart.load[0], rel=1e-3)
+    together = carry(np.array([60.0, 60.0]), aht, starts(2), HALF_HOUR, 60.0)
+    assert together.load[1, 0] > 1.5 * together.load[0, 0]
+    both = joined([apart, together])
+    assert both.load.shape == (4, PARTS)
+    assert fewest_agents(both, EIGHTY_TWENTY)[2:].tolist() == fewest_agents(together, EIGHTY_TWENTY).tolist()
+
+
+def test_nothing_offered_needs_nobody_and_unequal_arrays_are_refused() -> None:
+    none = carry(np.zeros(3), np.full(3, 300.0), starts(3), HALF_HOUR, 60.0)
+    assert fewest_agents(none, EIGHTY_TWENTY).tolist() == [0, 0, 0]
+    assert predict(none, np.zeros(3), EIGHTY_TWENTY).within.tolist() == [1.0, 1.0, 1.0]
+    with pytest.raises(ValueError, match="2 volumes, 3 AHTs"):
+        carry(np.zeros(2), np.zeros(3), starts(2), HALF_HOUR, 60.0)
