@@ -177,6 +177,42 @@ def requirement_predict(queue: Queue, day: Day = "", zone: Zone = "UTC") -> None
     out.print(f"{required:,.1f} agent-hours by the formula, {fewest:,.1f} keep the target as the queue moves", highlight=False)
 
 
+@requirement.command("explain")
+def requirement_explain(queue: Queue, interval: Annotated[str, typer.Argument(metavar="INTERVAL")], zone: Zone = "UTC") -> None:
+    """Show why one interval (YYYY-MM-DDTHH:MM) needs the agents it does, and what one more or fewer would do."""
+    out, start = console(), read_instant(interval, zone)
+    request = staffing.ExplainRequirementRequest(queue=queue)
+    request.starts_at.seconds = start
+    e = connect().staffing.ExplainRequirement(request)
+    driver = requirement_pb2.RequirementDriver.Name(e.driver).removeprefix("REQUIREMENT_DRIVER_")
+    table = table_of(f"Requirement of {queue} at {shown(start, zone)}; forecast version {e.forecast_version}", "step", "number")
+    table.add_row("contacts expected", f"{e.offered_count:.2f}")
+    table.add_row("× AHT, seconds", f"{e.aht_seconds:.1f}")
+    table.add_row("= load, erlangs", f"{e.load_erlangs:.3f}")
+    table.add_row("carried over from before, by part, erlangs", " ".join(f"{v:.2f}" for v in e.carried_erlangs))
+    table.add_row("formula", e.formula)
+    for n in e.needs:
+        table.add_row(f"{_promise(n)} asks for", str(n.agents))
+    table.add_row("minimum staff", str(e.minimum_agents))
+    table.add_row(f"on queue, decided by {driver}", f"{e.on_queue_agents:.0f}")
+    table.add_row(
+        f"scheduled: / (1 − {e.unplaced_shrinkage:.1%}) that the schedule does not place", f"{e.scheduled_agents:.2f}"
+    )
+    table.add_row(f"paid: / (1 − {e.placed_shrinkage:.1%}) that it does", f"{e.paid_agents:.2f}")
+    out.print(table)
+    table = table_of("Agents on queue would give", "agents", *[_promise(n) for n in e.needs], "ASA s", "abandoned", "occupancy")
+    for a in e.around:
+        values = [f"{v:.1f} s" if n.metric == "ASA" else f"{v:.1%}" for n, v in zip(e.needs, a.values, strict=True)]
+        table.add_row(str(a.agents), *values, f"{a.asa_seconds:.1f}", f"{a.abandonment:.1%}", f"{a.occupancy:.1%}")
+    out.print(table)
+
+
+def _promise(n: staffing.RequirementNeed) -> str:
+    if n.metric == "SERVICE_LEVEL":
+        return f"SL {n.target:.0%} in {n.threshold_seconds:.0f} s ({n.definition.lower().replace('_', ' ')})"
+    return f"{n.metric} {n.target:.0f} s" if n.metric == "ASA" else f"{n.metric} {n.target:.0%}"
+
+
 @requirement.command("show")
 def requirement_show(
     queue: Queue, day: Day = "", days: Annotated[int, typer.Option(min=1, max=42)] = 1, zone: Zone = "UTC"
@@ -187,7 +223,19 @@ def requirement_show(
     request = staffing.ListRequirementDaysRequest(queue=queue, first_date=day, last_date=last, page_size=days)
     for d in muster.staffing.ListRequirementDays(request).days:
         title = f"Requirement of {d.queue}, {d.local_date}; {d.formula}; version {d.version} for forecast {d.forecast_version}"
-        heads = ("interval", "load erl", "on queue", "scheduled", "paid", "SL", "ASA s", "abandoned", "occupancy", "decided by")
+        heads = (
+            "interval",
+            "load erl",
+            "carried",
+            "on queue",
+            "scheduled",
+            "paid",
+            "SL",
+            "ASA s",
+            "abandoned",
+            "occupancy",
+            "decided by",
+        )
         table = table_of(title, *heads)
         for i, start in enumerate(d.starts_at_epoch_seconds):
             level = d.predicted_service_level[i]
@@ -195,6 +243,7 @@ def requirement_show(
             table.add_row(
                 shown(start, zone),
                 f"{d.load_erlangs[i]:.2f}",
+                f"{d.carried_erlangs[i]:.2f}" if d.carried_erlangs else "–",
                 f"{d.on_queue_agents[i]:.0f}",
                 f"{d.scheduled_agents[i]:.2f}",
                 f"{d.paid_agents[i]:.2f}",

@@ -710,3 +710,193 @@ class PredictServiceResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PredictServiceResponse: _TypeAlias = PredictServiceResponse  # noqa: Y015
+
+@_typing.final
+class ExplainRequirementRequest(_message.Message):
+    """Ask why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    STARTS_AT_FIELD_NUMBER: _builtins.int
+    queue: _builtins.str
+    """The queue, client/queue."""
+    @_builtins.property
+    def starts_at(self) -> _timestamp_pb2.Timestamp:
+        """Start of the interval."""
+
+    def __init__(
+        self,
+        *,
+        queue: _builtins.str = ...,
+        starts_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["starts_at", b"starts_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue", "starts_at", b"starts_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainRequirementRequest: _TypeAlias = ExplainRequirementRequest  # noqa: Y015
+
+@_typing.final
+class RequirementNeed(_message.Message):
+    """What one target asks for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METRIC_FIELD_NUMBER: _builtins.int
+    DEFINITION_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    THRESHOLD_SECONDS_FIELD_NUMBER: _builtins.int
+    AGENTS_FIELD_NUMBER: _builtins.int
+    metric: _builtins.str
+    """SERVICE_LEVEL, ASA, ABANDONMENT or OCCUPANCY_CAP."""
+    definition: _builtins.str
+    """For SERVICE_LEVEL: what is divided by what, by the book's name."""
+    target: _builtins.float
+    """The promise: a share, 0 to 1, or seconds for ASA."""
+    threshold_seconds: _builtins.float
+    """The T of service level, seconds."""
+    agents: _builtins.int
+    """Fewest agents on queue that keep it."""
+    def __init__(
+        self,
+        *,
+        metric: _builtins.str = ...,
+        definition: _builtins.str = ...,
+        target: _builtins.float = ...,
+        threshold_seconds: _builtins.float = ...,
+        agents: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "definition", b"definition", "metric", b"metric", "target", b"target", "threshold_seconds", b"threshold_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequirementNeed: _TypeAlias = RequirementNeed  # noqa: Y015
+
+@_typing.final
+class RequirementAround(_message.Message):
+    """What a number of agents would give."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENTS_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    ASA_SECONDS_FIELD_NUMBER: _builtins.int
+    ABANDONMENT_FIELD_NUMBER: _builtins.int
+    OCCUPANCY_FIELD_NUMBER: _builtins.int
+    agents: _builtins.int
+    """Agents on queue."""
+    asa_seconds: _builtins.float
+    """Mean wait of the answered, seconds."""
+    abandonment: _builtins.float
+    """Abandonment, 0 to 1."""
+    occupancy: _builtins.float
+    """Occupancy, 0 to 1."""
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Value of each need's metric, in the order of needs."""
+
+    def __init__(
+        self,
+        *,
+        agents: _builtins.int = ...,
+        values: _abc.Iterable[_builtins.float] | None = ...,
+        asa_seconds: _builtins.float = ...,
+        abandonment: _builtins.float = ...,
+        occupancy: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abandonment", b"abandonment", "agents", b"agents", "asa_seconds", b"asa_seconds", "occupancy", b"occupancy", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequirementAround: _TypeAlias = RequirementAround  # noqa: Y015
+
+@_typing.final
+class ExplainRequirementResponse(_message.Message):
+    """One interval's requirement, explained."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OFFERED_COUNT_FIELD_NUMBER: _builtins.int
+    AHT_SECONDS_FIELD_NUMBER: _builtins.int
+    LOAD_ERLANGS_FIELD_NUMBER: _builtins.int
+    CARRIED_ERLANGS_FIELD_NUMBER: _builtins.int
+    FORMULA_FIELD_NUMBER: _builtins.int
+    NEEDS_FIELD_NUMBER: _builtins.int
+    MINIMUM_AGENTS_FIELD_NUMBER: _builtins.int
+    DRIVER_FIELD_NUMBER: _builtins.int
+    ON_QUEUE_AGENTS_FIELD_NUMBER: _builtins.int
+    UNPLACED_SHRINKAGE_FIELD_NUMBER: _builtins.int
+    SCHEDULED_AGENTS_FIELD_NUMBER: _builtins.int
+    PLACED_SHRINKAGE_FIELD_NUMBER: _builtins.int
+    PAID_AGENTS_FIELD_NUMBER: _builtins.int
+    AROUND_FIELD_NUMBER: _builtins.int
+    FORECAST_VERSION_FIELD_NUMBER: _builtins.int
+    offered_count: _builtins.float
+    """Contacts expected."""
+    aht_seconds: _builtins.float
+    """AHT expected, seconds."""
+    load_erlangs: _builtins.float
+    """Contacts a second times AHT, erlangs."""
+    formula: _builtins.str
+    """The formula, with its patience."""
+    minimum_agents: _builtins.int
+    """Minimum staff of the contract."""
+    driver: _requirement_pb2.RequirementDriver.ValueType
+    """What decided."""
+    on_queue_agents: _builtins.float
+    """Agents on queue."""
+    unplaced_shrinkage: _builtins.float
+    """Shrinkage that the schedule does not place, combined, 0 to below 1."""
+    scheduled_agents: _builtins.float
+    """on_queue_agents / (1 - unplaced_shrinkage)."""
+    placed_shrinkage: _builtins.float
+    """Shrinkage that the schedule places, combined, 0 to below 1."""
+    paid_agents: _builtins.float
+    """scheduled_agents / (1 - placed_shrinkage)."""
+    forecast_version: _builtins.int
+    """Version of the forecast."""
+    @_builtins.property
+    def carried_erlangs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Load in service at each part of the interval, carried from before, erlangs."""
+
+    @_builtins.property
+    def needs(self) -> _containers.RepeatedCompositeFieldContainer[Global___RequirementNeed]:
+        """What each target asks for."""
+
+    @_builtins.property
+    def around(self) -> _containers.RepeatedCompositeFieldContainer[Global___RequirementAround]:
+        """One agent fewer, as many, one more."""
+
+    def __init__(
+        self,
+        *,
+        offered_count: _builtins.float = ...,
+        aht_seconds: _builtins.float = ...,
+        load_erlangs: _builtins.float = ...,
+        carried_erlangs: _abc.Iterable[_builtins.float] | None = ...,
+        formula: _builtins.str = ...,
+        needs: _abc.Iterable[Global___RequirementNeed] | None = ...,
+        minimum_agents: _builtins.int = ...,
+        driver: _requirement_pb2.RequirementDriver.ValueType = ...,
+        on_queue_agents: _builtins.float = ...,
+        unplaced_shrinkage: _builtins.float = ...,
+        scheduled_agents: _builtins.float = ...,
+        placed_shrinkage: _builtins.float = ...,
+        paid_agents: _builtins.float = ...,
+        around: _abc.Iterable[Global___RequirementAround] | None = ...,
+        forecast_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aht_seconds", b"aht_seconds", "around", b"around", "carried_erlangs", b"carried_erlangs", "driver", b"driver", "forecast_version", b"forecast_version", "formula", b"formula", "load_erlangs", b"load_erlangs", "minimum_agents", b"minimum_agents", "needs", b"needs", "offered_count", b"offered_count", "on_queue_agents", b"on_queue_agents", "paid_agents", b"paid_agents", "placed_shrinkage", b"placed_shrinkage", "scheduled_agents", b"scheduled_agents", "unplaced_shrinkage", b"unplaced_shrinkage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainRequirementResponse: _TypeAlias = ExplainRequirementResponse  # noqa: Y015

@@ -56,6 +56,11 @@ class StaffingServiceStub:
                 request_serializer=muster_dot_v1_dot_staffing__service__pb2.PredictServiceRequest.SerializeToString,
                 response_deserializer=muster_dot_v1_dot_staffing__service__pb2.PredictServiceResponse.FromString,
                 _registered_method=True)
+        self.ExplainRequirement = channel.unary_unary(
+                '/muster.v1.StaffingService/ExplainRequirement',
+                request_serializer=muster_dot_v1_dot_staffing__service__pb2.ExplainRequirementRequest.SerializeToString,
+                response_deserializer=muster_dot_v1_dot_staffing__service__pb2.ExplainRequirementResponse.FromString,
+                _registered_method=True)
         self.ListAttainments = channel.unary_unary(
                 '/muster.v1.StaffingService/ListAttainments',
                 request_serializer=muster_dot_v1_dot_staffing__service__pb2.ListAttainmentsRequest.SerializeToString,
@@ -117,6 +122,14 @@ class StaffingServiceServicer:
     def PredictService(self, request, context):
         """Read a day's service as the queue moves: carried from interval to interval, with contacts under way when the pool shrinks.
         Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainRequirement(self, request, context):
+        """Read why an interval needs the agents it does, by the forecast and the book as they stand.
+        Errors: NOT_FOUND (NO_SUCH_QUEUE, NO_SUCH_INTERVAL).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -189,6 +202,11 @@ def add_StaffingServiceServicer_to_server(servicer, server):
                     servicer.PredictService,
                     request_deserializer=muster_dot_v1_dot_staffing__service__pb2.PredictServiceRequest.FromString,
                     response_serializer=muster_dot_v1_dot_staffing__service__pb2.PredictServiceResponse.SerializeToString,
+            ),
+            'ExplainRequirement': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainRequirement,
+                    request_deserializer=muster_dot_v1_dot_staffing__service__pb2.ExplainRequirementRequest.FromString,
+                    response_serializer=muster_dot_v1_dot_staffing__service__pb2.ExplainRequirementResponse.SerializeToString,
             ),
             'ListAttainments': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAttainments,
@@ -330,6 +348,33 @@ class StaffingService:
             '/muster.v1.StaffingService/PredictService',
             muster_dot_v1_dot_staffing__service__pb2.PredictServiceRequest.SerializeToString,
             muster_dot_v1_dot_staffing__service__pb2.PredictServiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainRequirement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.v1.StaffingService/ExplainRequirement',
+            muster_dot_v1_dot_staffing__service__pb2.ExplainRequirementRequest.SerializeToString,
+            muster_dot_v1_dot_staffing__service__pb2.ExplainRequirementResponse.FromString,
             options,
             channel_credentials,
             insecure,

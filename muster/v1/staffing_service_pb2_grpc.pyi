@@ -46,6 +46,10 @@ class StaffingServiceStub:
     """Read a day's service as the queue moves: carried from interval to interval, with contacts under way when the pool shrinks.
     Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL).
     """
+    ExplainRequirement: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.ExplainRequirementRequest, _staffing_service_pb2.ExplainRequirementResponse]
+    """Read why an interval needs the agents it does, by the forecast and the book as they stand.
+    Errors: NOT_FOUND (NO_SUCH_QUEUE, NO_SUCH_INTERVAL).
+    """
     ListAttainments: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.ListAttainmentsRequest, _staffing_service_pb2.ListAttainmentsResponse]
     """Read how targets stand in their current windows."""
     ListTargetIntervals: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.ListTargetIntervalsRequest, _staffing_service_pb2.ListTargetIntervalsResponse]
@@ -81,6 +85,10 @@ class StaffingServiceAsyncStub(StaffingServiceStub):
     PredictService: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.PredictServiceRequest, _staffing_service_pb2.PredictServiceResponse]  # type: ignore[assignment]
     """Read a day's service as the queue moves: carried from interval to interval, with contacts under way when the pool shrinks.
     Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL).
+    """
+    ExplainRequirement: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.ExplainRequirementRequest, _staffing_service_pb2.ExplainRequirementResponse]  # type: ignore[assignment]
+    """Read why an interval needs the agents it does, by the forecast and the book as they stand.
+    Errors: NOT_FOUND (NO_SUCH_QUEUE, NO_SUCH_INTERVAL).
     """
     ListAttainments: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.ListAttainmentsRequest, _staffing_service_pb2.ListAttainmentsResponse]  # type: ignore[assignment]
     """Read how targets stand in their current windows."""
@@ -138,6 +146,16 @@ class StaffingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_staffing_service_pb2.PredictServiceResponse, _abc.Awaitable[_staffing_service_pb2.PredictServiceResponse]]:
         """Read a day's service as the queue moves: carried from interval to interval, with contacts under way when the pool shrinks.
         Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL).
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainRequirement(
+        self,
+        request: _staffing_service_pb2.ExplainRequirementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_staffing_service_pb2.ExplainRequirementResponse, _abc.Awaitable[_staffing_service_pb2.ExplainRequirementResponse]]:
+        """Read why an interval needs the agents it does, by the forecast and the book as they stand.
+        Errors: NOT_FOUND (NO_SUCH_QUEUE, NO_SUCH_INTERVAL).
         """
 
     @_abc_1.abstractmethod

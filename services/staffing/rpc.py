@@ -3,7 +3,7 @@
 import asyncio
 import datetime as dt
 import functools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -14,7 +14,7 @@ from muster.book.copy import BookOwner
 from muster.book.rpc import apply_book, list_rows
 from muster.book.types import STAFFING_KINDS
 from muster.domain.calendar import local_date
-from muster.kit.errors import NotFound, NotNow, Refusal
+from muster.kit.errors import NotFound, Refusal
 from muster.kit.outbox import Outbox
 from muster.kit.rpc import next_token, page
 from muster.kit.service import Parts
@@ -23,8 +23,7 @@ from muster.v1 import staffing_service_pb2 as pb
 from muster.v1 import staffing_service_pb2_grpc as stubs
 from services.staffing import wire
 from services.staffing.attaining import judging_of, standing, window_of, zone_of
-from services.staffing.domain.requirement import Goal
-from services.staffing.handlers.predicting import Prediction, predict_plan
+from services.staffing.plan_rpc import PlanEdge
 from services.staffing.states import queue_states
 from services.staffing.store import decisions, plans
 from services.staffing.work import Work
@@ -35,6 +34,7 @@ class StaffingRpc(stubs.StaffingServiceServicer):
 
     def __init__(self, parts: Parts, work: Work) -> None:
         self._parts, self._work = parts, work
+        self._plans = PlanEdge(parts, work)
         self._owner = BookOwner(work.book, STAFFING_KINDS)
 
     async def ApplyBook(self, request: book_pb2.ApplyBookRequest, context: Any) -> book_pb2.ApplyBookResponse:
@@ -59,39 +59,12 @@ class StaffingRpc(stubs.StaffingServiceServicer):
 
         return await self._parts.database.read(work)
 
-    async def PredictService(self, request: pb.PredictServiceRequest, context: Any) -> pb.PredictServiceResponse:
-        def gather(connection: sa.Connection) -> tuple[Goal, Callable[[], Prediction]]:
-            book = self._work.streams.book_today(connection)
-            queue = book.queues.get(request.queue)
-            if queue is None:
-                raise NotFound("NO_SUCH_QUEUE", f"no queue {request.queue!r} in the book; declare it with muster apply")
-            day = request.local_date or local_date(self._parts.clock.now(), book.zone_of(queue)).isoformat()
-            forecast = plans.load_forecast(connection, queue.name, day)
-            requirements = plans.list_requirements(connection, queue.name, day, day)
-            if forecast is None or not requirements or not forecast.starts:
-                raise NotNow("NO_REQUIREMENT", f"{queue.name} has no requirement for {day}; see muster requirement show")
-            rules = self._work.requiring.rules_of(connection, book, queue)
-            goal = next((g for g in rules.rules.goals if g.metric == "SERVICE_LEVEL"), None)
-            if goal is None:
-                raise NotNow("NO_SERVICE_LEVEL", f"no contract promises a service level for {queue.name}")
-            staff = self._work.deciding.outlooks.scheduled(connection, book, queue, forecast)
-            return goal, functools.partial(predict_plan, forecast, requirements[0], goal, rules.patience, staff)
+    async def ExplainRequirement(self, request: pb.ExplainRequirementRequest, context: Any) -> pb.ExplainRequirementResponse:
+        return await self._parts.database.read(lambda c: self._plans.explain(c, request))
 
-        goal, predict = await self._parts.database.read(gather)
-        found = await asyncio.to_thread(predict)
-        return pb.PredictServiceResponse(
-            starts_at_epoch_seconds=found.starts,
-            required_agents=found.required,
-            formula_service_level=[-1.0 if level is None else level for level in found.stationary],
-            service_level=found.leave,
-            blocked_service_level=found.block,
-            fewest_agents=found.fewest,
-            scheduled_agents=found.scheduled,
-            scheduled_service_level=found.scheduled_leave,
-            target=goal.target,
-            threshold_seconds=goal.threshold,
-            aht_seconds=found.aht,
-        )
+    async def PredictService(self, request: pb.PredictServiceRequest, context: Any) -> pb.PredictServiceResponse:
+        answer = await self._parts.database.read(lambda c: self._plans.prediction(c, request))
+        return await asyncio.to_thread(answer)
 
     async def ListAttainments(self, request: pb.ListAttainmentsRequest, context: Any) -> pb.ListAttainmentsResponse:
         limit, offset = page(request.page_size, request.page_token, 500, 1000)

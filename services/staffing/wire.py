@@ -58,6 +58,8 @@ def read_forecast(value: bytes | None, headers: Mapping[str, bytes]) -> Forecast
         day.data_watermark.seconds,
         day.version,
         day.trigger != forecast_pb2.FORECAST_TRIGGER_INTRADAY,
+        list(day.day_total_quantiles),
+        day.between_days_correlation,
     )
 
 

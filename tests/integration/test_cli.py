@@ -174,6 +174,12 @@ def look(home: pathlib.Path, folder: pathlib.Path) -> None:
     assert "target 80% in 20 s" in predicted
     assert "keep the target as the queue moves" in predicted
     assert rows_of(predicted, "Thu 2026-03-26")[0][6] != "–"
+    why = muster(home, "requirement", "explain", "acme/help", "2026-03-26T10:00")
+    assert "SL 80% in 20 s (answered over offered) asks for" in why
+    needed = int(rows_of(why, "on queue, decided by SERVICE_LEVEL")[0][1])
+    levels = {int(row[0]): float(row[1].rstrip("%")) for row in rows_of(why, "") if row[0].isdigit()}
+    assert levels[needed - 1] < 80 <= levels[needed] < levels[needed + 1]
+    assert "NO_SUCH_INTERVAL" in muster(home, "requirement", "explain", "acme/help", "2026-03-26T10:07", fails=True)
     assert "acme/voice" in muster(home, "contract", "attainment")
     explained = muster(home, "contract", "attainment", "--explain")
     assert "answered within T ÷ offered, T = 20 s" in explained

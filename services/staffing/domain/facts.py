@@ -9,7 +9,10 @@ from services.staffing.domain.presence import PlannedShift
 
 @dataclasses.dataclass(frozen=True)
 class ForecastDay:
-    """A queue's local day of forecast. Lists have one value an interval; `high` is the 90 % quantile of offered."""
+    """A queue's local day of forecast. Lists have one value an interval; `high` is the 90 % quantile of offered.
+
+    total: the seven quantiles of the day's total, none: not said; between_days: the correlation of days' errors, 0 to 1.
+    """
 
     queue: str
     local_date: str
@@ -22,6 +25,8 @@ class ForecastDay:
     watermark: int
     version: int
     whole: bool
+    total: list[float] = dataclasses.field(default_factory=list)
+    between_days: float = 0.0
 
 
 def merge_forecast(old: ForecastDay | None, new: ForecastDay) -> ForecastDay:
