@@ -301,12 +301,18 @@ class Target(Row):
     rounding_places: int | None = Field(None, ge=0, le=6)
     exclusions: tuple[Exclusion, ...] = ()
     each_target: float | None = Field(None, gt=0)
+    staff_to: Annotated[str, _one_of("", "MEAN", "EXPECTED", "CONFIDENT", "DAY")] = ""
+    sureness: float | None = Field(None, gt=0.5, lt=1)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         shares = (Aggregation.SHARE_OF_INTERVALS, Aggregation.SHARE_OF_DAYS)
         if self.each_target is not None and self.aggregation not in shares:
             raise ValueError(f"each_target goes with SHARE_OF_INTERVALS or SHARE_OF_DAYS, not {self.aggregation}")
+        if self.sureness is not None and self.staff_to not in ("CONFIDENT", "DAY"):
+            raise ValueError(f"sureness goes with staff_to CONFIDENT or DAY, not {self.staff_to or 'MEAN'}")
+        if self.staff_to not in ("", "MEAN") and self.metric != TargetMetric.SERVICE_LEVEL:
+            raise ValueError(f"staff_to {self.staff_to} goes with SERVICE_LEVEL, not {self.metric}")
         if self.metric != TargetMetric.ASA and self.target > 1:
             raise ValueError(f"target is {self.target}; {self.metric} is a share, allowed: above 0 to 1")
         if self.metric == TargetMetric.SERVICE_LEVEL and self.threshold_seconds is None:

@@ -75,6 +75,61 @@ def _overview(found: Iterable[requirement_pb2.Attainment]) -> None:
     console().print(table)
 
 
+@contract.command("outlook")
+def contract_outlook(
+    name: Annotated[str, typer.Argument(metavar="[CLIENT|CLIENT/CONTRACT]")] = "",
+) -> None:
+    """Show where windows will end: the chance that targets are kept, what may still miss, what one agent-hour more would do.
+
+    A contract's are computed now, with the hours; others as they were computed last.
+    """
+    one = "/" in name
+    request = staffing.ListWindowOutlooksRequest(contract=name if one else "", client="" if one else name)
+    out, found = console(), connect().staffing.ListWindowOutlooks(request).outlooks
+    if not found:
+        out.print("no window has days ahead that are forecast; see muster forecast show")
+        return
+    heads = (
+        "contract",
+        "target",
+        "window ends",
+        "to date",
+        "promise",
+        "kept by",
+        "ends at",
+        "10 to 90 %",
+        "may miss",
+        "missed",
+        "burn",
+    )
+    table = table_of("Where windows will end", *heads)
+    for w in found:
+        ends = f"{shown(w.window_ends_at.seconds, 'UTC')}"
+        target = f"{w.metric} {w.aggregation.lower().replace('_', ' ')}"
+        to_date = _number(w, w.value) if w.HasField("value") else "–"
+        chance = f"{w.met_probability:.0%}" if w.HasField("met_probability") else "–"
+        final = _number(w, w.expected_value) if w.HasField("expected_value") else "–"
+        band = f"{_number(w, w.low_value)} to {_number(w, w.high_value)}" if w.HasField("low_value") else "–"
+        budget = [f"{v:,.0f}" for v in (w.budget_allowed, w.budget_used)]
+        burn = f"{w.burn:.2f}" if w.HasField("burn") else "–"
+        table.add_row(w.contract, target, ends, to_date, _number(w, w.target), chance, final, band, *budget, burn)
+    out.print(table)
+    for w in found:
+        days = f"{w.scheduled_day_count} of {w.day_count} days ahead by the published schedule, the others by the requirement"
+        out.print(f"{w.contract}: {days}; computed at {shown(w.made_at.seconds, 'UTC')} UTC", highlight=False)
+        if one and w.hours_more:
+            table = table_of("One agent-hour more on a day", "day", "best placed", "chance", "value")
+            for h in w.hours_more:
+                value = f"{h.value_gain:+.2f} s" if w.metric == "ASA" else f"{100 * h.value_gain:+.3f} points"
+                placed = f"{h.queue} {shown(h.starts_at.seconds, 'UTC')}"
+                table.add_row(h.local_date, placed, f"{100 * h.met_gain:+.2f} points", value)
+            out.print(table)
+
+
+def _number(w: staffing.WindowOutlook, value: float) -> str:
+    return f"{value:.1f} s" if w.metric == "ASA" and not w.aggregation.startswith("SHARE") else f"{value:.2%}"
+
+
 def _intervals(service: object, a: requirement_pb2.Attainment) -> Iterable[staffing.TargetInterval]:
     request = staffing.ListTargetIntervalsRequest(contract=a.contract, target_index=a.target_index, page_size=10_000)
     while True:

@@ -207,6 +207,23 @@ def requirement_explain(queue: Queue, interval: Annotated[str, typer.Argument(me
     out.print(table)
 
 
+@requirement.command("price")
+def requirement_price(
+    queue: Queue, day: Day = "", sureness: Annotated[float | None, typer.Option(help="chance, above 0.5 to below 1")] = None
+) -> None:
+    """Show what being surer costs: a day staffed to its mean forecast, to all that may come, or so that it keeps its target by a chance."""
+    request = staffing.PriceRequirementRequest(queue=queue, local_date=day, sureness=sureness)
+    found, out = connect().staffing.PriceRequirement(request), console()
+    title = f"Agent-hours of {queue}; target {found.target:.0%} in {found.threshold_seconds:.0f} s; chance {found.sureness:.0%}"
+    table = table_of(title, "staffed to", "hours on queue", "price", "service expected", "day keeps it", "an interval keeps it")
+    for c in found.choices:
+        name = f"{c.staff_to} (the contract's)" if c.staff_to == found.staff_to else c.staff_to
+        shares = [f"{v:.1%}" for v in (c.expected_service_level, c.day_met, c.intervals_met)]
+        table.add_row(name, f"{c.agent_hours:,.1f}", f"{c.price:+.1%}", *shares)
+    out.print(table)
+    out.print("the published requirement is staffed to what the contract's staff_to says", highlight=False)
+
+
 def _promise(n: staffing.RequirementNeed) -> str:
     if n.metric == "SERVICE_LEVEL":
         return f"SL {n.target:.0%} in {n.threshold_seconds:.0f} s ({n.definition.lower().replace('_', ' ')})"

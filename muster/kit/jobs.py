@@ -110,8 +110,9 @@ class Jobs(mode.Service):
 
     def _claim(self, connection: sa.Connection) -> sa.Row[Any] | None:
         t, now = self._table, self._runtime.wall()
+        known = t.c.kind.in_(sorted(self._kinds))  # what a newer process asked for is left to it
         free = (t.c.state == "WAITING") | ((t.c.state == "RUNNING") & ((t.c.lease_until < now) | (t.c.owner == self._owner)))
-        first = sa.select(t.c.name).where(free).order_by(t.c.asked_at, t.c.name).limit(1).scalar_subquery()
+        first = sa.select(t.c.name).where(known & free).order_by(t.c.asked_at, t.c.name).limit(1).scalar_subquery()
         claim = {"state": "RUNNING", "owner": self._owner, "token": t.c.token + 1, "lease_until": now + self._lease}
         return connection.execute(sa.update(t).where(t.c.name == first).values(claim).returning(t)).first()
 

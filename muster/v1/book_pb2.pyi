@@ -943,6 +943,8 @@ class Target(_message.Message):
     ROUNDING_PLACES_FIELD_NUMBER: _builtins.int
     EXCLUSIONS_FIELD_NUMBER: _builtins.int
     EACH_TARGET_FIELD_NUMBER: _builtins.int
+    STAFF_TO_FIELD_NUMBER: _builtins.int
+    SURENESS_FIELD_NUMBER: _builtins.int
     metric: Global___TargetMetric.ValueType
     """What is measured."""
     definition: Global___ServiceLevelDefinition.ValueType
@@ -965,6 +967,12 @@ class Target(_message.Message):
     """For SHARE_OF_INTERVALS and SHARE_OF_DAYS: what an interval or a day must reach to count as good, in the unit of the metric
     (`target` is then the promised share of them); absent: `target` itself.
     """
+    staff_to: _builtins.str
+    """What the requirement makes of a forecast that is not one number: MEAN (the forecast's mean), EXPECTED (the target over all that may
+    come), CONFIDENT (each interval keeps it with a chance of `sureness`), DAY (the day does); empty: MEAN.
+    """
+    sureness: _builtins.float
+    """For CONFIDENT and DAY: the chance, above 0.5 to below 1; absent: 0.85."""
     @_builtins.property
     def queues(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Queues it covers, client/queue; none: every queue of the contract."""
@@ -993,10 +1001,12 @@ class Target(_message.Message):
         rounding_places: _builtins.int | None = ...,
         exclusions: _abc.Iterable[Global___Exclusion] | None = ...,
         each_target: _builtins.float | None = ...,
+        staff_to: _builtins.str = ...,
+        sureness: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_each_target", b"_each_target", "_rounding_places", b"_rounding_places", "_short_abandon_seconds", b"_short_abandon_seconds", "_threshold_seconds", b"_threshold_seconds", "each_target", b"each_target", "rounding_places", b"rounding_places", "short_abandon_seconds", b"short_abandon_seconds", "threshold_seconds", b"threshold_seconds", "window", b"window"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_each_target", b"_each_target", "_rounding_places", b"_rounding_places", "_short_abandon_seconds", b"_short_abandon_seconds", "_sureness", b"_sureness", "_threshold_seconds", b"_threshold_seconds", "each_target", b"each_target", "rounding_places", b"rounding_places", "short_abandon_seconds", b"short_abandon_seconds", "sureness", b"sureness", "threshold_seconds", b"threshold_seconds", "window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_each_target", b"_each_target", "_rounding_places", b"_rounding_places", "_short_abandon_seconds", b"_short_abandon_seconds", "_threshold_seconds", b"_threshold_seconds", "aggregation", b"aggregation", "clock_start", b"clock_start", "definition", b"definition", "each_target", b"each_target", "exclusions", b"exclusions", "metric", b"metric", "queues", b"queues", "rounding_places", b"rounding_places", "short_abandon_seconds", b"short_abandon_seconds", "target", b"target", "threshold_business", b"threshold_business", "threshold_seconds", b"threshold_seconds", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_each_target", b"_each_target", "_rounding_places", b"_rounding_places", "_short_abandon_seconds", b"_short_abandon_seconds", "_sureness", b"_sureness", "_threshold_seconds", b"_threshold_seconds", "aggregation", b"aggregation", "clock_start", b"clock_start", "definition", b"definition", "each_target", b"each_target", "exclusions", b"exclusions", "metric", b"metric", "queues", b"queues", "rounding_places", b"rounding_places", "short_abandon_seconds", b"short_abandon_seconds", "staff_to", b"staff_to", "sureness", b"sureness", "target", b"target", "threshold_business", b"threshold_business", "threshold_seconds", b"threshold_seconds", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__each_target: _TypeAlias = _typing.Literal["each_target"]  # noqa: Y015
     _WhichOneofArgType__each_target: _TypeAlias = _typing.Literal["_each_target", b"_each_target"]  # noqa: Y015
@@ -1004,6 +1014,8 @@ class Target(_message.Message):
     _WhichOneofArgType__rounding_places: _TypeAlias = _typing.Literal["_rounding_places", b"_rounding_places"]  # noqa: Y015
     _WhichOneofReturnType__short_abandon_seconds: _TypeAlias = _typing.Literal["short_abandon_seconds"]  # noqa: Y015
     _WhichOneofArgType__short_abandon_seconds: _TypeAlias = _typing.Literal["_short_abandon_seconds", b"_short_abandon_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__sureness: _TypeAlias = _typing.Literal["sureness"]  # noqa: Y015
+    _WhichOneofArgType__sureness: _TypeAlias = _typing.Literal["_sureness", b"_sureness"]  # noqa: Y015
     _WhichOneofReturnType__threshold_seconds: _TypeAlias = _typing.Literal["threshold_seconds"]  # noqa: Y015
     _WhichOneofArgType__threshold_seconds: _TypeAlias = _typing.Literal["_threshold_seconds", b"_threshold_seconds"]  # noqa: Y015
     @_typing.overload
@@ -1012,6 +1024,8 @@ class Target(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__rounding_places) -> _WhichOneofReturnType__rounding_places | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__short_abandon_seconds) -> _WhichOneofReturnType__short_abandon_seconds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sureness) -> _WhichOneofReturnType__sureness | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__threshold_seconds) -> _WhichOneofReturnType__threshold_seconds | None: ...
 

@@ -40,6 +40,8 @@ class _RequirementDriverEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Req
     """The minimum staff."""
     REQUIREMENT_DRIVER_CLOSED: _RequirementDriver.ValueType  # 6
     """Nothing offered is expected."""
+    REQUIREMENT_DRIVER_UNCERTAINTY: _RequirementDriver.ValueType  # 7
+    """What the forecast may miss, as the contract's staff_to says."""
 
 class RequirementDriver(_RequirementDriver, metaclass=_RequirementDriverEnumTypeWrapper):
     """What decided the number."""
@@ -58,6 +60,8 @@ REQUIREMENT_DRIVER_MINIMUM_STAFF: RequirementDriver.ValueType  # 5
 """The minimum staff."""
 REQUIREMENT_DRIVER_CLOSED: RequirementDriver.ValueType  # 6
 """Nothing offered is expected."""
+REQUIREMENT_DRIVER_UNCERTAINTY: RequirementDriver.ValueType  # 7
+"""What the forecast may miss, as the contract's staff_to says."""
 Global___RequirementDriver: _TypeAlias = RequirementDriver  # noqa: Y015
 
 @_typing.final

@@ -900,3 +900,354 @@ class ExplainRequirementResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExplainRequirementResponse: _TypeAlias = ExplainRequirementResponse  # noqa: Y015
+
+@_typing.final
+class PriceRequirementRequest(_message.Message):
+    """Ask what being surer costs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    LOCAL_DATE_FIELD_NUMBER: _builtins.int
+    SURENESS_FIELD_NUMBER: _builtins.int
+    queue: _builtins.str
+    """The queue, client/queue."""
+    local_date: _builtins.str
+    """Local day, "YYYY-MM-DD"; empty: today."""
+    sureness: _builtins.float
+    """The chance for CONFIDENT and DAY, above 0.5 to below 1; absent: the contract's, else 0.85."""
+    def __init__(
+        self,
+        *,
+        queue: _builtins.str = ...,
+        local_date: _builtins.str = ...,
+        sureness: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_sureness", b"_sureness", "sureness", b"sureness"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_sureness", b"_sureness", "local_date", b"local_date", "queue", b"queue", "sureness", b"sureness"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__sureness: _TypeAlias = _typing.Literal["sureness"]  # noqa: Y015
+    _WhichOneofArgType__sureness: _TypeAlias = _typing.Literal["_sureness", b"_sureness"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sureness) -> _WhichOneofReturnType__sureness | None: ...
+
+Global___PriceRequirementRequest: _TypeAlias = PriceRequirementRequest  # noqa: Y015
+
+@_typing.final
+class PricedChoice(_message.Message):
+    """One way to staff a day."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STAFF_TO_FIELD_NUMBER: _builtins.int
+    AGENTS_FIELD_NUMBER: _builtins.int
+    AGENT_HOURS_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    EXPECTED_SERVICE_LEVEL_FIELD_NUMBER: _builtins.int
+    DAY_MET_FIELD_NUMBER: _builtins.int
+    INTERVALS_MET_FIELD_NUMBER: _builtins.int
+    staff_to: _builtins.str
+    """MEAN, EXPECTED, CONFIDENT or DAY."""
+    agent_hours: _builtins.float
+    """Their hours on queue."""
+    price: _builtins.float
+    """Hours over MEAN's, as a share of them."""
+    expected_service_level: _builtins.float
+    """The day's service level over all that may come, 0 to 1."""
+    day_met: _builtins.float
+    """Chance that the day keeps the target, 0 to 1."""
+    intervals_met: _builtins.float
+    """Mean over intervals of the chance that one keeps it, 0 to 1."""
+    @_builtins.property
+    def agents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Agents on queue, one value an interval of the forecast."""
+
+    def __init__(
+        self,
+        *,
+        staff_to: _builtins.str = ...,
+        agents: _abc.Iterable[_builtins.float] | None = ...,
+        agent_hours: _builtins.float = ...,
+        price: _builtins.float = ...,
+        expected_service_level: _builtins.float = ...,
+        day_met: _builtins.float = ...,
+        intervals_met: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_hours", b"agent_hours", "agents", b"agents", "day_met", b"day_met", "expected_service_level", b"expected_service_level", "intervals_met", b"intervals_met", "price", b"price", "staff_to", b"staff_to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PricedChoice: _TypeAlias = PricedChoice  # noqa: Y015
+
+@_typing.final
+class PriceRequirementResponse(_message.Message):
+    """What being surer costs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHOICES_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    THRESHOLD_SECONDS_FIELD_NUMBER: _builtins.int
+    SURENESS_FIELD_NUMBER: _builtins.int
+    STAFF_TO_FIELD_NUMBER: _builtins.int
+    target: _builtins.float
+    """The target, 0 to 1."""
+    threshold_seconds: _builtins.float
+    """Its threshold, seconds."""
+    sureness: _builtins.float
+    """The chance taken for CONFIDENT and DAY."""
+    staff_to: _builtins.str
+    """What the contract says the requirement is staffed to."""
+    @_builtins.property
+    def choices(self) -> _containers.RepeatedCompositeFieldContainer[Global___PricedChoice]:
+        """The ways."""
+
+    def __init__(
+        self,
+        *,
+        choices: _abc.Iterable[Global___PricedChoice] | None = ...,
+        target: _builtins.float = ...,
+        threshold_seconds: _builtins.float = ...,
+        sureness: _builtins.float = ...,
+        staff_to: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choices", b"choices", "staff_to", b"staff_to", "sureness", b"sureness", "target", b"target", "threshold_seconds", b"threshold_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PriceRequirementResponse: _TypeAlias = PriceRequirementResponse  # noqa: Y015
+
+@_typing.final
+class ListWindowOutlooksRequest(_message.Message):
+    """Ask where windows will end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLIENT_FIELD_NUMBER: _builtins.int
+    CONTRACT_FIELD_NUMBER: _builtins.int
+    client: _builtins.str
+    """One client's; empty: every client's."""
+    contract: _builtins.str
+    """One contract's, client/contract, computed now."""
+    def __init__(
+        self,
+        *,
+        client: _builtins.str = ...,
+        contract: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "contract", b"contract"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListWindowOutlooksRequest: _TypeAlias = ListWindowOutlooksRequest  # noqa: Y015
+
+@_typing.final
+class WindowHour(_message.Message):
+    """What one more agent-hour on a day does, placed where it gains most."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOCAL_DATE_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
+    STARTS_AT_FIELD_NUMBER: _builtins.int
+    MET_GAIN_FIELD_NUMBER: _builtins.int
+    VALUE_GAIN_FIELD_NUMBER: _builtins.int
+    local_date: _builtins.str
+    """Local day, "YYYY-MM-DD"."""
+    queue: _builtins.str
+    """Queue of the first interval in which it is placed."""
+    met_gain: _builtins.float
+    """Added to the chance that the window is met."""
+    value_gain: _builtins.float
+    """Added to the expected value, in the unit of the metric."""
+    @_builtins.property
+    def starts_at(self) -> _timestamp_pb2.Timestamp:
+        """Start of that interval."""
+
+    def __init__(
+        self,
+        *,
+        local_date: _builtins.str = ...,
+        queue: _builtins.str = ...,
+        starts_at: _timestamp_pb2.Timestamp | None = ...,
+        met_gain: _builtins.float = ...,
+        value_gain: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["starts_at", b"starts_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["local_date", b"local_date", "met_gain", b"met_gain", "queue", b"queue", "starts_at", b"starts_at", "value_gain", b"value_gain"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WindowHour: _TypeAlias = WindowHour  # noqa: Y015
+
+@_typing.final
+class WindowOutlook(_message.Message):
+    """Where a target's window will end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACT_FIELD_NUMBER: _builtins.int
+    TARGET_INDEX_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    AGGREGATION_FIELD_NUMBER: _builtins.int
+    WINDOW_STARTS_AT_FIELD_NUMBER: _builtins.int
+    WINDOW_ENDS_AT_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    MET_PROBABILITY_FIELD_NUMBER: _builtins.int
+    EXPECTED_VALUE_FIELD_NUMBER: _builtins.int
+    LOW_VALUE_FIELD_NUMBER: _builtins.int
+    HIGH_VALUE_FIELD_NUMBER: _builtins.int
+    BUDGET_ALLOWED_FIELD_NUMBER: _builtins.int
+    BUDGET_USED_FIELD_NUMBER: _builtins.int
+    PASSED_FIELD_NUMBER: _builtins.int
+    BURN_FIELD_NUMBER: _builtins.int
+    HOURS_MORE_FIELD_NUMBER: _builtins.int
+    DAY_COUNT_FIELD_NUMBER: _builtins.int
+    SCHEDULED_DAY_COUNT_FIELD_NUMBER: _builtins.int
+    MADE_AT_FIELD_NUMBER: _builtins.int
+    contract: _builtins.str
+    """The contract, client/contract."""
+    target_index: _builtins.int
+    """Place of the target in the contract, from 0."""
+    metric: _builtins.str
+    """SERVICE_LEVEL, ASA or ABANDONMENT."""
+    aggregation: _builtins.str
+    """How intervals add up, by the book's name."""
+    target: _builtins.float
+    """The promise."""
+    value: _builtins.float
+    """Value so far; absent: nothing counted."""
+    met_probability: _builtins.float
+    """Chance that the window ends with the target kept, 0 to 1."""
+    expected_value: _builtins.float
+    """Value expected at its end."""
+    low_value: _builtins.float
+    """Value that it ends below with a chance of 10 %."""
+    high_value: _builtins.float
+    """Value that it ends below with a chance of 90 %."""
+    budget_allowed: _builtins.float
+    """What may miss by the window's end, at expected volume: contacts (seconds waited for ASA), intervals or days."""
+    budget_used: _builtins.float
+    """What has missed so far."""
+    passed: _builtins.float
+    """Share of the window's expected base that is behind, 0 to 1."""
+    burn: _builtins.float
+    """Share of the budget used over `passed`; 1: as fast as the window passes."""
+    day_count: _builtins.int
+    """Days ahead that are forecast."""
+    scheduled_day_count: _builtins.int
+    """Of them, days with a published schedule; the others are taken as staffed to the requirement."""
+    @_builtins.property
+    def window_starts_at(self) -> _timestamp_pb2.Timestamp:
+        """First instant of the window."""
+
+    @_builtins.property
+    def window_ends_at(self) -> _timestamp_pb2.Timestamp:
+        """Its end."""
+
+    @_builtins.property
+    def hours_more(self) -> _containers.RepeatedCompositeFieldContainer[Global___WindowHour]:
+        """One more agent-hour on each day ahead."""
+
+    @_builtins.property
+    def made_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was computed, business time."""
+
+    def __init__(
+        self,
+        *,
+        contract: _builtins.str = ...,
+        target_index: _builtins.int = ...,
+        metric: _builtins.str = ...,
+        aggregation: _builtins.str = ...,
+        window_starts_at: _timestamp_pb2.Timestamp | None = ...,
+        window_ends_at: _timestamp_pb2.Timestamp | None = ...,
+        target: _builtins.float = ...,
+        value: _builtins.float | None = ...,
+        met_probability: _builtins.float | None = ...,
+        expected_value: _builtins.float | None = ...,
+        low_value: _builtins.float | None = ...,
+        high_value: _builtins.float | None = ...,
+        budget_allowed: _builtins.float | None = ...,
+        budget_used: _builtins.float | None = ...,
+        passed: _builtins.float | None = ...,
+        burn: _builtins.float | None = ...,
+        hours_more: _abc.Iterable[Global___WindowHour] | None = ...,
+        day_count: _builtins.int = ...,
+        scheduled_day_count: _builtins.int = ...,
+        made_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_budget_allowed", b"_budget_allowed", "_budget_used", b"_budget_used", "_burn", b"_burn", "_expected_value", b"_expected_value", "_high_value", b"_high_value", "_low_value", b"_low_value", "_met_probability", b"_met_probability", "_passed", b"_passed", "_value", b"_value", "budget_allowed", b"budget_allowed", "budget_used", b"budget_used", "burn", b"burn", "expected_value", b"expected_value", "high_value", b"high_value", "low_value", b"low_value", "made_at", b"made_at", "met_probability", b"met_probability", "passed", b"passed", "value", b"value", "window_ends_at", b"window_ends_at", "window_starts_at", b"window_starts_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_budget_allowed", b"_budget_allowed", "_budget_used", b"_budget_used", "_burn", b"_burn", "_expected_value", b"_expected_value", "_high_value", b"_high_value", "_low_value", b"_low_value", "_met_probability", b"_met_probability", "_passed", b"_passed", "_value", b"_value", "aggregation", b"aggregation", "budget_allowed", b"budget_allowed", "budget_used", b"budget_used", "burn", b"burn", "contract", b"contract", "day_count", b"day_count", "expected_value", b"expected_value", "high_value", b"high_value", "hours_more", b"hours_more", "low_value", b"low_value", "made_at", b"made_at", "met_probability", b"met_probability", "metric", b"metric", "passed", b"passed", "scheduled_day_count", b"scheduled_day_count", "target", b"target", "target_index", b"target_index", "value", b"value", "window_ends_at", b"window_ends_at", "window_starts_at", b"window_starts_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__budget_allowed: _TypeAlias = _typing.Literal["budget_allowed"]  # noqa: Y015
+    _WhichOneofArgType__budget_allowed: _TypeAlias = _typing.Literal["_budget_allowed", b"_budget_allowed"]  # noqa: Y015
+    _WhichOneofReturnType__budget_used: _TypeAlias = _typing.Literal["budget_used"]  # noqa: Y015
+    _WhichOneofArgType__budget_used: _TypeAlias = _typing.Literal["_budget_used", b"_budget_used"]  # noqa: Y015
+    _WhichOneofReturnType__burn: _TypeAlias = _typing.Literal["burn"]  # noqa: Y015
+    _WhichOneofArgType__burn: _TypeAlias = _typing.Literal["_burn", b"_burn"]  # noqa: Y015
+    _WhichOneofReturnType__expected_value: _TypeAlias = _typing.Literal["expected_value"]  # noqa: Y015
+    _WhichOneofArgType__expected_value: _TypeAlias = _typing.Literal["_expected_value", b"_expected_value"]  # noqa: Y015
+    _WhichOneofReturnType__high_value: _TypeAlias = _typing.Literal["high_value"]  # noqa: Y015
+    _WhichOneofArgType__high_value: _TypeAlias = _typing.Literal["_high_value", b"_high_value"]  # noqa: Y015
+    _WhichOneofReturnType__low_value: _TypeAlias = _typing.Literal["low_value"]  # noqa: Y015
+    _WhichOneofArgType__low_value: _TypeAlias = _typing.Literal["_low_value", b"_low_value"]  # noqa: Y015
+    _WhichOneofReturnType__met_probability: _TypeAlias = _typing.Literal["met_probability"]  # noqa: Y015
+    _WhichOneofArgType__met_probability: _TypeAlias = _typing.Literal["_met_probability", b"_met_probability"]  # noqa: Y015
+    _WhichOneofReturnType__passed: _TypeAlias = _typing.Literal["passed"]  # noqa: Y015
+    _WhichOneofArgType__passed: _TypeAlias = _typing.Literal["_passed", b"_passed"]  # noqa: Y015
+    _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
+    _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__budget_allowed) -> _WhichOneofReturnType__budget_allowed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__budget_used) -> _WhichOneofReturnType__budget_used | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__burn) -> _WhichOneofReturnType__burn | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_value) -> _WhichOneofReturnType__expected_value | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__high_value) -> _WhichOneofReturnType__high_value | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__low_value) -> _WhichOneofReturnType__low_value | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__met_probability) -> _WhichOneofReturnType__met_probability | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__passed) -> _WhichOneofReturnType__passed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
+
+Global___WindowOutlook: _TypeAlias = WindowOutlook  # noqa: Y015
+
+@_typing.final
+class ListWindowOutlooksResponse(_message.Message):
+    """Windows ahead."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTLOOKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def outlooks(self) -> _containers.RepeatedCompositeFieldContainer[Global___WindowOutlook]:
+        """By contract and target."""
+
+    def __init__(
+        self,
+        *,
+        outlooks: _abc.Iterable[Global___WindowOutlook] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outlooks", b"outlooks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListWindowOutlooksResponse: _TypeAlias = ListWindowOutlooksResponse  # noqa: Y015

@@ -61,10 +61,20 @@ class StaffingServiceStub:
                 request_serializer=muster_dot_v1_dot_staffing__service__pb2.ExplainRequirementRequest.SerializeToString,
                 response_deserializer=muster_dot_v1_dot_staffing__service__pb2.ExplainRequirementResponse.FromString,
                 _registered_method=True)
+        self.PriceRequirement = channel.unary_unary(
+                '/muster.v1.StaffingService/PriceRequirement',
+                request_serializer=muster_dot_v1_dot_staffing__service__pb2.PriceRequirementRequest.SerializeToString,
+                response_deserializer=muster_dot_v1_dot_staffing__service__pb2.PriceRequirementResponse.FromString,
+                _registered_method=True)
         self.ListAttainments = channel.unary_unary(
                 '/muster.v1.StaffingService/ListAttainments',
                 request_serializer=muster_dot_v1_dot_staffing__service__pb2.ListAttainmentsRequest.SerializeToString,
                 response_deserializer=muster_dot_v1_dot_staffing__service__pb2.ListAttainmentsResponse.FromString,
+                _registered_method=True)
+        self.ListWindowOutlooks = channel.unary_unary(
+                '/muster.v1.StaffingService/ListWindowOutlooks',
+                request_serializer=muster_dot_v1_dot_staffing__service__pb2.ListWindowOutlooksRequest.SerializeToString,
+                response_deserializer=muster_dot_v1_dot_staffing__service__pb2.ListWindowOutlooksResponse.FromString,
                 _registered_method=True)
         self.ListTargetIntervals = channel.unary_unary(
                 '/muster.v1.StaffingService/ListTargetIntervals',
@@ -135,8 +145,24 @@ class StaffingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PriceRequirement(self, request, context):
+        """Read what staffing a day to its mean forecast, to all that may come, or to a chance, costs and gives.
+        Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL), INVALID_ARGUMENT (INVALID_SURENESS).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAttainments(self, request, context):
         """Read how targets stand in their current windows.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWindowOutlooks(self, request, context):
+        """Read where targets' windows will end: computed now for one contract; for all, as computed every six hours.
+        Errors: NOT_FOUND (NO_SUCH_CONTRACT).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -208,10 +234,20 @@ def add_StaffingServiceServicer_to_server(servicer, server):
                     request_deserializer=muster_dot_v1_dot_staffing__service__pb2.ExplainRequirementRequest.FromString,
                     response_serializer=muster_dot_v1_dot_staffing__service__pb2.ExplainRequirementResponse.SerializeToString,
             ),
+            'PriceRequirement': grpc.unary_unary_rpc_method_handler(
+                    servicer.PriceRequirement,
+                    request_deserializer=muster_dot_v1_dot_staffing__service__pb2.PriceRequirementRequest.FromString,
+                    response_serializer=muster_dot_v1_dot_staffing__service__pb2.PriceRequirementResponse.SerializeToString,
+            ),
             'ListAttainments': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAttainments,
                     request_deserializer=muster_dot_v1_dot_staffing__service__pb2.ListAttainmentsRequest.FromString,
                     response_serializer=muster_dot_v1_dot_staffing__service__pb2.ListAttainmentsResponse.SerializeToString,
+            ),
+            'ListWindowOutlooks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWindowOutlooks,
+                    request_deserializer=muster_dot_v1_dot_staffing__service__pb2.ListWindowOutlooksRequest.FromString,
+                    response_serializer=muster_dot_v1_dot_staffing__service__pb2.ListWindowOutlooksResponse.SerializeToString,
             ),
             'ListTargetIntervals': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTargetIntervals,
@@ -386,6 +422,33 @@ class StaffingService:
             _registered_method=True)
 
     @staticmethod
+    def PriceRequirement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.v1.StaffingService/PriceRequirement',
+            muster_dot_v1_dot_staffing__service__pb2.PriceRequirementRequest.SerializeToString,
+            muster_dot_v1_dot_staffing__service__pb2.PriceRequirementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListAttainments(request,
             target,
             options=(),
@@ -402,6 +465,33 @@ class StaffingService:
             '/muster.v1.StaffingService/ListAttainments',
             muster_dot_v1_dot_staffing__service__pb2.ListAttainmentsRequest.SerializeToString,
             muster_dot_v1_dot_staffing__service__pb2.ListAttainmentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWindowOutlooks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.v1.StaffingService/ListWindowOutlooks',
+            muster_dot_v1_dot_staffing__service__pb2.ListWindowOutlooksRequest.SerializeToString,
+            muster_dot_v1_dot_staffing__service__pb2.ListWindowOutlooksResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,8 +50,16 @@ class StaffingServiceStub:
     """Read why an interval needs the agents it does, by the forecast and the book as they stand.
     Errors: NOT_FOUND (NO_SUCH_QUEUE, NO_SUCH_INTERVAL).
     """
+    PriceRequirement: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.PriceRequirementRequest, _staffing_service_pb2.PriceRequirementResponse]
+    """Read what staffing a day to its mean forecast, to all that may come, or to a chance, costs and gives.
+    Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL), INVALID_ARGUMENT (INVALID_SURENESS).
+    """
     ListAttainments: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.ListAttainmentsRequest, _staffing_service_pb2.ListAttainmentsResponse]
     """Read how targets stand in their current windows."""
+    ListWindowOutlooks: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.ListWindowOutlooksRequest, _staffing_service_pb2.ListWindowOutlooksResponse]
+    """Read where targets' windows will end: computed now for one contract; for all, as computed every six hours.
+    Errors: NOT_FOUND (NO_SUCH_CONTRACT).
+    """
     ListTargetIntervals: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.ListTargetIntervalsRequest, _staffing_service_pb2.ListTargetIntervalsResponse]
     """Read what each interval adds to a target in its window, to recompute it by hand. ASA: milliseconds waited, answered.
     Errors: NOT_FOUND (NO_SUCH_TARGET).
@@ -90,8 +98,16 @@ class StaffingServiceAsyncStub(StaffingServiceStub):
     """Read why an interval needs the agents it does, by the forecast and the book as they stand.
     Errors: NOT_FOUND (NO_SUCH_QUEUE, NO_SUCH_INTERVAL).
     """
+    PriceRequirement: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.PriceRequirementRequest, _staffing_service_pb2.PriceRequirementResponse]  # type: ignore[assignment]
+    """Read what staffing a day to its mean forecast, to all that may come, or to a chance, costs and gives.
+    Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL), INVALID_ARGUMENT (INVALID_SURENESS).
+    """
     ListAttainments: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.ListAttainmentsRequest, _staffing_service_pb2.ListAttainmentsResponse]  # type: ignore[assignment]
     """Read how targets stand in their current windows."""
+    ListWindowOutlooks: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.ListWindowOutlooksRequest, _staffing_service_pb2.ListWindowOutlooksResponse]  # type: ignore[assignment]
+    """Read where targets' windows will end: computed now for one contract; for all, as computed every six hours.
+    Errors: NOT_FOUND (NO_SUCH_CONTRACT).
+    """
     ListTargetIntervals: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.ListTargetIntervalsRequest, _staffing_service_pb2.ListTargetIntervalsResponse]  # type: ignore[assignment]
     """Read what each interval adds to a target in its window, to recompute it by hand. ASA: milliseconds waited, answered.
     Errors: NOT_FOUND (NO_SUCH_TARGET).
@@ -159,12 +175,32 @@ class StaffingServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def PriceRequirement(
+        self,
+        request: _staffing_service_pb2.PriceRequirementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_staffing_service_pb2.PriceRequirementResponse, _abc.Awaitable[_staffing_service_pb2.PriceRequirementResponse]]:
+        """Read what staffing a day to its mean forecast, to all that may come, or to a chance, costs and gives.
+        Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL), INVALID_ARGUMENT (INVALID_SURENESS).
+        """
+
+    @_abc_1.abstractmethod
     def ListAttainments(
         self,
         request: _staffing_service_pb2.ListAttainmentsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_staffing_service_pb2.ListAttainmentsResponse, _abc.Awaitable[_staffing_service_pb2.ListAttainmentsResponse]]:
         """Read how targets stand in their current windows."""
+
+    @_abc_1.abstractmethod
+    def ListWindowOutlooks(
+        self,
+        request: _staffing_service_pb2.ListWindowOutlooksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_staffing_service_pb2.ListWindowOutlooksResponse, _abc.Awaitable[_staffing_service_pb2.ListWindowOutlooksResponse]]:
+        """Read where targets' windows will end: computed now for one contract; for all, as computed every six hours.
+        Errors: NOT_FOUND (NO_SUCH_CONTRACT).
+        """
 
     @_abc_1.abstractmethod
     def ListTargetIntervals(

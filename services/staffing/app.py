@@ -16,6 +16,7 @@ from services.staffing.rpc import StaffingRpc
 from services.staffing.settings import StaffingSettings
 from services.staffing.store.tables import metadata
 from services.staffing.streams import Streams
+from services.staffing.windowing import Windowing
 from services.staffing.work import Work
 
 
@@ -29,7 +30,8 @@ def plug(parts: Parts) -> Edges:
     outlooks = Outlooks(settings, streams, requiring, parts.clock)
     deciding = Deciding(settings, streams, parts.due, parts.outbox, parts.clock, outlooks)
     requiring.on_required = deciding.on_required
-    work = Work(settings, book, streams, parts.due, parts.outbox, parts.clock, requiring, deciding)
+    windowing = Windowing(outlooks, parts.due, parts.jobs, parts.clock)
+    work = Work(settings, book, streams, parts.due, parts.outbox, parts.clock, requiring, deciding, windowing)
     work.declare()
     book.on_change = work.on_book
     rpc = StaffingRpc(parts, work)

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from muster.book.types import Target
 from muster.book.view import BookDay
 from muster.domain.calendar import parse_date, resolve
-from services.staffing.domain.attainment import Judging, Standing, stand, window_start
+from services.staffing.domain.attainment import Judging, Standing, stand, window_end, window_start
 from services.staffing.store import plans
 
 
@@ -31,13 +31,23 @@ def zone_of(book: BookDay, contract: str, target: Target) -> str:
     return target.window.zone or (client.zone if client else "UTC")
 
 
-def window_of(book: BookDay, contract: str, target: Target, now: int) -> int:
-    """Return the first instant of a target's window."""
+def _calendar(book: BookDay, contract: str) -> tuple[str, dt.date | None]:
     client = book.clients.get(contract.partition("/")[0])
     fiscal = client.fiscal_calendar if client else None
     start = parse_date(fiscal.year_start) if fiscal and fiscal.year_start else None
-    kind = str(fiscal.kind) if fiscal else "MONTH"
-    return window_start(target.window.kind, target.window.week_start, zone_of(book, contract, target), now, kind, start)
+    return (str(fiscal.kind) if fiscal else "MONTH"), start
+
+
+def window_of(book: BookDay, contract: str, target: Target, now: int) -> int:
+    """Return the first instant of a target's window."""
+    window, zone = target.window, zone_of(book, contract, target)
+    return window_start(window.kind, window.week_start, zone, now, *_calendar(book, contract))
+
+
+def window_end_of(book: BookDay, contract: str, target: Target, now: int) -> int:
+    """Return the instant at which a target's window ends."""
+    window, zone = target.window, zone_of(book, contract, target)
+    return window_end(window.kind, window.week_start, zone, now, *_calendar(book, contract))
 
 
 def standing(connection: sa.Connection, book: BookDay, contract: str, index: int, target: Target, now: int) -> Standing:

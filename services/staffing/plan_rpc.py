@@ -2,22 +2,29 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
+from google.protobuf.timestamp_pb2 import Timestamp
 
-from muster.book.types import Queue
+from muster.book.types import Queue, Target
 from muster.book.view import BookDay
 from muster.domain.calendar import local_date
-from muster.kit.errors import NotFound, NotNow
+from muster.kit.errors import NotFound, NotNow, Refusal
 from muster.kit.service import Parts
 from muster.v1 import requirement_pb2
 from muster.v1 import staffing_service_pb2 as pb
+from services.staffing.attaining import standing, window_end_of, window_of
 from services.staffing.domain.facts import ForecastDay
 from services.staffing.domain.requirement import Goal
+from services.staffing.domain.uncertainty import Choice
+from services.staffing.handlers.ahead import WindowCase
 from services.staffing.handlers.explaining import Explanation, explain
 from services.staffing.handlers.predicting import Prediction, predict_plan
 from services.staffing.handlers.requiring import QueueRules
+from services.staffing.handlers.spreading import price_day
 from services.staffing.store import plans
 from services.staffing.work import Work
 
@@ -57,6 +64,18 @@ class PlanEdge:
         rules = self.work.requiring.rules_of(connection, book, book.queues.get(queue.name, queue))
         return _explained(explain(forecast, forecast.starts.index(start), rules), rules, forecast.version)
 
+    def pricing(
+        self, connection: sa.Connection, request: pb.PriceRequirementRequest
+    ) -> Callable[[], pb.PriceRequirementResponse]:
+        """Gather what pricing a day needs, and return who computes it. Raise NotFound, NotNow, Refusal(INVALID_SURENESS)."""
+        book, queue = self.queue(connection, request.queue)
+        forecast = self.forecast(connection, book, queue, request.local_date)
+        rules, goal = self.promised(connection, book, queue)
+        sure = request.sureness if request.HasField("sureness") else rules.rules.sureness
+        if not 0.5 < sure < 1:
+            raise Refusal("INVALID_SURENESS", f"sureness is {sure}; allowed: above 0.5 to below 1")
+        return lambda: _priced(price_day(forecast, rules.rules, rules.patience, sure), rules, goal, sure)
+
     def prediction(
         self, connection: sa.Connection, request: pb.PredictServiceRequest
     ) -> Callable[[], pb.PredictServiceResponse]:
@@ -72,13 +91,93 @@ class PlanEdge:
         predict = functools.partial(predict_plan, forecast, requirements[0], goal, rules.patience, staff)
         return lambda: _predicted(predict(), goal)
 
+    def cases(self, connection: sa.Connection, contract: str) -> list[WindowCase]:
+        """Return what looking ahead needs of a contract. Raise NotFound."""
+        if contract not in self.work.streams.book_today(connection).contracts:
+            raise NotFound("NO_SUCH_CONTRACT", f"no contract {contract!r} in the book; see muster contract attainment")
+        return self.work.windowing.cases(connection, contract)
+
+    def windows(
+        self, connection: sa.Connection, client: str, found: Sequence[tuple[str, int, dict[str, Any]]] | None = None
+    ) -> pb.ListWindowOutlooksResponse:
+        """Return windows ahead: as found, else as last computed."""
+        book, now = self.work.streams.book_today(connection), self.parts.clock.now()
+        rows = [(name, index, now, body) for name, index, body in found or ()]
+        if found is None:
+            rows = [tuple(row) for row in plans.window_outlooks(connection)]
+        answer = pb.ListWindowOutlooksResponse()
+        for name, index, made_at, body in rows:
+            contract = book.contracts.get(name)
+            if contract is None or index >= len(contract.targets) or (client and name.partition("/")[0] != client):
+                continue
+            target = contract.targets[index]
+            answer.outlooks.append(_window(name, index, target, body, made_at))
+            last = answer.outlooks[-1]
+            last.window_starts_at.seconds = window_of(book, name, target, made_at)
+            last.window_ends_at.seconds = window_end_of(book, name, target, made_at)
+            value = standing(connection, book, name, index, target, now).value
+            if value is not None:
+                last.value = value
+        return answer
+
     def promised(self, connection: sa.Connection, book: BookDay, queue: Queue) -> tuple[QueueRules, Goal]:
         """Return a queue's rules and the service level that its contract promises. Raise NotNow."""
         rules = self.work.requiring.rules_of(connection, book, queue)
-        goal = next((g for g in rules.rules.goals if g.metric == "SERVICE_LEVEL"), None)
+        goal = rules.rules.promised
         if goal is None:
             raise NotNow("NO_SERVICE_LEVEL", f"no contract promises a service level for {queue.name}")
         return rules, goal
+
+
+def _window(name: str, index: int, target: Target, body: dict[str, Any], made_at: int) -> pb.WindowOutlook:
+    budget = body["budget"]
+    hours = [
+        pb.WindowHour(
+            local_date=date,
+            queue=placed[0][0] if placed else "",
+            starts_at=Timestamp(seconds=placed[0][1] if placed else 0),
+            met_gain=chance or 0.0,
+            value_gain=value or 0.0,
+        )
+        for date, placed, chance, value in body["hours_more"]
+    ]
+    return pb.WindowOutlook(
+        contract=name,
+        target_index=index,
+        metric=str(target.metric),
+        aggregation=str(target.aggregation),
+        target=target.target,
+        met_probability=body["met"],
+        expected_value=body["expected"],
+        low_value=body["band"][0],
+        high_value=body["band"][1],
+        budget_allowed=budget["allowed"],
+        budget_used=budget["used"],
+        passed=budget["passed"],
+        burn=budget["burn"],
+        hours_more=hours,
+        day_count=body["days"],
+        scheduled_day_count=body["scheduled_days"],
+        made_at=Timestamp(seconds=made_at),
+    )
+
+
+def _priced(found: dict[str, Choice], rules: QueueRules, goal: Goal, sure: float) -> pb.PriceRequirementResponse:
+    answer = pb.PriceRequirementResponse(
+        target=goal.target, threshold_seconds=goal.threshold, sureness=sure, staff_to=rules.rules.staff_to
+    )
+    for name, choice in found.items():
+        met = choice.interval_met[np.isfinite(choice.interval_met)]
+        answer.choices.add(
+            staff_to=name,
+            agents=choice.agents,
+            agent_hours=choice.hours,
+            price=choice.price,
+            expected_service_level=choice.expected,
+            day_met=choice.day_met,
+            intervals_met=float(met.mean()) if met.size else 1.0,
+        )
+    return answer
 
 
 def _predicted(found: Prediction, goal: Goal) -> pb.PredictServiceResponse:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
-from muster.book.types import Queue
+from muster.book.types import Queue, Target, TargetMetric
 from muster.book.view import BookDay
 from muster.domain.calendar import DAY, local_date, parse_date
 from muster.kit.clock import Clock
@@ -20,6 +20,12 @@ from services.staffing.handlers.requiring import QueueRules, on_forecast
 from services.staffing.settings import StaffingSettings
 from services.staffing.store import plans
 from services.staffing.streams import Streams
+
+
+def goal_of(t: Target) -> Goal:
+    """Return what a target asks of a queue."""
+    definition = str(t.definition or "ANSWERED_OVER_OFFERED")
+    return Goal(str(t.metric), t.target, definition, t.threshold_seconds or 0.0, t.short_abandon_seconds or 0.0)
 
 
 @dataclasses.dataclass
@@ -35,15 +41,16 @@ class Requiring:
     def rules_of(self, connection: sa.Connection, book: BookDay, queue: Queue) -> QueueRules:
         """Return what a queue's requirement rests on."""
         contract = book.contract_of(queue.name)
-        goals = []
+        goals, staff_to, sureness = [], "MEAN", 0.85
         for t in contract.targets if contract else ():
             if not t.queues or queue.name in t.queues:
-                definition = str(t.definition or "ANSWERED_OVER_OFFERED")
-                threshold, short = t.threshold_seconds or 0.0, t.short_abandon_seconds or 0.0
-                goals.append(Goal(str(t.metric), t.target, definition, threshold, short))
+                goals.append(goal_of(t))
+                if t.metric == TargetMetric.SERVICE_LEVEL and staff_to == "MEAN":
+                    staff_to, sureness = t.staff_to or "MEAN", t.sureness or sureness
         patience, formula = self._patience(connection, queue)
         unplaced, placed = self.shrinkage(book, queue)
-        return QueueRules(Rules(tuple(goals), book.minimum_staff(queue.name), unplaced, placed), patience, formula)
+        minimum = book.minimum_staff(queue.name)
+        return QueueRules(Rules(tuple(goals), minimum, unplaced, placed, staff_to, sureness), patience, formula)
 
     def _patience(self, connection: sa.Connection, queue: Queue) -> tuple[float, str]:
         """Return mean patience in seconds: declared, or total waiting of all / abandons; unknown is conservative."""

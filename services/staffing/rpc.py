@@ -23,6 +23,7 @@ from muster.v1 import staffing_service_pb2 as pb
 from muster.v1 import staffing_service_pb2_grpc as stubs
 from services.staffing import wire
 from services.staffing.attaining import judging_of, standing, window_of, zone_of
+from services.staffing.handlers.ahead import windows_ahead
 from services.staffing.plan_rpc import PlanEdge
 from services.staffing.states import queue_states
 from services.staffing.store import decisions, plans
@@ -61,6 +62,10 @@ class StaffingRpc(stubs.StaffingServiceServicer):
 
     async def ExplainRequirement(self, request: pb.ExplainRequirementRequest, context: Any) -> pb.ExplainRequirementResponse:
         return await self._parts.database.read(lambda c: self._plans.explain(c, request))
+
+    async def PriceRequirement(self, request: pb.PriceRequirementRequest, context: Any) -> pb.PriceRequirementResponse:
+        answer = await self._parts.database.read(lambda c: self._plans.pricing(c, request))
+        return await asyncio.to_thread(answer)
 
     async def PredictService(self, request: pb.PredictServiceRequest, context: Any) -> pb.PredictServiceResponse:
         answer = await self._parts.database.read(lambda c: self._plans.prediction(c, request))
@@ -103,6 +108,13 @@ class StaffingRpc(stubs.StaffingServiceServicer):
 
         rows = (await self._parts.database.read(work))[offset:]
         return pb.ListAttainmentsResponse(attainments=rows[:limit], next_page_token=next_token(limit, offset, rows))
+
+    async def ListWindowOutlooks(self, request: pb.ListWindowOutlooksRequest, context: Any) -> pb.ListWindowOutlooksResponse:
+        if not request.contract:
+            return await self._parts.database.read(lambda c: self._plans.windows(c, request.client))
+        cases = await self._parts.database.read(lambda c: self._plans.cases(c, request.contract))
+        found = await asyncio.to_thread(windows_ahead, cases)
+        return await self._parts.database.read(lambda c: self._plans.windows(c, "", found))
 
     async def ListTargetIntervals(self, request: pb.ListTargetIntervalsRequest, context: Any) -> pb.ListTargetIntervalsResponse:
         limit, offset = page(request.page_size, request.page_token, 2000, 10_000)

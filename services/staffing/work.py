@@ -13,6 +13,7 @@ from services.staffing.deciding import Deciding
 from services.staffing.requiring import Requiring
 from services.staffing.settings import StaffingSettings
 from services.staffing.streams import Streams
+from services.staffing.windowing import Windowing
 
 
 @dataclasses.dataclass
@@ -27,6 +28,7 @@ class Work:
     clock: Clock
     requiring: Requiring
     deciding: Deciding
+    windowing: Windowing
 
     def declare(self) -> None:
         """Say what is done for each kind, in the order in which they run."""
@@ -39,6 +41,7 @@ class Work:
         self.due.declare("decide_if_told", self.deciding.decide_if_told)
         self.due.declare("decide_slot", self.deciding.decide_slot)
         self.due.declare("decide", self.deciding.decide)
+        self.windowing.declare()
         self.due.declare("prune", self.prune)
 
     def begin(self, connection: sa.Connection) -> None:
@@ -46,6 +49,7 @@ class Work:
         self.due.plan_once(connection, "prune", "", self.clock.now())
         self.due.plan(connection, "regroup", "", self.clock.now())
         self.due.plan_once(connection, "new_day", "", self.clock.now())
+        self.windowing.begin(connection)
 
     def on_book(self, connection: sa.Connection, changed: set[Key]) -> None:
         """Have everything that a change of the book touches computed anew."""
@@ -69,4 +73,5 @@ class Work:
         for table in ("forecast_day", "requirement_day"):
             connection.execute(sa.text(f"DELETE FROM {table} WHERE local_date < :day"), day)  # noqa: S608
         self.outbox.prune(connection, now - 14 * DAY)
+        self.windowing.jobs.prune(connection, now - 30 * DAY)
         self.due.plan(connection, "prune", "", now + DAY)

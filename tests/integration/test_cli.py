@@ -179,6 +179,19 @@ def look(home: pathlib.Path, folder: pathlib.Path) -> None:
     needed = int(rows_of(why, "on queue, decided by SERVICE_LEVEL")[0][1])
     levels = {int(row[0]): float(row[1].rstrip("%")) for row in rows_of(why, "") if row[0].isdigit()}
     assert levels[needed - 1] < 80 <= levels[needed] < levels[needed + 1]
+    priced = muster(home, "requirement", "price", "acme/help", "--day", "2026-03-26", "--sureness", "0.9")
+    hours = {row[0].split()[0]: float(row[1].replace(",", "")) for row in rows_of(priced, "") if row[1][:1].isdigit()}
+    assert hours["MEAN"] <= hours["EXPECTED"] <= hours["CONFIDENT"]
+    assert hours["MEAN"] <= hours["DAY"] <= hours["CONFIDENT"] * 1.02
+    assert "MEAN (the contract's)" in priced
+    assert "INVALID_SURENESS" in muster(home, "requirement", "price", "acme/help", "--sureness", "1.5", fails=True)
+    outlook = muster(home, "contract", "outlook", "acme/voice")
+    ahead = rows_of(outlook, "acme/voice")[0]
+    assert ahead[2].startswith("Wed 2026-04-01") or ahead[2].startswith("Tue 2026-03-31")
+    assert 0 <= float(ahead[5].rstrip("%")) <= 100
+    assert len(rows_of(outlook, "2026-03-")) == 7  # the rest of the month, a day a row
+    assert "acme/voice" in muster(home, "contract", "outlook")
+    assert "NO_SUCH_CONTRACT" in muster(home, "contract", "outlook", "acme/none", fails=True)
     assert "NO_SUCH_INTERVAL" in muster(home, "requirement", "explain", "acme/help", "2026-03-26T10:07", fails=True)
     assert "acme/voice" in muster(home, "contract", "attainment")
     explained = muster(home, "contract", "attainment", "--explain")

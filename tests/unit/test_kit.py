@@ -89,6 +89,12 @@ def test_a_job_is_claimed_once_and_saved_only_by_who_holds_the_claim(database: D
     assert database.run_here(second._claim) is None
 
 
+def test_a_job_that_only_a_newer_process_knows_is_left_to_it(database: Database) -> None:
+    jobs = jobs_of(database, "one", 60.0)
+    database.run_here(lambda c: jobs.ask(c, "windows/1", "windows", {}))
+    assert database.run_here(jobs._claim) is None
+
+
 def test_what_changes_after_a_job_has_begun_is_seen_by_another(database: Database) -> None:
     jobs = jobs_of(database, "one", 60.0)
 

@@ -158,3 +158,18 @@ def window_start(
     elif kind != "DAY":
         day = day.replace(day=1)
     return resolve(dt.datetime.combine(day, dt.time()), zone)
+
+
+LONGEST_WINDOW_DAYS = 45
+
+
+def window_end(
+    kind: str, week_start: str, zone: str, now: int, fiscal_kind: str = "MONTH", year_start: dt.date | None = None
+) -> int:
+    """Return the instant at which the window that `now` lies in ends: the first of a local day that lies in another."""
+    start, day = window_start(kind, week_start, zone, now, fiscal_kind, year_start), local_date(now, zone)
+    for ahead in range(1, LONGEST_WINDOW_DAYS):
+        begins = resolve(dt.datetime.combine(day + dt.timedelta(days=ahead), dt.time()), zone)
+        if window_start(kind, week_start, zone, begins, fiscal_kind, year_start) != start:
+            return begins
+    raise ValueError(f"a window of {kind} has no end within {LONGEST_WINDOW_DAYS} days of {day}")

@@ -72,12 +72,20 @@ class Goal:
 
 @dataclasses.dataclass(frozen=True)
 class Rules:
-    """What a queue's requirement must keep: targets, minimum agents, shrinkage outside and inside the schedule."""
+    """What a queue's requirement must keep: targets, minimum agents, shrinkage outside and inside the schedule; and what it makes of a
+    forecast that is not one number: staff_to MEAN, EXPECTED, CONFIDENT or DAY, with a chance of `sureness`."""
 
     goals: tuple[Goal, ...]
     minimum: int
     unplaced_shrinkage: float
     placed_shrinkage: float
+    staff_to: str = "MEAN"
+    sureness: float = 0.85
+
+    @property
+    def promised(self) -> Goal | None:
+        """Return the service level that is promised, None without one."""
+        return next((g for g in self.goals if g.metric == "SERVICE_LEVEL"), None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,8 +124,8 @@ def fewest_agents(load: Load | Carried, goal: Goal) -> Ints:
     return fewest_agents_for(kind, goal.target, load, goal.threshold, goal.short)
 
 
-def require(load: Load | Carried, rules: Rules) -> Requirement:
-    """Return the requirement of a queue's open intervals."""
+def require(load: Load | Carried, rules: Rules, more: Ints | None = None) -> Requirement:
+    """Return the requirement of a queue's open intervals; more (I,): agents that what the forecast may miss adds to the targets'."""
     size = load.arrivals.size
     on_queue = np.full(size, rules.minimum, dtype=np.int64)
     driver = np.where(load.arrivals > 0, "MINIMUM_STAFF", "CLOSED" if not rules.minimum else "MINIMUM_STAFF").astype(object)
@@ -125,7 +133,11 @@ def require(load: Load | Carried, rules: Rules) -> Requirement:
         needed = fewest_agents(load, goal)
         driver[needed > on_queue] = goal.metric
         on_queue = np.maximum(on_queue, needed)
-    shown = next((g for g in rules.goals if g.metric == "SERVICE_LEVEL"), Goal("SERVICE_LEVEL", 0.8, threshold=20))
+    if more is not None:
+        raised = np.maximum(on_queue + more, rules.minimum)
+        driver[raised > on_queue] = "UNCERTAINTY"
+        on_queue = raised
+    shown = rules.promised or Goal("SERVICE_LEVEL", 0.8, threshold=20)
     at = predict(load, on_queue, shown)
     agents = on_queue.astype(float)
     scheduled = agents / (1.0 - rules.unplaced_shrinkage)

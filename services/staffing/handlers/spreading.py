@@ -1,14 +1,18 @@
-"""What a queue's days may bring, as joint paths drawn from its published forecast."""
+"""What a queue's days may bring, as joint paths drawn from its published forecast, and what being ready for it takes."""
 
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
 
 from muster.domain.paths import GAUSS, QUANTILES, sample_paths
-from services.staffing.domain.erlang import Floats
+from services.staffing.domain.erlang import Floats, Ints
 from services.staffing.domain.facts import ForecastDay
+from services.staffing.domain.requirement import Rules
+from services.staffing.domain.uncertainty import Choice, PathLoad, choose, expected_volumes
 
 HIGH = QUANTILES.index(0.9)
+PATHS = 200
 
 
 def quantiles_of(day: ForecastDay) -> Floats:
@@ -25,9 +29,36 @@ def _total(day: ForecastDay) -> list[float]:
     return [q * sum(day.offered) / middle for q in day.total] if middle > 0 else []
 
 
+def luck_of(*words: str) -> np.random.Generator:
+    """Return a generator that belongs to words: the same words, the same paths."""
+    return np.random.default_rng(zlib.crc32("|".join(words).encode()))
+
+
 def paths_of(days: Sequence[ForecastDay], count: int, luck: np.random.Generator) -> list[Floats]:
-    """Return `count` joint paths of each day (count, I), contacts."""
+    """Return `count` joint paths of each day (count, I): what is expected on each, without the luck of single callers."""
     if not days:
         return []
     between = float(np.clip(days[0].between_days, 0.0, 1.0))
-    return sample_paths([(quantiles_of(day), _total(day)) for day in days], between, count, luck)
+    found = sample_paths([(quantiles_of(day), _total(day)) for day in days], between, count, luck)
+    return [expected_volumes(paths) for paths in found]
+
+
+def path_load(day: ForecastDay, paths: Floats, patience: float) -> PathLoad:
+    """Return a day's paths as the formulas take them."""
+    return PathLoad(paths, np.maximum(np.array(day.aht, float), 1.0), patience, float(day.seconds))
+
+
+def price_day(day: ForecastDay, rules: Rules, patience: float, sure: float) -> dict[str, Choice]:
+    """Return what staffing a day to its mean, to all that may come, or to a chance, costs and gives. Raise ValueError without a promise."""
+    if rules.promised is None:
+        raise ValueError("no service level is promised")
+    paths = paths_of([day], PATHS, luck_of(day.queue, day.local_date))[0]
+    return choose(path_load(day, paths, patience), rules.promised, sure, rules.minimum)
+
+
+def more_for(day: ForecastDay, rules: Rules, patience: float) -> Ints | None:
+    """Return the agents (I,) that a day's uncertainty adds, as the contract says it is staffed; None where it is staffed to its mean."""
+    if rules.staff_to == "MEAN" or rules.promised is None or not day.starts:
+        return None
+    found = price_day(day, rules, patience, rules.sureness)
+    return found[rules.staff_to].agents - found["MEAN"].agents

@@ -135,6 +135,21 @@ def target_cells(
     return [(r.queue, r.starts_at, r.good, r.base) for r in connection.execute(query.limit(limit).offset(offset))]
 
 
+def save_window_outlooks(connection: sa.Connection, now: int, found: Sequence[tuple[str, int, dict[str, Any]]]) -> None:
+    """Keep where windows will end, in place of what was kept before."""
+    w = t.window_outlook
+    connection.execute(sa.delete(w))
+    rows = [{"contract": name, "target_index": index, "made_at": now, "body": body} for name, index, body in found]
+    if rows:
+        connection.execute(sa.insert(w), rows)
+
+
+def window_outlooks(connection: sa.Connection) -> list[sa.Row[Any]]:
+    """Return (contract, target_index, made_at, body) as last computed."""
+    w = t.window_outlook
+    return list(connection.execute(sa.select(w).order_by(w.c.contract, w.c.target_index)))
+
+
 def complete_through(connection: sa.Connection, queue: str) -> int:
     """Return up to when the queue's feeds had told everything, 0 if never."""
     v = t.volume_cell

@@ -56,6 +56,16 @@ target_cell = sa.Table(
     sa.Column("base", sa.BigInteger),
 )
 
+# Where each target's window will end, as last computed.
+window_outlook = sa.Table(
+    "window_outlook",
+    metadata,
+    sa.Column("contract", sa.Text, primary_key=True),
+    sa.Column("target_index", sa.Integer, primary_key=True),
+    sa.Column("made_at", sa.BigInteger, nullable=False),
+    sa.Column("body", sa.JSON, nullable=False),
+)
+
 floor_agent = sa.Table(
     "floor_agent",
     metadata,

@@ -1,0 +1,299 @@
+"""Agents for a forecast that is not one number: what joint paths of a day's volumes say of each interval and of the whole day.
+
+Each path is served by the Erlang formulas at its own load. Contacts of one day go well or badly together, as they meet the same queue;
+how much more their sum varies than independent contacts would is the asymptotic variance of the M/M/n+M chain by its Poisson equation
+(Whitt, "Asymptotic formulas for Markov processes with applications to simulation", OR 40, 1992): `clumping`.
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtr
+
+from services.staffing.domain.erlang import Floats, Ints, Load, Service, compiled
+from services.staffing.domain.requirement import Goal, fewest_agents, predict
+
+GRID, COARSE = 33, 4
+IN_TIME, LEAVING, WAITING = range(3)
+MARKS = {"ABANDONMENT": LEAVING, "ASA": WAITING}
+METRICS = ("SERVICE_LEVEL", "ASA", "ABANDONMENT", "OCCUPANCY_CAP")
+
+
+@dataclasses.dataclass(frozen=True)
+class PathLoad:
+    """A day of a queue. paths (P, I): contacts expected per interval, without the luck of single callers, which the formulas add
+    (`expected_volumes`); handle (I,) seconds; patience: mean seconds, inf where nobody hangs up; seconds of an interval."""
+
+    paths: Floats
+    handle: Floats
+    patience: float
+    seconds: float
+
+    def __post_init__(self) -> None:
+        if self.paths.ndim != 2 or not self.paths.size or not np.isfinite(self.paths).all() or self.paths.min() < 0:
+            raise ValueError(f"paths of shape {self.paths.shape}; allowed: (P, I) of numbers, 0 or more, none missing")
+        if self.handle.shape != self.paths.shape[1:] or not np.isfinite(self.handle).all() or self.handle.min() <= 0:
+            raise ValueError(f"handle is {self.handle}; allowed: {self.paths.shape[1]} handle times in seconds, more than 0")
+        if not self.patience > 0 or not 0 < self.seconds < math.inf:
+            raise ValueError(f"patience is {self.patience}, seconds {self.seconds}; allowed: more than 0")
+
+    def load(self, volumes: Floats) -> Load:
+        """Return the load of volumes (I,), contacts per interval."""
+        return Load(volumes / self.seconds, self.handle, np.full(volumes.size, self.patience))
+
+    def pick(self, columns: Ints) -> "PathLoad":
+        return PathLoad(self.paths[:, columns], self.handle[columns], self.patience, self.seconds)
+
+
+def expected_volumes(paths: Floats) -> Floats:
+    """Return what is expected (P, I) where paths hold counts: the luck of independent callers (Poisson, variance = mean) is taken out of the
+    day's total and of each interval's own part, and what is left keeps its shape."""
+    mean, totals = paths.mean(axis=0), paths.sum(axis=1)
+    if totals.mean() <= 0:
+        return paths.copy()
+    day = totals[:, None] / totals.mean()
+    own = paths - mean * day
+    of_day, of_own = float(day.var()), own.var(axis=0)
+    keep_day = math.sqrt(max(of_day - 1.0 / totals.mean(), 0.0) / of_day) if of_day > 0 else 0.0
+    keep_own = np.sqrt(np.maximum(of_own - mean, 0.0) / np.maximum(of_own, 1e-12))
+    found: Floats = np.maximum(mean * (1.0 + keep_day * (day - 1.0)) + keep_own * own, 0.0)
+    return found
+
+
+@compiled
+def _in_time(mean: Any, variance: Any, threshold: Any) -> Any:
+    """Return P(W ≤ T) of a sum of exponential stages, taken as gamma of that mean and variance (Wilson & Hilferty, 1931)."""
+    shape = mean * mean / variance
+    z = ((threshold / mean) ** (1.0 / 3.0) - 1.0 + 1.0 / (9.0 * shape)) * 3.0 * math.sqrt(shape)
+    return 0.5 * math.erfc(-z / math.sqrt(2.0))
+
+
+@compiled
+def _clump(mark: Any, n: Any, a: Any, handle: Any, patience: Any, threshold: Any, seconds: Any) -> Any:
+    """Return the variance of a sum of marks over independent contacts', in spans of `seconds` (inf: long ones); 1 or more."""
+    rate, theta = n / handle, 1.0 / patience
+    if a <= 0 or n <= 0 or (theta <= 0 and n <= a):
+        return 1.0
+    size = int(2.0 * max(n, a) + 60.0 * math.sqrt(max(n, a)) + 200.0)
+    p, good, square = np.zeros(size), np.zeros(size), np.zeros(size)
+    first = last = int(a)
+    p[first] = 1.0
+    while last < size - 1 and (p[last] > 1e-13 or last < n):
+        last += 1
+        p[last] = p[last - 1] * a / (min(float(last), n) + max(last - n, 0.0) * theta * handle)
+    while first > 0 and p[first] > 1e-13:
+        first -= 1
+        p[first] = p[first + 1] * (min(first + 1.0, n) + max(first + 1.0 - n, 0.0) * theta * handle) / a
+    p /= p.sum()
+    mean = spread = 0.0
+    for i in range(min(first, int(n)), last + 1):
+        answered = 1.0
+        if i >= n:
+            stage = 1.0 / (rate + (i - n + 1.0) * theta)
+            mean, spread, answered = mean + stage, spread + stage * stage, rate * stage
+        if mark == IN_TIME:
+            good[i] = 1.0 if i < n else answered * _in_time(mean, spread / 4.0, threshold)
+        elif mark == LEAVING:
+            good[i] = 1.0 - answered
+        else:
+            good[i] = answered * mean
+        square[i] = answered * (spread + mean * mean) if mark == WAITING else good[i]
+    middle = (p * good).sum()
+    alone, between = (p * square).sum() - middle * middle, (p * (good - middle) ** 2).sum()
+    if alone <= 1e-12 or between <= 1e-12:
+        return 1.0
+    together = below = 0.0
+    for i in range(first, last + 1):
+        below += p[i] * (good[i] - middle)
+        if p[i] > 1e-14:
+            together += 2.0 * (below * below / p[i] - (good[i] - middle) * below)
+    extra = max(together, 0.0) / alone
+    lasts = extra * alone / (2.0 * between) * handle / a
+    if seconds < np.inf and lasts > 0:
+        extra *= 1.0 - lasts / seconds * -math.expm1(-seconds / lasts)
+    return 1.0 + extra
+
+
+@compiled
+def _clump_all(mark: Any, agents: Any, erlangs: Any, handle: Any, patience: Any, threshold: Any, seconds: Any) -> Any:
+    found = np.ones(len(agents))
+    for i in range(len(agents)):
+        found[i] = _clump(mark, agents[i], erlangs[i], handle[i], patience[i], threshold, seconds)
+    return found
+
+
+def clumping(load: Load, agents: Floats | Ints, goal: Goal, seconds: float = math.inf) -> Floats:
+    """Return how much more a sum over contacts varies than independent contacts' (I,), 1 or more, in spans of `seconds` (inf: long ones).
+    Waits are given half their deviation, as who waits together shares what is ended: within 7 % of played queues."""
+    mark = MARKS.get(goal.metric, IN_TIME)
+    n, patience = np.ceil(np.asarray(agents, float)), np.asarray(load.patience, float)
+    found: Floats = _clump_all(mark, n, load.erlangs, load.handle, patience, max(goal.threshold, 1e-9), float(seconds))
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """Arrays (P, I): what a goal divides by what, expected on each path, and the variance of good − target × base that luck adds.
+
+    good: contacts in time, hung up, seconds waited (ASA), agents busy (OCCUPANCY_CAP).
+    """
+
+    good: Floats
+    base: Floats
+    variance: Floats
+
+    def spare(self, goal: Goal) -> Floats:
+        """Return by how much (P, I) the target is kept, in what `good` counts; below 0 it is missed."""
+        over: Floats = self.good - goal.target * self.base
+        return over if goal.metric == "SERVICE_LEVEL" else -over
+
+
+def _per_contact(goal: Goal, s: Service, day: PathLoad) -> tuple[Floats, Floats, Floats]:
+    """Return a contact's expected good, base and squared good; waits are at most an interval where nobody hangs up."""
+    if goal.metric == "ASA":
+        asa = np.minimum(s.asa, day.seconds)
+        return asa * s.answered, s.answered, 2.0 * asa**2 * s.answered / np.maximum(s.waits, 1e-9)
+    if goal.metric == "ABANDONMENT":
+        return s.abandoned, np.ones_like(s.abandoned), s.abandoned
+    base = np.ones_like(s.within)
+    if goal.definition == "ANSWERED_OVER_ANSWERED":
+        base = s.answered
+    elif goal.definition == "LESS_SHORT_ABANDONS":
+        base = 1.0 - s.left_short
+    value = goal.value(s) * base
+    return value, base, value
+
+
+def outcome(day: PathLoad, agents: Floats | Ints, goal: Goal, seconds: float = math.inf) -> Outcome:
+    """Return what agents (I,) give on every path, from a table over loads; luck clumps as in spans of `seconds` (inf: long ones)."""
+    if goal.metric not in METRICS or not math.isfinite(goal.target):
+        raise ValueError(f"a goal of {goal.metric} at {goal.target}; allowed: {', '.join(METRICS)} at a finite target")
+    if np.shape(agents) != day.handle.shape or not np.min(agents) >= 0:
+        raise ValueError(f"agents are {agents}; allowed: {day.handle.size} numbers, 0 or more")
+    low = day.paths.min(axis=0)
+    step = np.maximum(day.paths.max(axis=0) - low, 1e-9 * (1.0 + low)) / (GRID - 1)
+    volumes = low + step * np.arange(GRID)[:, None]
+    load = Load(volumes.ravel() / day.seconds, np.tile(day.handle, GRID), np.full(volumes.size, day.patience))
+    n = np.tile(np.asarray(agents, float), GRID)
+    s, t = predict(load, n, goal), goal.target
+    if goal.metric == "OCCUPANCY_CAP":
+        table = np.stack([load.erlangs * s.answered, n, np.zeros_like(n)]).reshape(3, GRID, -1)
+        return Outcome(*_read(table, (day.paths - low) / step))
+    good, base, square = _per_contact(goal, s, day)
+    alone = np.maximum(square - 2 * t * good + t * t * base - (good - t * base) ** 2, 0.0)
+    some = np.arange(n.size).reshape(GRID, -1)[::COARSE].ravel()
+    clumps = clumping(load.pick(some), n[some], goal, seconds).reshape(1, -1, low.size)
+    between = _read(clumps, np.arange(GRID)[:, None] / COARSE + 0.0 * low).ravel()
+    luck = alone * np.minimum(between, np.maximum(volumes.ravel(), 1.0))
+    of = _read(np.stack([good, base, luck]).reshape(3, GRID, -1), (day.paths - low) / step)
+    return Outcome(*(of * day.paths))
+
+
+def _read(table: Floats, place: Floats) -> Floats:
+    """Return tables (K, G, I) read at places (P, I) of 0 to G − 1, in straight lines."""
+    row = np.clip(place.astype(np.int64), 0, table.shape[1] - 2)
+    column, share = np.arange(place.shape[1])[None, :], place - row
+    found: Floats = table[:, row, column] * (1.0 - share) + table[:, row + 1, column] * share
+    return found
+
+
+def chance_kept(spare: Floats, variance: Floats) -> Floats:
+    """Return P(kept) of sums with luck taken as normal; 0 or 1 where there is none."""
+    found: Floats = np.where(variance <= 1e-12, spare >= -1e-9, ndtr(spare / np.sqrt(np.maximum(variance, 1e-12))))
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """A day's agents (I,) by one rule. hours on queue; price: hours over MEAN's, less 1; interval_met (I,): share of paths whose expected
+    service keeps the target, NaN where nothing is offered; expected: the day's service over all paths; day_met: P(the day's service keeps it).
+    """
+
+    agents: Ints
+    hours: float
+    price: float
+    interval_met: Floats
+    expected: float
+    day_met: float
+
+
+def _fewest_expected(day: PathLoad, goal: Goal) -> Ints:
+    """Return the fewest agents (I,) whose service, over all contacts of all paths, keeps the goal."""
+    low = fewest_agents(day.load(day.paths.min(axis=0)), goal) - 1
+    high = fewest_agents(day.load(day.paths.max(axis=0)), goal)
+    while (high - low > 1).any():
+        middle = np.maximum((low + high) // 2, 0)
+        kept = outcome(day, middle, goal).spare(goal).sum(axis=0) >= 0
+        high, low = np.where(kept, middle, high), np.where(kept, low, middle)
+    return high
+
+
+def _trim(day: PathLoad, goal: Goal, sure: float, agents: Ints, least: Ints) -> Ints:
+    """Return agents after those were sent home, one by one, whom the day misses least, while it is still kept with chance `sure`."""
+    agents = np.maximum(agents, least)
+    now, less = outcome(day, agents, goal), outcome(day, np.maximum(agents - 1, 0), goal)
+    spare, luck, spare_less, luck_less = now.spare(goal), now.variance, less.spare(goal), less.variance
+    while True:
+        lost = spare_less - spare
+        left = chance_kept(spare.sum(axis=1)[:, None] + lost, luck.sum(axis=1)[:, None] + luck_less - luck).mean(axis=0)
+        able = (agents > least) & (left >= sure)
+        if not able.any():
+            return agents
+        # Where the day is safe anyway the chances tie, and the service lost decides.
+        i = int(np.argmax(np.where(able, left + 1e-6 * lost.mean(axis=0) / (1.0 + day.paths.mean(axis=0).sum()), -1.0)))
+        agents[i] -= 1
+        spare[:, i], luck[:, i] = spare_less[:, i], luck_less[:, i]
+        one = outcome(day.pick(np.array([i])), np.maximum(agents[i : i + 1] - 1, 0), goal)
+        spare_less[:, i], luck_less[:, i] = one.spare(goal)[:, 0], one.variance[:, 0]
+
+
+def fewest_for_day(day: PathLoad, goal: Goal, sure: float, minimum: int = 1) -> Ints:
+    """Return agents (I,), few of them, that keep a goal over the whole day's contacts with chance `sure`; `minimum` where any are offered.
+
+    All loads are raised by one factor until the day is safe, then trimmed: near the fewest, not proven so.
+    """
+    if not 0 < sure < 1 or minimum < 0:
+        raise ValueError(f"the chance is {sure}, the minimum {minimum}; allowed: between 0 and 1, and 0 or more")
+    mean = day.paths.mean(axis=0)
+    least = np.where(day.paths.max(axis=0) > 0, minimum, 0)
+
+    def at(factor: float) -> Ints:
+        return np.maximum(fewest_agents(day.load(mean * factor), goal), least)
+
+    def kept(agents: Ints) -> float:
+        of = outcome(day, agents, goal)
+        return float(chance_kept(of.spare(goal).sum(axis=1), of.variance.sum(axis=1)).mean())
+
+    low, high = 0.25, 1.25
+    while kept(at(high)) < sure and high < 1000.0:
+        low, high = high, high * 1.25
+    while high - low > 0.005:
+        middle = (low + high) / 2
+        low, high = (low, middle) if kept(at(middle)) >= sure else (middle, high)
+    return _trim(day, goal, sure, at(high * 1.03), least)
+
+
+def describe(day: PathLoad, goal: Goal, agents: Ints, mean: int) -> Choice:
+    """Return what agents (I,) give on the paths; mean: MEAN's agents, summed."""
+    of, total = outcome(day, agents, goal), int(agents.sum())
+    spare, base = of.spare(goal), float(of.base.sum())
+    met = np.where(day.paths.mean(axis=0) > 0, (spare >= -1e-9 * (1.0 + of.base)).mean(axis=0), np.nan)
+    kept = float(chance_kept(spare.sum(axis=1), of.variance.sum(axis=1)).mean())
+    expected = float(of.good.sum()) / base if base > 0 else math.nan
+    price = total / mean - 1.0 if mean > 0 else 0.0
+    return Choice(agents, total * day.seconds / 3600.0, price, met, expected, kept)
+
+
+def choose(day: PathLoad, goal: Goal, sure: float, minimum: int = 1) -> dict[str, Choice]:
+    """Return the choices MEAN (at the mean volume), EXPECTED (over all paths' contacts), CONFIDENT (each interval, with chance `sure`) and
+    DAY (the day's service, with chance `sure`). Raise ValueError for a chance outside 0 to 1 or an unknown metric."""
+    whole = fewest_for_day(day, goal, sure, minimum)
+    quantile = np.sort(day.paths, axis=0)[math.ceil(sure * len(day.paths) - 1e-9) - 1]
+    least = np.where(day.paths.max(axis=0) > 0, minimum, 0)
+    mean = np.maximum(fewest_agents(day.load(day.paths.mean(axis=0)), goal), least)
+    expected = np.maximum(_fewest_expected(day, goal), least)
+    confident = np.maximum(fewest_agents(day.load(quantile), goal), least)
+    rules = {"MEAN": mean, "EXPECTED": expected, "CONFIDENT": confident, "DAY": whole}
+    return {rule: describe(day, goal, agents, int(mean.sum())) for rule, agents in rules.items()}

@@ -1,0 +1,92 @@
+"""Where contracts' windows will end: what was counted, and what the plan makes of the days ahead."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from services.staffing.domain.facts import ForecastDay
+from services.staffing.domain.queue_days import QueueDay
+from services.staffing.domain.window import Counted, Pledge, WindowOutlook, look_ahead
+from services.staffing.handlers.spreading import luck_of, path_load, paths_of
+
+PATHS = 200
+WHOLE_DAY = 23 * 3600
+
+
+@dataclasses.dataclass(frozen=True)
+class QueueAhead:
+    """A queue's days ahead in a window. agents: on queue, one list a day; since: intervals before it were counted or are over;
+    until: the window's end; patience in seconds."""
+
+    queue: str
+    days: Sequence[ForecastDay]
+    agents: Sequence[Sequence[float]]
+    patience: float
+    since: int
+    until: int
+
+
+@dataclasses.dataclass(frozen=True)
+class WindowCase:
+    """A target's window: what was counted of it, its queues ahead, and of how many days the schedule was published."""
+
+    contract: str
+    index: int
+    pledge: Pledge
+    counted: Counted
+    queues: Sequence[QueueAhead]
+    scheduled_days: int
+
+
+def _days(case: WindowCase) -> list[QueueDay]:
+    found = []
+    for ahead in case.queues:
+        luck = luck_of(case.contract, str(case.index), ahead.queue, str(ahead.since))
+        for day, agents, paths in zip(ahead.days, ahead.agents, paths_of(ahead.days, PATHS, luck), strict=True):
+            starts = np.array(day.starts)
+            left = np.flatnonzero((starts >= ahead.since) & (starts < ahead.until))
+            if left.size:
+                load = path_load(day, paths, ahead.patience).pick(left)
+                plan = np.maximum(np.array(agents, float)[left], 0.0)
+                opens = left[0] == 0 and len(starts) * day.seconds < WHOLE_DAY
+                found.append(QueueDay(ahead.queue, starts[left], load, plan, opens))
+    return found
+
+
+def _finite(value: float) -> float | None:
+    return round(value, 9) if math.isfinite(value) else None
+
+
+def described(found: WindowOutlook, case: WindowCase) -> dict[str, Any]:
+    """Return an outlook as it is kept: JSON, None where there is no number."""
+    b = found.budget
+    return {
+        "met": _finite(found.met),
+        "expected": _finite(found.expected),
+        "band": [_finite(v) for v in found.band],
+        "budget": {
+            "allowed": _finite(b.allowed),
+            "used": _finite(b.used),
+            "passed": _finite(b.passed),
+            "burn": _finite(b.burn),
+        },
+        "hours_more": [
+            [h.date.isoformat(), [list(p) for p in h.placed], _finite(h.chance), _finite(h.value)] for h in found.hours_more
+        ],
+        "scheduled_days": case.scheduled_days,
+        "days": max((len(q.days) for q in case.queues), default=0),
+    }
+
+
+def windows_ahead(cases: Sequence[WindowCase], report: Any = None) -> list[tuple[str, int, dict[str, Any]]]:
+    """Return (contract, target, outlook) of each case that has days ahead; the same facts always give the same."""
+    found = []
+    for case in cases:
+        days = _days(case)
+        if days:
+            luck = luck_of(case.contract, str(case.index), "contacts")
+            found.append((case.contract, case.index, described(look_ahead(case.pledge, case.counted, days, luck), case)))
+    return found

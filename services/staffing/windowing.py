@@ -1,0 +1,106 @@
+"""Where contracts' windows will end: gathered from SQL, computed in a child process, kept for metrics and readers."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from muster.book.types import Target
+from muster.book.view import BookDay
+from muster.domain.calendar import local_date
+from muster.kit.clock import Clock
+from muster.kit.due import DueWork
+from muster.kit.jobs import JobKind, Jobs
+from services.staffing.attaining import judging_of, window_end_of, window_of
+from services.staffing.domain.facts import ForecastDay
+from services.staffing.domain.window import METRICS, Pledge
+from services.staffing.handlers.ahead import QueueAhead, WindowCase, windows_ahead
+from services.staffing.outlooks import Outlooks
+from services.staffing.requiring import goal_of
+from services.staffing.store import plans
+
+PERIOD_SECONDS = 6 * 3600
+
+
+@dataclasses.dataclass
+class Windowing:
+    """Looks ahead to the end of each contract's windows, every six hours and when asked."""
+
+    outlooks: Outlooks
+    due: DueWork
+    jobs: Jobs
+    clock: Clock
+
+    def declare(self) -> None:
+        self.due.declare("windows", self.look)
+        self.jobs.declare("windows", JobKind(lambda connection, request: self.cases(connection), windows_ahead, self.save))
+
+    def begin(self, connection: sa.Connection) -> None:
+        """Plan the first time: not at once, when an older process may still run beside this one that knows no such job."""
+        self.due.plan_once(connection, "windows", "", self._next())
+
+    def _next(self) -> int:
+        return (self.clock.now() // PERIOD_SECONDS + 1) * PERIOD_SECONDS
+
+    def look(self, connection: sa.Connection, key: str, due_at: int) -> None:
+        """Have all windows looked at, and plan the next time."""
+        now = self.clock.now()
+        if any(case.queues for case in self.cases(connection)):
+            self.jobs.ask(connection, f"windows/{now}", "windows", {})
+        self.due.plan(connection, "windows", "", self._next())
+
+    def save(self, connection: sa.Connection, request: dict[str, Any], result: Any) -> dict[str, Any]:
+        plans.save_window_outlooks(connection, self.clock.now(), result)
+        return {"targets": len(result)}
+
+    def cases(self, connection: sa.Connection, contract: str = "") -> list[WindowCase]:
+        """Return what looking ahead needs, of every target or of one contract's."""
+        book, found = self.outlooks.streams.book_today(connection), []
+        for name, row in sorted(book.contracts.items()):
+            if contract in ("", name):
+                for index, target in enumerate(row.targets):
+                    if str(target.metric) in METRICS:
+                        found.append(self._case(connection, book, name, index, target))
+        return found
+
+    def _case(self, connection: sa.Connection, book: BookDay, contract: str, index: int, target: Target) -> WindowCase:
+        now = self.clock.now()
+        since, until = window_of(book, contract, target, now), window_end_of(book, contract, target, now)
+        judging = judging_of(book, contract, target)
+        pledge = Pledge(goal_of(target), judging, target.target)
+        counted = plans.target_intervals(connection, contract, index, since)
+        queues, scheduled = [], 0
+        for name in target.queues or book.contracts[contract].queues:
+            if name in book.queues:
+                ahead, planned = self._queue(
+                    connection, book, name, max(since, plans.complete_through(connection, name)), until
+                )
+                if ahead.days:
+                    queues.append(ahead)
+                    scheduled = max(scheduled, planned)
+        return WindowCase(contract, index, pledge, counted, queues, scheduled)
+
+    def _queue(self, connection: sa.Connection, book: BookDay, name: str, since: int, until: int) -> tuple[QueueAhead, int]:
+        """Return a queue's days from an instant on, and of how many of them a schedule is published."""
+        queue = book.queues[name]
+        zone = book.zone_of(queue)
+        first, last = (local_date(at, zone).isoformat() for at in (since, until - 1))
+        days = [day for day in plans.list_forecasts(connection, name, first, last) if day.starts]
+        required = {day.local_date: day for day in plans.list_requirements(connection, name, first, last)}
+        rules = self.outlooks.requiring.rules_of(connection, book, queue)
+        kept, agents, planned = list[ForecastDay](), list[Sequence[float]](), 0
+        for day in days:
+            staff = self.outlooks.scheduled(connection, book, queue, day)
+            needed = required.get(day.local_date)
+            if staff is not None and staff.any():
+                here = np.array([(s - day.starts[0]) // day.seconds for s in day.starts])
+                agents.append([float(n) * (1.0 - rules.rules.unplaced_shrinkage) for n in staff[here]])
+                planned += 1
+            elif needed is not None and needed.starts == day.starts:
+                agents.append(needed.on_queue)
+            else:
+                continue
+            kept.append(day)
+        return QueueAhead(name, kept, agents, rules.patience, since, until), planned

@@ -1,0 +1,125 @@
+"""Days ahead: paths of published forecasts, what being surer takes, and where windows end."""
+
+import dataclasses
+import datetime as dt
+import math
+
+import numpy as np
+import pytest
+
+from muster.domain.calendar import resolve
+from muster.domain.paths import GAUSS
+from services.staffing.domain.attainment import Judging, window_end
+from services.staffing.domain.facts import ForecastDay, merge_forecast
+from services.staffing.domain.requirement import Goal, Rules
+from services.staffing.domain.window import Pledge
+from services.staffing.handlers.ahead import QueueAhead, WindowCase, windows_ahead
+from services.staffing.handlers.requiring import QueueRules, on_forecast
+from services.staffing.handlers.spreading import luck_of, paths_of, price_day, quantiles_of
+
+MONDAY = int(dt.datetime(2026, 3, 2, 8, tzinfo=dt.UTC).timestamp())
+GOAL = Goal("SERVICE_LEVEL", 0.8, threshold=20.0)
+SLOTS = 16
+
+
+def forecast(day: int = 0, spread: float = 0.15, offered: float = 60.0, version: int = 1) -> ForecastDay:
+    """Return a day of eight hours whose total has a standard deviation of `spread`, each interval's a little more."""
+    starts = [MONDAY + day * 86_400 + 1800 * n for n in range(SLOTS)]
+    total = [offered * SLOTS * (1 + spread * g) for g in GAUSS]
+    date = (dt.date(2026, 3, 2) + dt.timedelta(days=day)).isoformat()
+    high = [offered + GAUSS[5] * math.sqrt((spread * offered) ** 2 + offered)] * SLOTS
+    values = [offered] * SLOTS
+    return ForecastDay(
+        "acme/help", date, 1800, starts, [version] * SLOTS, values, high, [300.0] * SLOTS, 0, version, True, total, 0.2
+    )
+
+
+def test_paths_vary_as_the_day_does() -> None:
+    paths = paths_of([forecast(), forecast(1)], 4000, luck_of("a"))
+    first, second = (p.sum(axis=1) for p in paths)
+    assert first.mean() == pytest.approx(960, rel=0.02)
+    assert first.std() / first.mean() == pytest.approx(0.15, abs=0.015)
+    assert np.corrcoef(first, second)[0, 1] == pytest.approx(0.2, abs=0.06)
+    assert np.array_equal(paths_of([forecast()], 5, luck_of("a"))[0], paths_of([forecast()], 5, luck_of("a"))[0])
+    assert quantiles_of(forecast())[:, 5].tolist() == pytest.approx(forecast().high)
+
+
+def test_a_days_total_moves_with_an_override_and_leaves_with_the_first_update_of_the_day() -> None:
+    doubled = dataclasses.replace(forecast(), offered=[120.0] * SLOTS, high=[2 * h for h in forecast().high])
+    totals = paths_of([doubled], 4000, luck_of("a"))[0].sum(axis=1)
+    assert totals.std() / totals.mean() == pytest.approx(0.15, abs=0.02)
+    rest = dataclasses.replace(forecast(version=2), whole=False, total=[], starts=forecast().starts[8:])
+    rest = dataclasses.replace(rest, versions=[2] * 8, offered=[50.0] * 8, high=[60.0] * 8, aht=[300.0] * 8)
+    assert merge_forecast(forecast(), rest).total == []
+
+
+def test_being_surer_costs_more_and_is_what_the_requirement_is_staffed_to() -> None:
+    rules = Rules((GOAL,), 0, 0.1, 0.0)
+    found = price_day(forecast(), rules, 180.0, 0.9)
+    assert found["MEAN"].hours < found["EXPECTED"].hours < found["DAY"].hours <= found["CONFIDENT"].hours
+    assert found["DAY"].day_met >= 0.9 > found["MEAN"].day_met
+    published = {}
+    for staff_to in ("MEAN", "EXPECTED", "CONFIDENT", "DAY"):
+        asked = QueueRules(dataclasses.replace(rules, staff_to=staff_to, sureness=0.9), 180.0, "")
+        published[staff_to] = on_forecast([forecast()], asked, 1, 0)[0]
+    more = {name: sum(day.on_queue) - sum(published["MEAN"].on_queue) for name, day in published.items()}
+    for name, choice in found.items():
+        assert more[name] == choice.agents.sum() - found["MEAN"].agents.sum()
+    assert set(published["CONFIDENT"].drivers) == {"UNCERTAINTY"}
+    assert set(published["MEAN"].drivers) == {"SERVICE_LEVEL"}
+    assert all(s >= n for day in published.values() for s, n in zip(day.on_queue_safe, day.on_queue, strict=True))
+
+
+def test_no_promise_has_no_price() -> None:
+    with pytest.raises(ValueError, match="no service level"):
+        price_day(forecast(), Rules((), 0, 0.0, 0.0), 180.0, 0.9)
+
+
+def case(agents: int, counted: list[tuple[int, int | None, int | None]], days: int = 5) -> WindowCase:
+    ahead = [forecast(day) for day in range(days)]
+    queue = QueueAhead("acme/help", ahead, [[float(agents)] * SLOTS] * days, 180.0, MONDAY, MONDAY + days * 86_400)
+    pledge = Pledge(GOAL, Judging("SERVICE_LEVEL", "CONTACT_WEIGHTED", 0.8, "UTC"), 0.8)
+    return WindowCase("acme/voice", 0, pledge, counted, [queue], 0)
+
+
+def test_a_window_ends_as_its_plan_allows() -> None:
+    before = [(MONDAY - 86_400, 80, 100)]
+    chances = [windows_ahead([case(n, before)])[0][2] for n in (10, 13, 20)]
+    met = [c["met"] for c in chances]
+    assert met[0] < 0.05
+    assert 0.0 < met[1] < 1.0
+    assert met[2] > 0.95
+    middle = chances[1]
+    assert middle["band"][0] < middle["expected"] < middle["band"][1]
+    assert middle["budget"]["used"] == 20
+    assert middle["budget"]["allowed"] == pytest.approx(0.2 * (100 + 5 * 960), rel=0.02)
+    assert [h[0] for h in middle["hours_more"]] == [f"2026-03-0{n}" for n in range(2, 7)]
+    assert all(h[3] > 0 for h in middle["hours_more"])
+    assert windows_ahead([case(13, before)]) == windows_ahead([case(13, before)])
+
+
+def test_what_is_behind_is_not_expected_again() -> None:
+    over = dataclasses.replace(case(13, [(MONDAY, 700, 900)], days=1))
+    rest = dataclasses.replace(over.queues[0], since=MONDAY + 15 * 1800)
+    found = windows_ahead([dataclasses.replace(over, queues=[rest])])[0][2]
+    assert found["budget"]["passed"] == pytest.approx(900 / 960, abs=0.01)
+    assert found["met"] == 0.0
+    gone = dataclasses.replace(over.queues[0], since=MONDAY + 86_400)
+    assert windows_ahead([dataclasses.replace(over, queues=[gone])]) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "fiscal", "now", "ends"),
+    [
+        ("DAY", "MONTH", "2026-03-29T12:00", "2026-03-30"),
+        ("WEEK", "MONTH", "2026-03-29T12:00", "2026-03-30"),
+        ("MONTH", "MONTH", "2026-01-31T23:59", "2026-02-01"),
+        ("FISCAL", "FOUR_FOUR_FIVE", "2026-01-20T00:00", "2026-02-02"),
+        ("FISCAL", "MONTH", "2026-02-10T00:00", "2026-03-01"),
+    ],
+)
+def test_a_window_ends_where_the_next_begins(kind: str, fiscal: str, now: str, ends: str) -> None:
+    zone = "Europe/London"
+    instant = resolve(dt.datetime.fromisoformat(now), zone)
+    found = window_end(kind, "", zone, instant, fiscal, dt.date(2026, 1, 5))
+    assert found == resolve(dt.datetime.fromisoformat(ends), zone)
