@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from muster.cli import book as book_commands
-from muster.cli import contract, decisions, files, forecasting, plans, running, schedule, topics, volume
+from muster.cli import contract, decisions, files, forecasting, plans, requirement, running, schedule, topics, volume
 from muster.client.stubs import NotRunning
 from muster.dev.broker import BrokerError
 from muster.dev.kafka_parts import KafkaPartsError
@@ -28,7 +28,7 @@ plans.forecast.command("outlook")(forecasting.outlook)
 plans.forecast.command("import")(forecasting.import_forecast)
 plans.forecast.command("compare")(forecasting.compare)
 app.add_typer(plans.forecast, name="forecast")
-app.add_typer(plans.requirement, name="requirement")
+app.add_typer(requirement.requirement, name="requirement")
 app.add_typer(contract.contract, name="contract")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(decisions.app, name="decisions")

@@ -1251,3 +1251,137 @@ class ListWindowOutlooksResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListWindowOutlooksResponse: _TypeAlias = ListWindowOutlooksResponse  # noqa: Y015
+
+@_typing.final
+class SimulatePlanRequest(_message.Message):
+    """Ask for a simulation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    LOCAL_DATE_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    DISCIPLINE_FIELD_NUMBER: _builtins.int
+    HANDLE_SIGMA_FIELD_NUMBER: _builtins.int
+    UNCERTAIN_FIELD_NUMBER: _builtins.int
+    SCHEDULED_FIELD_NUMBER: _builtins.int
+    queue: _builtins.str
+    """The queue, client/queue."""
+    local_date: _builtins.str
+    """Local day, "YYYY-MM-DD"; empty: today."""
+    days: _builtins.int
+    """Days to play, 2 to 5000; 0: 200."""
+    discipline: _builtins.str
+    """When the pool shrinks: LEAVE (who leaves finishes the contact in hand) or BLOCK (nothing is taken until fewer are busy than are
+    left); empty: LEAVE.
+    """
+    handle_sigma: _builtins.float
+    """Sigma of lognormal handle times, 0 to 3; absent: exponential ones."""
+    uncertain: _builtins.bool
+    """Whether each day's volume is drawn from the forecast's paths; else it is the forecast's mean."""
+    scheduled: _builtins.bool
+    """Whether the published schedule is played; else the published requirement."""
+    def __init__(
+        self,
+        *,
+        queue: _builtins.str = ...,
+        local_date: _builtins.str = ...,
+        days: _builtins.int = ...,
+        discipline: _builtins.str = ...,
+        handle_sigma: _builtins.float | None = ...,
+        uncertain: _builtins.bool = ...,
+        scheduled: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_handle_sigma", b"_handle_sigma", "handle_sigma", b"handle_sigma"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_handle_sigma", b"_handle_sigma", "days", b"days", "discipline", b"discipline", "handle_sigma", b"handle_sigma", "local_date", b"local_date", "queue", b"queue", "scheduled", b"scheduled", "uncertain", b"uncertain"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__handle_sigma: _TypeAlias = _typing.Literal["handle_sigma"]  # noqa: Y015
+    _WhichOneofArgType__handle_sigma: _TypeAlias = _typing.Literal["_handle_sigma", b"_handle_sigma"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__handle_sigma) -> _WhichOneofReturnType__handle_sigma | None: ...
+
+Global___SimulatePlanRequest: _TypeAlias = SimulatePlanRequest  # noqa: Y015
+
+@_typing.final
+class SimulatePlanResponse(_message.Message):
+    """A day played. Arrays have one value an interval; levels are answered within T of offered, 0 to 1, -1: nothing is offered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STARTS_AT_EPOCH_SECONDS_FIELD_NUMBER: _builtins.int
+    AGENTS_FIELD_NUMBER: _builtins.int
+    OFFERED_COUNT_FIELD_NUMBER: _builtins.int
+    PREDICTED_SERVICE_LEVEL_FIELD_NUMBER: _builtins.int
+    MOVING_SERVICE_LEVEL_FIELD_NUMBER: _builtins.int
+    SIMULATED_SERVICE_LEVEL_FIELD_NUMBER: _builtins.int
+    HALF_WIDTH_FIELD_NUMBER: _builtins.int
+    DAY_SERVICE_LEVEL_FIELD_NUMBER: _builtins.int
+    DAY_HALF_WIDTH_FIELD_NUMBER: _builtins.int
+    DAYS_MET_FIELD_NUMBER: _builtins.int
+    CONTACT_COUNT_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    THRESHOLD_SECONDS_FIELD_NUMBER: _builtins.int
+    day_service_level: _builtins.float
+    """Service level of all days together."""
+    day_half_width: _builtins.float
+    """Half-width of its 95 % confidence interval."""
+    days_met: _builtins.float
+    """Share of days that keep the target."""
+    contact_count: _builtins.int
+    """Contacts played."""
+    target: _builtins.float
+    """The target, 0 to 1."""
+    threshold_seconds: _builtins.float
+    """Its threshold, seconds."""
+    @_builtins.property
+    def starts_at_epoch_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Starts, seconds since 1970 UTC."""
+
+    @_builtins.property
+    def agents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Agents on queue."""
+
+    @_builtins.property
+    def offered_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Contacts expected."""
+
+    @_builtins.property
+    def predicted_service_level(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Service level as the requirement predicted it; -1 also where the schedule is played."""
+
+    @_builtins.property
+    def moving_service_level(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Service level predicted as the queue moves."""
+
+    @_builtins.property
+    def simulated_service_level(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Service level simulated."""
+
+    @_builtins.property
+    def half_width(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Half-width of its 95 % confidence interval."""
+
+    def __init__(
+        self,
+        *,
+        starts_at_epoch_seconds: _abc.Iterable[_builtins.int] | None = ...,
+        agents: _abc.Iterable[_builtins.int] | None = ...,
+        offered_count: _abc.Iterable[_builtins.float] | None = ...,
+        predicted_service_level: _abc.Iterable[_builtins.float] | None = ...,
+        moving_service_level: _abc.Iterable[_builtins.float] | None = ...,
+        simulated_service_level: _abc.Iterable[_builtins.float] | None = ...,
+        half_width: _abc.Iterable[_builtins.float] | None = ...,
+        day_service_level: _builtins.float = ...,
+        day_half_width: _builtins.float = ...,
+        days_met: _builtins.float = ...,
+        contact_count: _builtins.int = ...,
+        target: _builtins.float = ...,
+        threshold_seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "contact_count", b"contact_count", "day_half_width", b"day_half_width", "day_service_level", b"day_service_level", "days_met", b"days_met", "half_width", b"half_width", "moving_service_level", b"moving_service_level", "offered_count", b"offered_count", "predicted_service_level", b"predicted_service_level", "simulated_service_level", b"simulated_service_level", "starts_at_epoch_seconds", b"starts_at_epoch_seconds", "target", b"target", "threshold_seconds", b"threshold_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SimulatePlanResponse: _TypeAlias = SimulatePlanResponse  # noqa: Y015

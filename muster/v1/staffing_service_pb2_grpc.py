@@ -66,6 +66,11 @@ class StaffingServiceStub:
                 request_serializer=muster_dot_v1_dot_staffing__service__pb2.PriceRequirementRequest.SerializeToString,
                 response_deserializer=muster_dot_v1_dot_staffing__service__pb2.PriceRequirementResponse.FromString,
                 _registered_method=True)
+        self.SimulatePlan = channel.unary_unary(
+                '/muster.v1.StaffingService/SimulatePlan',
+                request_serializer=muster_dot_v1_dot_staffing__service__pb2.SimulatePlanRequest.SerializeToString,
+                response_deserializer=muster_dot_v1_dot_staffing__service__pb2.SimulatePlanResponse.FromString,
+                _registered_method=True)
         self.ListAttainments = channel.unary_unary(
                 '/muster.v1.StaffingService/ListAttainments',
                 request_serializer=muster_dot_v1_dot_staffing__service__pb2.ListAttainmentsRequest.SerializeToString,
@@ -148,6 +153,15 @@ class StaffingServiceServicer:
     def PriceRequirement(self, request, context):
         """Read what staffing a day to its mean forecast, to all that may come, or to a chance, costs and gives.
         Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL), INVALID_ARGUMENT (INVALID_SURENESS).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SimulatePlan(self, request, context):
+        """Read what a day's plan gives when it is played contact by contact, beside what was predicted of it. The same question always has the
+        same answer. Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NO_SCHEDULE),
+        INVALID_ARGUMENT (INVALID_SIMULATION).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -238,6 +252,11 @@ def add_StaffingServiceServicer_to_server(servicer, server):
                     servicer.PriceRequirement,
                     request_deserializer=muster_dot_v1_dot_staffing__service__pb2.PriceRequirementRequest.FromString,
                     response_serializer=muster_dot_v1_dot_staffing__service__pb2.PriceRequirementResponse.SerializeToString,
+            ),
+            'SimulatePlan': grpc.unary_unary_rpc_method_handler(
+                    servicer.SimulatePlan,
+                    request_deserializer=muster_dot_v1_dot_staffing__service__pb2.SimulatePlanRequest.FromString,
+                    response_serializer=muster_dot_v1_dot_staffing__service__pb2.SimulatePlanResponse.SerializeToString,
             ),
             'ListAttainments': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAttainments,
@@ -438,6 +457,33 @@ class StaffingService:
             '/muster.v1.StaffingService/PriceRequirement',
             muster_dot_v1_dot_staffing__service__pb2.PriceRequirementRequest.SerializeToString,
             muster_dot_v1_dot_staffing__service__pb2.PriceRequirementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SimulatePlan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.v1.StaffingService/SimulatePlan',
+            muster_dot_v1_dot_staffing__service__pb2.SimulatePlanRequest.SerializeToString,
+            muster_dot_v1_dot_staffing__service__pb2.SimulatePlanResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -54,6 +54,11 @@ class StaffingServiceStub:
     """Read what staffing a day to its mean forecast, to all that may come, or to a chance, costs and gives.
     Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL), INVALID_ARGUMENT (INVALID_SURENESS).
     """
+    SimulatePlan: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.SimulatePlanRequest, _staffing_service_pb2.SimulatePlanResponse]
+    """Read what a day's plan gives when it is played contact by contact, beside what was predicted of it. The same question always has the
+    same answer. Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NO_SCHEDULE),
+    INVALID_ARGUMENT (INVALID_SIMULATION).
+    """
     ListAttainments: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.ListAttainmentsRequest, _staffing_service_pb2.ListAttainmentsResponse]
     """Read how targets stand in their current windows."""
     ListWindowOutlooks: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.ListWindowOutlooksRequest, _staffing_service_pb2.ListWindowOutlooksResponse]
@@ -101,6 +106,11 @@ class StaffingServiceAsyncStub(StaffingServiceStub):
     PriceRequirement: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.PriceRequirementRequest, _staffing_service_pb2.PriceRequirementResponse]  # type: ignore[assignment]
     """Read what staffing a day to its mean forecast, to all that may come, or to a chance, costs and gives.
     Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL), INVALID_ARGUMENT (INVALID_SURENESS).
+    """
+    SimulatePlan: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.SimulatePlanRequest, _staffing_service_pb2.SimulatePlanResponse]  # type: ignore[assignment]
+    """Read what a day's plan gives when it is played contact by contact, beside what was predicted of it. The same question always has the
+    same answer. Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NO_SCHEDULE),
+    INVALID_ARGUMENT (INVALID_SIMULATION).
     """
     ListAttainments: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.ListAttainmentsRequest, _staffing_service_pb2.ListAttainmentsResponse]  # type: ignore[assignment]
     """Read how targets stand in their current windows."""
@@ -182,6 +192,17 @@ class StaffingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_staffing_service_pb2.PriceRequirementResponse, _abc.Awaitable[_staffing_service_pb2.PriceRequirementResponse]]:
         """Read what staffing a day to its mean forecast, to all that may come, or to a chance, costs and gives.
         Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL), INVALID_ARGUMENT (INVALID_SURENESS).
+        """
+
+    @_abc_1.abstractmethod
+    def SimulatePlan(
+        self,
+        request: _staffing_service_pb2.SimulatePlanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_staffing_service_pb2.SimulatePlanResponse, _abc.Awaitable[_staffing_service_pb2.SimulatePlanResponse]]:
+        """Read what a day's plan gives when it is played contact by contact, beside what was predicted of it. The same question always has the
+        same answer. Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NO_SCHEDULE),
+        INVALID_ARGUMENT (INVALID_SIMULATION).
         """
 
     @_abc_1.abstractmethod

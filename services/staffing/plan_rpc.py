@@ -17,16 +17,19 @@ from muster.kit.service import Parts
 from muster.v1 import requirement_pb2
 from muster.v1 import staffing_service_pb2 as pb
 from services.staffing.attaining import standing, window_end_of, window_of
-from services.staffing.domain.facts import ForecastDay
+from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.requirement import Goal
 from services.staffing.domain.uncertainty import Choice
 from services.staffing.handlers.ahead import WindowCase
 from services.staffing.handlers.explaining import Explanation, explain
 from services.staffing.handlers.predicting import Prediction, predict_plan
 from services.staffing.handlers.requiring import QueueRules
+from services.staffing.handlers.simulating import Asked, Simulation, simulate_plan
 from services.staffing.handlers.spreading import price_day
 from services.staffing.store import plans
 from services.staffing.work import Work
+
+USUAL_DAYS = 200
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,15 +84,37 @@ class PlanEdge:
     ) -> Callable[[], pb.PredictServiceResponse]:
         """Gather what a day's prediction needs, and return who computes it. Raise NotFound, NotNow."""
         book, queue = self.queue(connection, request.queue)
-        forecast = self.forecast(connection, book, queue, request.local_date)
+        forecast, requirement = self.day(connection, book, queue, request.local_date)
+        rules, goal = self.promised(connection, book, queue)
+        staff = self.work.deciding.outlooks.scheduled(connection, book, queue, forecast)
+        predict = functools.partial(predict_plan, forecast, requirement, goal, rules.patience, staff)
+        return lambda: _predicted(predict(), goal)
+
+    def simulation(self, connection: sa.Connection, request: pb.SimulatePlanRequest) -> Callable[[], pb.SimulatePlanResponse]:
+        """Gather what playing a day needs, and return who plays it. Raise NotFound, NotNow, Refusal(INVALID_SIMULATION)."""
+        sigma = request.handle_sigma if request.HasField("handle_sigma") else None
+        try:
+            asked = Asked(request.days or USUAL_DAYS, request.discipline or "LEAVE", sigma, request.uncertain)
+        except ValueError as error:
+            raise Refusal("INVALID_SIMULATION", str(error)) from error
+        book, queue = self.queue(connection, request.queue)
+        forecast, requirement = self.day(connection, book, queue, request.local_date)
+        rules, goal = self.promised(connection, book, queue)
+        staff = None
+        if request.scheduled:
+            staff = self.work.deciding.outlooks.scheduled(connection, book, queue, forecast)
+            if staff is None:
+                raise NotNow("NO_SCHEDULE", f"no schedule is published for {queue.name}; see muster schedule show")
+        return lambda: _simulated(simulate_plan(forecast, requirement, goal, rules.patience, staff, asked), goal)
+
+    def day(self, connection: sa.Connection, book: BookDay, queue: Queue, date: str) -> tuple[ForecastDay, RequirementDay]:
+        """Return a queue's forecast and requirement of a local day. Raise NotNow."""
+        forecast = self.forecast(connection, book, queue, date)
         requirements = plans.list_requirements(connection, queue.name, forecast.local_date, forecast.local_date)
         if not requirements:
             why = f"{queue.name} has no requirement for {forecast.local_date}; see muster requirement show"
             raise NotNow("NO_REQUIREMENT", why)
-        rules, goal = self.promised(connection, book, queue)
-        staff = self.work.deciding.outlooks.scheduled(connection, book, queue, forecast)
-        predict = functools.partial(predict_plan, forecast, requirements[0], goal, rules.patience, staff)
-        return lambda: _predicted(predict(), goal)
+        return forecast, requirements[0]
 
     def cases(self, connection: sa.Connection, contract: str) -> list[WindowCase]:
         """Return what looking ahead needs of a contract. Raise NotFound."""
@@ -193,6 +218,24 @@ def _predicted(found: Prediction, goal: Goal) -> pb.PredictServiceResponse:
         target=goal.target,
         threshold_seconds=goal.threshold,
         aht_seconds=found.aht,
+    )
+
+
+def _simulated(found: Simulation, goal: Goal) -> pb.SimulatePlanResponse:
+    return pb.SimulatePlanResponse(
+        starts_at_epoch_seconds=found.starts,
+        agents=found.agents,
+        offered_count=found.offered,
+        predicted_service_level=[-1.0 if level is None else level for level in found.predicted],
+        moving_service_level=found.moving,
+        simulated_service_level=[level if np.isfinite(level) else -1.0 for level in found.simulated],
+        half_width=[half if np.isfinite(half) else 0.0 for half in found.half],
+        day_service_level=found.day if np.isfinite(found.day) else 1.0,
+        day_half_width=found.day_half if np.isfinite(found.day_half) else 0.0,
+        days_met=found.days_met,
+        contact_count=found.contacts,
+        target=goal.target,
+        threshold_seconds=goal.threshold,
     )
 
 

@@ -67,6 +67,10 @@ class StaffingRpc(stubs.StaffingServiceServicer):
         answer = await self._parts.database.read(lambda c: self._plans.pricing(c, request))
         return await asyncio.to_thread(answer)
 
+    async def SimulatePlan(self, request: pb.SimulatePlanRequest, context: Any) -> pb.SimulatePlanResponse:
+        answer = await self._parts.database.read(lambda c: self._plans.simulation(c, request))
+        return await asyncio.to_thread(answer)
+
     async def PredictService(self, request: pb.PredictServiceRequest, context: Any) -> pb.PredictServiceResponse:
         answer = await self._parts.database.read(lambda c: self._plans.prediction(c, request))
         return await asyncio.to_thread(answer)

@@ -179,6 +179,13 @@ def look(home: pathlib.Path, folder: pathlib.Path) -> None:
     needed = int(rows_of(why, "on queue, decided by SERVICE_LEVEL")[0][1])
     levels = {int(row[0]): float(row[1].rstrip("%")) for row in rows_of(why, "") if row[0].isdigit()}
     assert levels[needed - 1] < 80 <= levels[needed] < levels[needed + 1]
+    played = muster(home, "requirement", "simulate", "acme/help", "--day", "2026-03-26", "--days", "300")
+    row = rows_of(played, "Thu 2026-03-26 10:00")[0]
+    moving, simulated, half = (float(cell.rstrip("%")) for cell in row[4:7])
+    assert abs(moving - simulated) < 2 * half
+    assert "300 times" in played
+    assert "schedule, played" in muster(home, "requirement", "simulate", "acme/help", "--day", "2026-03-26", "--scheduled")
+    assert "INVALID_SIMULATION" in muster(home, "requirement", "simulate", "acme/help", "--days", "1", fails=True)
     priced = muster(home, "requirement", "price", "acme/help", "--day", "2026-03-26", "--sureness", "0.9")
     hours = {row[0].split()[0]: float(row[1].replace(",", "")) for row in rows_of(priced, "") if row[1][:1].isdigit()}
     assert hours["MEAN"] <= hours["EXPECTED"] <= hours["CONFIDENT"]

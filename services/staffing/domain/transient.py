@@ -158,13 +158,17 @@ class Day:
 
     def rates(self, interval: int) -> Floats:
         """Return arrivals a second in the steps of an interval: they run linearly between mid-points; unless `linear` the interval's sum is
-        as told, and what is closed stays so."""
+        as told, and beside one without contacts there is no ramp."""
         steps = max(int(self.seconds / STEP_SECONDS), 4)
-        middle = (np.arange(steps) + 0.5) / steps + interval
-        rate: Floats = np.interp(middle, np.arange(self.volume.size) + 0.5, self.volume) / self.seconds
+        place = (np.arange(steps) + 0.5) / steps
         if self.linear:
-            return rate
-        told, sum_ = self.volume[interval] / self.seconds, float(rate.mean())
+            told_at: Floats = np.interp(place + interval, np.arange(self.volume.size) + 0.5, self.volume) / self.seconds
+            return told_at
+        here = self.volume[interval]
+        before = self.volume[interval - 1] if interval > 0 else 0.0
+        after = self.volume[interval + 1] if interval + 1 < self.volume.size else 0.0
+        rate: Floats = np.interp(place, (-0.5, 0.5, 1.5), (before or here, here, after or here)) / self.seconds
+        told, sum_ = here / self.seconds, float(rate.mean())
         return rate * (told / sum_) if sum_ > 0 else rate
 
 
