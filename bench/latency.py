@@ -2,7 +2,8 @@
 
 python -m bench.latency [CLIENTS]: three services on a genuine broker, by the wall clock. Each client is a staffing group of two
 queues and fourteen agents with a published schedule; after the next quarter of an hour the clients' feeds say one after another
-that it is complete, two a second. Milliseconds of wall time from sending that word to the arrival of the group's decision.
+that it is complete, two a second. Milliseconds of wall time from sending that word to the refreshed forecast of the client's two queues on its topic,
+and to the arrival of the group's decision.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ import threading
 import time
 from typing import Any
 
+from aiokafka import AIOKafkaConsumer
 from google.longrunning import operations_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -27,7 +29,7 @@ from muster.dev.conductor import Conductor
 from muster.dev.supervisor import Supervisor
 from muster.kit.codec import encode
 from muster.kit.topics import apply_topics
-from muster.v1 import book_pb2, feed_pb2, volume_pb2
+from muster.v1 import book_pb2, feed_pb2, forecast_pb2, volume_pb2
 from muster.v1 import scheduler_service_pb2 as scheduling
 from muster.v1 import staffing_service_pb2 as staffing
 from tests.support import small_world
@@ -82,6 +84,17 @@ class Watch:
         for answer in self.muster.staffing.WatchDecisions(staffing.WatchDecisionsRequest(after_position=0), timeout=7200):
             if self.since:
                 self.arrived.setdefault(answer.decision.staffing_group.partition("/")[0], time.perf_counter())
+
+
+async def forecasts(bootstrap: str, seen: dict[str, dict[str, float]]) -> None:
+    """Note when the first update of each queue's forecast came, by client and queue."""
+    async with AIOKafkaConsumer(
+        "bench.muster.forecast.published.v1", bootstrap_servers=bootstrap, auto_offset_reset="latest", fetch_max_wait_ms=200
+    ) as consumer:
+        async for record in consumer:
+            now, day = time.perf_counter(), forecast_pb2.ForecastPublished.FromString(record.value).day
+            if day.trigger == forecast_pb2.FORECAST_TRIGGER_INTRADAY:
+                seen.setdefault(day.queue.partition("/")[0], {}).setdefault(day.queue, now)
 
 
 async def contacts(send: Any, clients: int) -> None:
@@ -141,24 +154,32 @@ async def run(clients: int) -> None:
                 print(f"{clients} clients scheduled; {begin - time.time():.0f} s to the quarter of an hour", flush=True)
                 await asyncio.sleep(begin - time.time() + 20)
                 telling = asyncio.create_task(contacts(conductor.send, clients))
+                refreshed: dict[str, dict[str, float]] = {}
+                noting = asyncio.create_task(forecasts(broker.bootstrap, refreshed))
                 await asyncio.sleep(10)
                 watch.since, told = time.perf_counter(), dict[str, float]()
+                refreshed.clear()
                 for name in names:
                     told[name] = await tell(conductor.send, name, begin - 2 * QUARTER, begin, SWUNG)
                     await asyncio.sleep(GAP)
                 await asyncio.sleep(3)
                 telling.cancel()
+                noting.cancel()
             muster.close()
         finally:
             supervisor.stop()
     taken = sorted(1000 * (watch.arrived[name] - told[name]) for name in names if name in watch.arrived)
+    fresh = sorted(1000 * (max(refreshed[name].values()) - told[name]) for name in names if len(refreshed.get(name, {})) == 2)
+    _say(f"{len(fresh)} of {clients} clients had both forecasts refreshed", fresh, "p99 100")
+    _say(f"{len(taken)} of {clients} groups had a decision", taken, "50, 250")
+
+
+def _say(what: str, taken: list[float], goal: str) -> None:
     if not taken:
-        raise SystemExit("no group had a decision")
+        raise SystemExit(f"{what}: none")
     p99 = taken[min(len(taken) - 1, round(0.99 * len(taken)))]
-    print(
-        f"{len(taken)} of {clients} groups had a decision: "
-        f"p50 {statistics.median(taken):.0f} ms, p99 {p99:.0f} ms (goal 50, 250); {list(map(round, taken[:3]))} … {list(map(round, taken[-5:]))}"
-    )
+    ends = f"{list(map(round, taken[:3]))} … {list(map(round, taken[-5:]))}"
+    print(f"{what}: p50 {statistics.median(taken):.0f} ms, p99 {p99:.0f} ms (goal {goal}); {ends}")
 
 
 def _publish_schedules(muster: Muster, last_queue: str) -> None:

@@ -1,0 +1,108 @@
+"""Outbound as reserved load: the agents that a campaign's contacts take within calling hours, level or in the slack of inbound.
+
+A contact takes a geometric number of attempts, each `attempt` seconds of an agent, and then its handle time; what many contacts of a day
+take together is normal (Cox, "Renewal Theory", 1962).
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+from scipy.stats import norm
+
+from services.staffing.domain.erlang import Floats, Ints
+
+
+@dataclasses.dataclass(frozen=True)
+class Campaign:
+    """What a day of a campaign is to bring.
+
+    contacts: reached a day; connect_rate: share of attempts that reach someone; handle: AHT of a contact in seconds, variation: its
+    coefficient of variation; attempt: seconds that an attempt takes its agent before the answer or instead of one; occupancy_cap: share
+    of reserved time that may be worked; confidence: chance, of a day, that the contacts are reached in it.
+    """
+
+    contacts: float
+    connect_rate: float
+    handle: float
+    attempt: float = 0.0
+    variation: float = 1.0
+    occupancy_cap: float = 0.9
+    confidence: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.contacts < math.inf and 0 < self.connect_rate <= 1 and 0 < self.occupancy_cap <= 1):
+            raise ValueError(
+                f"contacts {self.contacts}, connect_rate {self.connect_rate}, occupancy_cap {self.occupancy_cap}; "
+                "allowed: 0 or more, above 0 to 1, above 0 to 1"
+            )
+        if not (0 < self.handle < math.inf and 0 <= self.attempt < math.inf and 0 <= self.variation <= 3):
+            raise ValueError(
+                f"handle {self.handle}, attempt {self.attempt}, variation {self.variation}; allowed: above 0, 0 or more, 0 to 3"
+            )
+        if not 0.5 <= self.confidence < 1:
+            raise ValueError(f"confidence is {self.confidence}; allowed: 0.5 to below 1")
+
+    @property
+    def attempts(self) -> float:
+        """Expected attempts a day."""
+        return self.contacts / self.connect_rate
+
+    @property
+    def seconds(self) -> float:
+        """Agent seconds a day that reach the contacts with the wanted chance, before the occupancy cap."""
+        spread = (self.variation * self.handle) ** 2 + self.attempt**2 * (1 - self.connect_rate) / self.connect_rate**2
+        mean = self.contacts * self.handle + self.attempts * self.attempt
+        return mean + float(norm.ppf(self.confidence)) * math.sqrt(self.contacts * spread)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reserved:
+    """Arrays (I,): attempts an hour, Erlangs worked, agents taken from slack, agents reserved beside it as real numbers and whole."""
+
+    attempts: Floats
+    erlangs: Floats
+    from_slack: Floats
+    real: Floats
+    whole: Ints
+
+
+def calling(service: np.ndarray, windows: np.ndarray) -> np.ndarray:
+    """Return the intervals (I,) in which calls are legal and wanted: service hours, and the campaign's windows."""
+    if service.shape != windows.shape:
+        raise ValueError(f"service has shape {service.shape}, windows {windows.shape}; allowed: (I,) both")
+    both: np.ndarray = service.astype(bool) & windows.astype(bool)
+    return both
+
+
+def whole_days(real: Floats, day: Ints) -> Ints:
+    """Return whole agents (I,) that at no time of a day fall behind real ones; what rounding up gains is carried over in the day."""
+    whole = np.zeros(real.size, np.int64)
+    for d in np.unique(day):
+        rows = np.flatnonzero((day == d) & (real > 0))
+        whole[rows] = np.diff(np.ceil(np.cumsum(real[rows]) - 1e-9), prepend=0.0)
+    return whole
+
+
+def reserve(campaign: Campaign, calls: np.ndarray, day: Ints, seconds: float, slack: Floats | None = None) -> Reserved:
+    """Return the agents that a campaign needs in intervals of `seconds`, calls (I,) bool, day (I,) the day of each.
+
+    Level within each day, beside as much as the day needs of slack (I,), agents that other work leaves free and may be used. Raise
+    ValueError for a day without an interval to call in.
+    """
+    if calls.shape != day.shape or (slack is not None and slack.shape != day.shape) or not seconds > 0:
+        raise ValueError(f"calls {calls.shape}, day {day.shape}, seconds {seconds}; allowed: (I,) both, above 0")
+    free = np.zeros(day.size) if slack is None else np.where(calls, np.maximum(slack, 0.0), 0.0)
+    need = campaign.seconds / campaign.occupancy_cap / seconds
+    taken, real = np.zeros(day.size), np.zeros(day.size)
+    for d in np.unique(day):
+        rows = np.flatnonzero((day == d) & calls)
+        if not rows.size and need > 0:
+            raise ValueError(f"day {d} has no interval to call in; allowed: service hours and windows that meet")
+        fits = min(need, float(free[rows].sum()))
+        taken[rows] = free[rows] * (fits / free[rows].sum() if fits > 0 else 0.0)
+        real[rows] = (need - fits) / max(rows.size, 1)
+    worked = (taken + real) * campaign.occupancy_cap
+    per_contact = campaign.handle + campaign.attempt / campaign.connect_rate
+    attempts = worked * 3600 / per_contact / campaign.connect_rate
+    return Reserved(attempts, worked, taken, real, whole_days(real, day))
