@@ -5,6 +5,7 @@ Times of day are "HH:MM", dates "YYYY-MM-DD", money "21.50 EUR". A row refuses n
 
 import datetime as dt
 import enum
+import itertools
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
@@ -229,6 +230,17 @@ class Concurrency(Row):
     max: int = Field(ge=1, le=20)
     aht_seconds_by_level: tuple[float, ...] = ()
 
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        levels = self.aht_seconds_by_level
+        if levels and len(levels) != self.max:
+            raise ValueError(f"aht_seconds_by_level has {len(levels)} levels; allowed: max, {self.max}, or none")
+        for count, (fewer, more) in enumerate(itertools.pairwise(levels), start=1):
+            if not 0 < fewer <= more or more / (count + 1) > fewer / count:
+                why = "a chat beside others is no faster, and more of them together no slower"
+                raise ValueError(f"aht_seconds_by_level {fewer:g}, {more:g} for {count}, {count + 1}; {why}")
+        return self
+
 
 class ColdStart(Row):
     weekly_offered_count: float | None = Field(None, ge=0)
@@ -271,6 +283,8 @@ class Queue(DatedRow):
     def _interval(self) -> Self:
         if self.interval_seconds not in (900, 1800):
             raise ValueError(f"interval_seconds is {self.interval_seconds}; allowed: 900, 1800")
+        if self.concurrency is not None and self.concurrency.max > 1 and self.channel != Channel.CHAT:
+            raise ValueError(f"concurrency max {self.concurrency.max} goes with channel CHAT, not {self.channel}")
         return self
 
 

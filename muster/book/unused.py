@@ -7,7 +7,6 @@ from muster.book.types import KINDS, Book, Row
 
 UNUSED = {
     "queues.intake_hours",
-    "queues.concurrency",
     "contracts.targets.threshold_business",
     "contracts.targets.clock_start",
     "contracts.minimum_dedicated_agents",

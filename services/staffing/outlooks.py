@@ -123,7 +123,7 @@ class Outlooks:
         requirements = plans.list_requirements(connection, queue.name, first, last)
         rules = self.requiring.rules_of(connection, book, queue)
         forecasts = plans.list_forecasts(connection, queue.name, first, last)
-        ahead = assembling.series(forecasts, requirements, begin, rules.patience)
+        ahead = assembling.series(forecasts, requirements, begin, rules)
         through = plans.complete_through(connection, queue.name)
         goal = next((g for g in rules.rules.goals if g.metric == "SERVICE_LEVEL"), Goal("SERVICE_LEVEL", 0.8, threshold=20.0))
         return QueueOutlook(

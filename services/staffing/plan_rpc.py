@@ -148,6 +148,8 @@ class PlanEdge:
     def promised(self, connection: sa.Connection, book: BookDay, queue: Queue) -> tuple[QueueRules, Goal]:
         """Return a queue's rules and the service level that its contract promises. Raise NotNow."""
         rules = self.work.requiring.rules_of(connection, book, queue)
+        if rules.at_once > 1:
+            raise NotNow("NOT_FOR_CHAT", f"{queue.name} has several chats an agent; see muster requirement show and explain")
         goal = rules.rules.promised
         if goal is None:
             raise NotNow("NO_SERVICE_LEVEL", f"no contract promises a service level for {queue.name}")

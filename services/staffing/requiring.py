@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
-from muster.book.types import Queue, Target, TargetMetric
+from muster.book.types import Channel, Queue, Target, TargetMetric
 from muster.book.view import BookDay
 from muster.domain.calendar import DAY, local_date, parse_date
 from muster.kit.clock import Clock
@@ -50,7 +50,14 @@ class Requiring:
         patience, formula = self._patience(connection, queue)
         unplaced, placed = self.shrinkage(book, queue)
         minimum = book.minimum_staff(queue.name)
-        return QueueRules(Rules(tuple(goals), minimum, unplaced, placed, staff_to, sureness), patience, formula)
+        at_once = queue.concurrency.max if queue.concurrency and queue.channel == Channel.CHAT else 1
+        by_level = queue.concurrency.aht_seconds_by_level if queue.concurrency and at_once > 1 else ()
+        if at_once > 1:
+            formula = (
+                f"{at_once} chats at once; {formula.replace('Erlang A', 'some give up').replace('Erlang C', 'nobody gives up')}"
+            )
+        rules = Rules(tuple(goals), minimum, unplaced, placed, staff_to, sureness)
+        return QueueRules(rules, patience, formula, at_once, tuple(by_level))
 
     def _patience(self, connection: sa.Connection, queue: Queue) -> tuple[float, str]:
         """Return mean patience in seconds: declared, or total waiting of all / abandons; unknown is conservative."""

@@ -56,7 +56,7 @@ def queue_states(connection: sa.Connection, work: Work) -> list[QueueState]:
             goal = next(
                 (g for g in rules.rules.goals if g.metric == "SERVICE_LEVEL"), Goal("SERVICE_LEVEL", 0.8, threshold=20.0)
             )
-            load = load_of(forecast, forecast.offered, rules.patience).pick(np.array([place]))
+            load = load_of(forecast, forecast.offered, rules).pick(np.array([place]))
             agents = float(on_now[name]) if on_queue is None else on_queue
             value = float(predicted_service_level(load, np.array([agents]), goal)[0])
             predicted = None if np.isnan(value) else value

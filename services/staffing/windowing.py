@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from muster.book.types import Target
+from muster.book.types import Channel, Target
 from muster.book.view import BookDay
 from muster.domain.calendar import local_date
 from muster.kit.clock import Clock
@@ -61,7 +61,9 @@ class Windowing:
         for name, row in sorted(book.contracts.items()):
             if contract in ("", name):
                 for index, target in enumerate(row.targets):
-                    if str(target.metric) in METRICS:
+                    queues = [book.queues[q] for q in target.queues or row.queues if q in book.queues]
+                    # Days ahead are served as calls are: what chats or mail are promised is not looked ahead to.
+                    if str(target.metric) in METRICS and all(q.channel == Channel.VOICE for q in queues):
                         found.append(self._case(connection, book, name, index, target))
         return found
 

@@ -16,6 +16,7 @@ from decimal import Decimal
 
 import numpy as np
 
+from services.staffing.domain.chatting import ChatLoad
 from services.staffing.domain.erlang import Floats, Load
 from services.staffing.domain.presence import PlannedShift
 from services.staffing.domain.requirement import Goal, predicted_service_level
@@ -55,7 +56,7 @@ class QueueOutlook:
 
     queue: str
     client: str
-    load: Load
+    load: Load | ChatLoad
     goal: Goal
     required: Floats
     required_safe: Floats

@@ -11,6 +11,7 @@ import numpy as np
 
 from muster.domain.quantities import whole_agents
 from services.staffing.domain.carried import Carried, carried_service, fewest_carried
+from services.staffing.domain.chatting import ChatLoad, chats_given, fewest_for_chats
 from services.staffing.domain.erlang import (
     BY_ABANDONED,
     BY_ASA,
@@ -27,6 +28,7 @@ from services.staffing.domain.erlang import (
     service,
 )
 
+AnyLoad = Load | Carried | ChatLoad
 KINDS = {"ASA": BY_ASA, "ABANDONMENT": BY_ABANDONED, "OCCUPANCY_CAP": BY_OCCUPANCY}
 DEFINITIONS = {
     "ANSWERED_OVER_OFFERED": SL_OFFERED,
@@ -103,28 +105,32 @@ class Requirement:
     occupancy: Floats
 
 
-def predict(load: Load | Carried, agents: Floats | Ints, goal: Goal) -> Service:
+def predict(load: AnyLoad, agents: Floats | Ints, goal: Goal) -> Service:
     """Return the service that real numbers of agents (I,) give, for a goal's thresholds."""
+    if isinstance(load, ChatLoad):
+        return chats_given(load, agents, goal.threshold, goal.short)
     if isinstance(load, Carried):
         return carried_service(load, agents, goal.threshold, goal.short)
     return service(load, agents, goal.threshold, goal.short)
 
 
-def predicted_service_level(load: Load | Carried, agents: Floats, goal: Goal) -> Floats:
+def predicted_service_level(load: AnyLoad, agents: Floats, goal: Goal) -> Floats:
     """Return the service level at real numbers of agents (I,); NaN where nothing is offered."""
     value: Floats = np.where(load.arrivals > 0, goal.value(predict(load, np.maximum(agents, 0.0), goal)), np.nan)
     return value
 
 
-def fewest_agents(load: Load | Carried, goal: Goal) -> Ints:
+def fewest_agents(load: AnyLoad, goal: Goal) -> Ints:
     """Return the fewest agents (I,) that keep a goal, exactly, also below the load where patience allows it."""
     kind = KINDS.get(goal.metric, DEFINITIONS.get(goal.definition, SL_OFFERED))
+    if isinstance(load, ChatLoad):
+        return fewest_for_chats(kind, goal.target, load, goal.threshold, goal.short)
     if isinstance(load, Carried):
         return fewest_carried(kind, goal.target, load, goal.threshold, goal.short)
     return fewest_agents_for(kind, goal.target, load, goal.threshold, goal.short)
 
 
-def require(load: Load | Carried, rules: Rules, more: Ints | None = None) -> Requirement:
+def require(load: AnyLoad, rules: Rules, more: Ints | None = None) -> Requirement:
     """Return the requirement of a queue's open intervals; more (I,): agents that what the forecast may miss adds to the targets'."""
     size = load.arrivals.size
     on_queue = np.full(size, rules.minimum, dtype=np.int64)

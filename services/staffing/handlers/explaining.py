@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from services.staffing.domain.chatting import ChatLoad
 from services.staffing.domain.facts import ForecastDay
 from services.staffing.domain.requirement import Goal, fewest_agents, predict, require
 from services.staffing.handlers.requiring import QueueRules, load_of
@@ -40,7 +41,7 @@ class Explanation:
 
 def explain(day: ForecastDay, place: int, rules: QueueRules) -> Explanation:
     """Return why the interval at `place` of a day needs what it does, by the rules that hold."""
-    load = load_of(day, day.offered, rules.patience).pick(np.array([place]))
+    load = load_of(day, day.offered, rules).pick(np.array([place]))
     goals, needed = rules.rules.goals, require(load, rules.rules)
     n = round(float(needed.on_queue[0]))
     around = []
@@ -53,7 +54,7 @@ def explain(day: ForecastDay, place: int, rules: QueueRules) -> Explanation:
         day.offered[place],
         day.aht[place],
         float(load.erlangs[0]),
-        tuple(float(v) for v in load.load[0]),
+        tuple(float(v) for v in (load.carried if isinstance(load, ChatLoad) else load).load[0]),
         goals,
         tuple(int(fewest_agents(load, g)[0]) for g in goals),
         rules.rules.minimum,

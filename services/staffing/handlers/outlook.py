@@ -5,11 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from services.staffing.domain.carried import PARTS, Carried
+from services.staffing.domain.chatting import ChatLoad
 from services.staffing.domain.decision import SLOT, SLOTS
 from services.staffing.domain.erlang import Floats, Load
 from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.presence import Absence, PlannedShift, is_absent
 from services.staffing.domain.record import ACCEPTED, DecisionRecord
+from services.staffing.handlers.requiring import QueueRules
 
 
 def slots(starts: Sequence[int], values: Sequence[float], seconds: int, begin: int) -> Floats:
@@ -26,12 +29,12 @@ def slots(starts: Sequence[int], values: Sequence[float], seconds: int, begin: i
 class Series:
     """What the next slots ask of a queue."""
 
-    load: Load
+    load: Load | ChatLoad
     required: Floats
     required_safe: Floats
 
 
-def series(forecasts: Iterable[ForecastDay], requirements: Iterable[RequirementDay], begin: int, patience: float) -> Series:
+def series(forecasts: Iterable[ForecastDay], requirements: Iterable[RequirementDay], begin: int, rules: QueueRules) -> Series:
     """Return load and requirement per slot from the days that hold them."""
     offered, aht = np.zeros(SLOTS), np.zeros(SLOTS)
     required, safe, carried = np.zeros(SLOTS), np.zeros(SLOTS), np.zeros(SLOTS)
@@ -44,7 +47,13 @@ def series(forecasts: Iterable[ForecastDay], requirements: Iterable[RequirementD
         carried += slots(r.starts, r.carried or r.load, r.seconds, begin)
     handle = np.where(aht > 0, aht, 300.0)
     # What is offered and not yet answered by a requirement has its own load.
-    load = Load(offered, handle, np.full(SLOTS, patience), np.where(carried > 0, carried, offered * handle))
+    patience = np.full(SLOTS, rules.patience)
+    if rules.at_once > 1:
+        levels = rules.levels(handle)
+        chats = np.where(carried > 0, carried, offered * levels[:, -1])
+        parts = np.tile(chats[:, None], PARTS)
+        return Series(ChatLoad(Carried(offered, levels[:, -1], patience, parts, parts * 0 + 1 / PARTS), levels), required, safe)
+    load = Load(offered, handle, patience, np.where(carried > 0, carried, offered * handle))
     return Series(load, required, safe)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from services.staffing.domain.carried import Carried, carry, joined
+from services.staffing.domain.chatting import ChatLoad, joined_chats
 from services.staffing.domain.erlang import Floats
 from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.requirement import Rules, require
@@ -14,24 +15,44 @@ from services.staffing.handlers.spreading import more_for
 
 @dataclasses.dataclass(frozen=True)
 class QueueRules:
-    """What a queue's requirement rests on: rules, patience in seconds (inf: unknown), and the formula's name."""
+    """What a queue's requirement rests on: rules, patience in seconds (inf: unknown), and the formula's name.
+
+    at_once: chats that an agent may have, 1 for calls; by_level: AHT with 1 … at_once of them, seconds, none: the forecast's at each.
+    """
 
     rules: Rules
     patience: float
     formula: str
+    at_once: int = 1
+    by_level: tuple[float, ...] = ()
+
+    def levels(self, aht: Floats) -> Floats:
+        """Return the AHT (I, at_once) by chats at once; aht (I,): the forecast's."""
+        levels: Floats = np.tile(self.by_level, (aht.size, 1)) if self.by_level else np.tile(aht[:, None], self.at_once)
+        return levels
 
 
-def load_of(day: ForecastDay, offered: Sequence[float], patience: float) -> Carried:
+def load_of(day: ForecastDay, offered: Sequence[float], rules: QueueRules) -> Carried | ChatLoad:
     """Return a day's load as it is carried, with `offered` contacts an interval."""
-    return carry(np.array(offered, float), np.array(day.aht, float), np.array(day.starts), day.seconds, patience)
+    volume, aht, starts = np.array(offered, float), np.array(day.aht, float), np.array(day.starts)
+    if rules.at_once == 1:
+        return carry(volume, aht, starts, day.seconds, rules.patience)
+    levels = rules.levels(aht)
+    return ChatLoad(carry(volume, levels[:, -1], starts, day.seconds, rules.patience), levels)
+
+
+def _joined(days: Sequence[Carried | ChatLoad]) -> Carried | ChatLoad:
+    chats = [day for day in days if isinstance(day, ChatLoad)]
+    return joined_chats(chats) if chats else joined([day for day in days if isinstance(day, Carried)])
 
 
 def on_forecast(days: Sequence[ForecastDay], rules: QueueRules, version: int, now: int) -> list[RequirementDay]:
     """Return the requirement of a queue's days, computed together; the same day always gives the same."""
     seconds = days[0].seconds
-    mean = joined([load_of(day, day.offered, rules.patience) for day in days])
-    high = joined([load_of(day, day.high, rules.patience) for day in days])
-    more = [more_for(day, rules.rules, rules.patience) for day in days]
+    mean = _joined([load_of(day, day.offered, rules) for day in days])
+    high = _joined([load_of(day, day.high, rules) for day in days])
+    # Paths are served as calls are: a chat queue is staffed to its mean.
+    more = [more_for(day, rules.rules, rules.patience) if rules.at_once == 1 else None for day in days]
     raised = None if more[0] is None else np.concatenate([m for m in more if m is not None])
     at_mean, at_high = require(mean, rules.rules, raised), require(high, rules.rules)
     answers, place = [], 0
