@@ -138,10 +138,13 @@ def _ratio(good: Floats, base: Floats) -> tuple[Floats, Floats]:
 
 
 def _offsets(volume: Floats, interval: Ints, luck: np.random.Generator) -> Floats:
-    """Return places in their intervals (N,), 0–1, where the rate runs linearly between mid-points: each half of an interval is a line."""
-    near = np.concatenate([volume[:1], volume, volume[-1:]])
-    middle = volume[interval]
-    begin, end = (near[interval] + middle) / 2, (near[interval + 2] + middle) / 2
+    """Return places in their intervals (N,), 0–1, where the rate runs linearly between mid-points: each half of an interval is a line.
+
+    Beside an interval without contacts there is no ramp.
+    """
+    near, middle = np.concatenate([[0.0], volume, [0.0]]), volume[interval]
+    before, after = near[interval], near[interval + 2]
+    begin, end = ((np.where(beside > 0, beside, middle) + middle) / 2 for beside in (before, after))
     late = luck.random(interval.size) * (begin + 2 * middle + end) >= begin + middle
     low, high = np.where(late, middle, begin), np.where(late, end, middle)
     u = luck.random(interval.size)
