@@ -6,8 +6,10 @@ from collections.abc import Callable
 import mode
 import sqlalchemy as sa
 
-from muster.kit.clock import Clock
+from muster.kit.clock import Clock, Runtime
 from muster.kit.sql import Database
+
+TOGETHER_SECONDS = 0.015
 
 Work = Callable[[sa.Connection, str, int], None]
 
@@ -23,7 +25,7 @@ class DueWork(mode.Service):
         super().__init__()
         self._database, self._table, self._clock = database, metadata.tables["due"], clock
         self._works: dict[str, Work] = {}
-        self._runs_itself = runs_itself
+        self._runs_itself, self._runtime = runs_itself, Runtime()
         self._wake = asyncio.Event()
         self.after_work: Callable[[], None] = lambda: None
 
@@ -83,9 +85,16 @@ class DueWork(mode.Service):
         self._works[kind](connection, key, due_at)
         return True
 
+    def run_some(self, connection: sa.Connection) -> bool:
+        """Do pieces of work that are due, for as long as is little beside a transaction; return whether there was any."""
+        until, done = self._runtime.monotonic() + TOGETHER_SECONDS, self.run_next(connection)
+        while done and self._runtime.monotonic() < until and self.run_next(connection):
+            pass
+        return done
+
     async def settle(self) -> None:
         """Do all work that is due now."""
-        while await self._database.insist(self.run_next):
+        while await self._database.insist(self.run_some):
             self.after_work()
 
     @mode.Service.task

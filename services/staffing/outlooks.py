@@ -155,6 +155,8 @@ class Outlooks:
         return self._closed_up_to(book, queue, known, instant)
 
     def _closed_up_to(self, book: BookDay, queue: Queue, through: int, late: int) -> bool:
+        if through >= late:
+            return True
         zone = book.zone_of(queue)
         today = local_date(self.clock.now(), zone)
         starts = [

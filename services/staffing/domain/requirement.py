@@ -130,15 +130,20 @@ def fewest_agents(load: AnyLoad, goal: Goal) -> Ints:
     return fewest_agents_for(kind, goal.target, load, goal.threshold, goal.short)
 
 
-def require(load: AnyLoad, rules: Rules, more: Ints | None = None) -> Requirement:
-    """Return the requirement of a queue's open intervals; more (I,): agents that what the forecast may miss adds to the targets'."""
-    size = load.arrivals.size
-    on_queue = np.full(size, rules.minimum, dtype=np.int64)
+def fewest_of_all(load: AnyLoad, rules: Rules) -> tuple[Ints, np.ndarray]:
+    """Return the fewest agents on queue (I,) that keep every target and the minimum, and what decided each."""
+    on_queue = np.full(load.arrivals.size, rules.minimum, dtype=np.int64)
     driver = np.where(load.arrivals > 0, "MINIMUM_STAFF", "CLOSED" if not rules.minimum else "MINIMUM_STAFF").astype(object)
     for goal in rules.goals:
         needed = fewest_agents(load, goal)
         driver[needed > on_queue] = goal.metric
         on_queue = np.maximum(on_queue, needed)
+    return on_queue, driver
+
+
+def require(load: AnyLoad, rules: Rules, more: Ints | None = None) -> Requirement:
+    """Return the requirement of a queue's open intervals; more (I,): agents that what the forecast may miss adds to the targets'."""
+    on_queue, driver = fewest_of_all(load, rules)
     if more is not None:
         raised = np.maximum(on_queue + more, rules.minimum)
         driver[raised > on_queue] = "UNCERTAINTY"

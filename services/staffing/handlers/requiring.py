@@ -9,7 +9,7 @@ from services.staffing.domain.carried import Carried, carry, joined
 from services.staffing.domain.chatting import ChatLoad, joined_chats
 from services.staffing.domain.erlang import Floats
 from services.staffing.domain.facts import ForecastDay, RequirementDay
-from services.staffing.domain.requirement import Rules, require
+from services.staffing.domain.requirement import Rules, fewest_of_all, require
 from services.staffing.handlers.spreading import more_for
 
 
@@ -54,7 +54,7 @@ def on_forecast(days: Sequence[ForecastDay], rules: QueueRules, version: int, no
     # Paths are served as calls are: a chat queue is staffed to its mean.
     more = [more_for(day, rules.rules, rules.patience) if rules.at_once == 1 else None for day in days]
     raised = None if more[0] is None else np.concatenate([m for m in more if m is not None])
-    at_mean, at_high = require(mean, rules.rules, raised), require(high, rules.rules)
+    at_mean, safe = require(mean, rules.rules, raised), fewest_of_all(high, rules.rules)[0]
     answers, place = [], 0
     for day in days:
         rows = slice(place, place + len(day.starts))
@@ -71,7 +71,7 @@ def on_forecast(days: Sequence[ForecastDay], rules: QueueRules, version: int, no
                 load=_plain(at_mean.load[rows]),
                 carried=_plain(mean.mean[rows]),
                 on_queue=_plain(at_mean.on_queue[rows]),
-                on_queue_safe=_plain(np.maximum(at_high.on_queue, at_mean.on_queue)[rows]),
+                on_queue_safe=_plain(np.maximum(safe, at_mean.on_queue)[rows]),
                 scheduled=_plain(at_mean.scheduled[rows]),
                 paid=_plain(at_mean.paid[rows]),
                 service_level=[None if np.isnan(v) else round(float(v), 9) for v in levels],
