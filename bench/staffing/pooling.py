@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from muster.simulator.pools import LEAVE, LONGEST, PRIORITY, Group, Plan, Queue, draw, play
+from muster.simulator.pools import LONGEST, PRIORITY
 from services.staffing.domain.erlang import SL_OFFERED, Ints, Load, fewest_agents_for
 from services.staffing.domain.pooling import (
     SURER,
@@ -28,6 +28,7 @@ from services.staffing.domain.pooling import (
     pooled,
     repair,
 )
+from services.staffing.handlers.pooling import judge_of
 
 SEARCH, LARGER, FRESH = 120, 1500, 4000
 STEPS, EASIER = 150, 0.01
@@ -37,7 +38,8 @@ def day(peak: float, intervals: int, skew: float = 0.0) -> np.ndarray:
     """Return a day with a morning and a lower afternoon peak; skew: how many intervals later."""
     t = np.arange(intervals) - skew
     shape = np.exp(-(((t - intervals * 0.3) / (intervals * 0.16)) ** 2))
-    return peak * np.maximum(shape + 0.75 * np.exp(-(((t - intervals * 0.72) / (intervals * 0.18)) ** 2)), 0.08)
+    volume: np.ndarray = peak * np.maximum(shape + 0.75 * np.exp(-(((t - intervals * 0.72) / (intervals * 0.18)) ** 2)), 0.08)
+    return volume
 
 
 CASES: dict[str, tuple[Wanted, ...]] = {
@@ -61,19 +63,6 @@ CASES: dict[str, tuple[Wanted, ...]] = {
     ),
 }
 VARIANTS = (("dedicated", dedicated, PRIORITY), ("chained", chained, PRIORITY), ("pooled", pooled, LONGEST))
-
-
-def judge_of(pools: Pools, routing: int, days: int, seed: int, discipline: int = LEAVE) -> Judge:
-    """Return a judge that plays the same simulated days for every staffing."""
-    queues = tuple(Queue(q.volume, q.handle, q.patience, q.threshold) for q in pools.queues)
-    callers = draw(queues, pools.seconds, days, np.random.default_rng(seed))
-
-    def judge(agents: Ints) -> Seen:
-        groups = tuple(Group(a, serves) for a, serves in zip(agents, pools.groups, strict=True))
-        played = play(Plan(queues, groups, pools.seconds, discipline, routing), callers)
-        return Seen(played.in_time, played.offered)
-
-    return judge
 
 
 def kept_days(pools: Pools, seen: Seen) -> float:
@@ -137,7 +126,7 @@ def longer(pools: Pools, routing: int, found: Ints, larger: Judge) -> float:
     walking = dataclasses.replace(pools, share_of_days=pools.share_of_days + SURER - EASIER)
     lenient = dataclasses.replace(pools, share_of_days=pools.share_of_days - EASIER)
     for seed, begin in ((21, erlang_start(pools)), (22, found)):
-        judge, luck = judge_of(pools, routing, SEARCH, seed), np.random.default_rng(seed)
+        judge, luck = judge_of(pools, routing, SEARCH, np.random.default_rng(seed)), np.random.default_rng(seed)
         walked = bare(walking, judge, anneal(walking, judge, begin, STEPS, luck), luck)
         least = min(least, hours(repair(lenient, larger, walked)[0], pools.seconds))
     return least
@@ -149,12 +138,15 @@ def report(name: str, with_longer: bool) -> None:
         queues = CASES[name]
         groups: Serves = groups_of(len(queues))
         pools = Pools(queues, groups, 1800.0)
-        judge, larger = judge_of(pools, routing, SEARCH, 1), judge_of(pools, routing, LARGER, 2)
+        judge, larger = (
+            judge_of(pools, routing, SEARCH, np.random.default_rng(1)),
+            judge_of(pools, routing, LARGER, np.random.default_rng(2)),
+        )
         began = time.process_time()
         found = find(pools, judge, larger)
         spent = time.process_time() - began
         base = base or found.hours
-        fresh = judge_of(pools, routing, FRESH, 2026)(found.agents)
+        fresh = judge_of(pools, routing, FRESH, np.random.default_rng(2026))(found.agents)
         told = f"{name:22} {variant:10} {found.hours:8.1f} {found.hours / base - 1:+7.1%} {spent:6.1f} s"
         told += f" {kept_days(pools, fresh):7.1%} {(missed(dataclasses.replace(pools, slack=0.999), fresh)).max():+7.3f}"
         if with_longer:

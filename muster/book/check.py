@@ -135,20 +135,26 @@ def _references(book: Book) -> Iterable[Violation]:
             yield from refer(f"agents[{i}].eligible_clients[{j}]", name, "clients")
 
 
+DEFERRED = (Channel.EMAIL, Channel.BACK_OFFICE)
+
+
 def _not_served(book: Book) -> Iterable[Violation]:
+    deferred = {queue.name for queue in book.queues if queue.channel in DEFERRED}
     for i, queue in enumerate(book.queues):
-        if queue.channel != Channel.VOICE:
+        if queue.channel == Channel.OUTBOUND:
             yield Violation(
-                f"queues[{i}].channel",
-                f"is {queue.channel}; allowed: VOICE (the requirement engine serves no other channel yet)",
+                f"queues[{i}].channel", "is OUTBOUND; allowed: VOICE, CHAT, EMAIL, BACK_OFFICE (outbound comes later)"
             )
+        if queue.intake_hours and queue.name not in deferred:
+            yield Violation(f"queues[{i}].intake_hours", f"goes with EMAIL and BACK_OFFICE, not {queue.channel}")
     for i, contract in enumerate(book.contracts):
         for j, target in enumerate(contract.targets):
-            if target.metric == TargetMetric.DEADLINE_MET:
-                yield Violation(
-                    f"contracts[{i}].targets[{j}].metric",
-                    "is DEADLINE_MET; allowed: SERVICE_LEVEL, ASA, ABANDONMENT, OCCUPANCY_CAP (deferred work comes later)",
-                )
+            covered = target.queues or contract.queues
+            wrong = [q for q in covered if (q in deferred) != (target.metric == TargetMetric.DEADLINE_MET)]
+            if wrong:
+                what = "waits for mail or back office" if wrong[0] in deferred else "a deadline for contacts that wait in line"
+                why = f"is {target.metric}, {what} ({', '.join(wrong)}); allowed: DEADLINE_MET for EMAIL and BACK_OFFICE, and only there"
+                yield Violation(f"contracts[{i}].targets[{j}].metric", why)
 
 
 def _grids(book: Book) -> Iterable[Violation]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from muster.domain.calendar import WEEKDAYS, parse_date, public_holidays, time_of_day, zone_of
+from muster.domain.due_rule import parse_due
 from muster.domain.money import Money
 
 NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
@@ -67,6 +68,7 @@ Date = Annotated[str, BeforeValidator(_text_date), _checked(parse_date)]
 LocalTime = Annotated[str, BeforeValidator(_text_time), _checked(time_of_day)]
 LocalInstant = Annotated[str, BeforeValidator(_text_date), _checked(_date_or_time)]
 Zone = Annotated[str, _checked(zone_of)]
+Due = Annotated[str, _checked(parse_due)]
 Country = Annotated[str, _checked(_country)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 Weekday = Annotated[str, _one_of(*WEEKDAYS)]
@@ -306,7 +308,7 @@ class Target(Row):
     metric: TargetMetric
     definition: ServiceLevelDefinition | None = None
     threshold_seconds: float | None = Field(None, ge=0)
-    threshold_business: str = ""
+    threshold_business: Due = ""
     short_abandon_seconds: float | None = Field(None, ge=0)
     clock_start: ClockStart | None = None
     target: float = Field(gt=0)
@@ -331,6 +333,15 @@ class Target(Row):
             raise ValueError(f"target is {self.target}; {self.metric} is a share, allowed: above 0 to 1")
         if self.metric == TargetMetric.SERVICE_LEVEL and self.threshold_seconds is None:
             raise ValueError("SERVICE_LEVEL needs threshold_seconds, the 20 of 80/20")
+        return self
+
+    @model_validator(mode="after")
+    def _due(self) -> Self:
+        if self.threshold_business and self.metric != TargetMetric.DEADLINE_MET:
+            raise ValueError(f"threshold_business {self.threshold_business} goes with DEADLINE_MET, not {self.metric}")
+        if self.metric == TargetMetric.DEADLINE_MET and bool(self.threshold_business) == bool(self.threshold_seconds):
+            said = f"threshold_business {self.threshold_business!r}, threshold_seconds {self.threshold_seconds}"
+            raise ValueError(f"{said}; DEADLINE_MET needs one of them: 8h or end_of_day+1@15:00, or seconds above 0")
         return self
 
 

@@ -6,8 +6,6 @@ from typing import Any
 from muster.book.types import KINDS, Book, Row
 
 UNUSED = {
-    "queues.intake_hours",
-    "contracts.targets.threshold_business",
     "contracts.targets.clock_start",
     "contracts.minimum_dedicated_agents",
     "contracts.lock.relieves",

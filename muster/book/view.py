@@ -55,6 +55,12 @@ def opening_hours(queue: Queue) -> OpeningHours:
     return OpeningHours(_openings(queue.service_hours), tuple(holidays.countries) if holidays else (), special)
 
 
+@functools.lru_cache(2048)
+def intake_hours(queue: Queue) -> OpeningHours:
+    """Return when a queue's contacts come: intake hours, on holidays too; without them the hours in which they are answered."""
+    return OpeningHours(_openings(queue.intake_hours)) if queue.intake_hours else opening_hours(queue)
+
+
 def _holding(rows: Mapping[tuple[str, str], DatedRow], kind: type[R], day: str) -> dict[str, R]:
     held: dict[str, R] = {}
     for (_, _), row in sorted(rows.items(), key=lambda item: item[0]):

@@ -1,14 +1,18 @@
 """muster requirement: who is needed, why, what it would give, and what being surer costs."""
 
 import datetime as dt
+import time
 from typing import Annotated
 
 import typer
 
 from muster.cli.connection import Zone, connect, console, read_instant, shown, table_of
 from muster.cli.plans import Day, Queue
+from muster.kit.errors import Refusal
 from muster.v1 import requirement_pb2
 from muster.v1 import staffing_service_pb2 as staffing
+
+PATIENCE_SECONDS, POLL_SECONDS = 900.0, 0.3
 
 requirement = typer.Typer(no_args_is_help=True, help="Who is needed.")
 
@@ -110,6 +114,33 @@ def requirement_simulate(
     out.print(
         f"the day {day_level}; {found.days_met:.0%} of days keep the target; {found.contact_count:,} contacts", highlight=False
     )
+
+
+@requirement.command("pool")
+def requirement_pool(
+    queues: Annotated[list[str], typer.Argument(metavar="CLIENT/QUEUE CLIENT/QUEUE …")],
+    day: Annotated[str, typer.Option(help="local day of the first, YYYY-MM-DD; default: today")] = "",
+) -> None:
+    """Show what walls between queues cost: a day's hours with agents of one queue, of two, and of all, each played until it holds."""
+    muster, out = connect(), console()
+    job = muster.staffing.StartPooling(staffing.StartPoolingRequest(queues=queues, local_date=day)).job
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    with out.status("playing days"):
+        while not (found := muster.staffing.GetPooling(staffing.GetPoolingRequest(job=job))).done:
+            if time.monotonic() > deadline:
+                raise Refusal("STILL_RUNNING", f"{job} is not done after {PATIENCE_SECONDS:.0f} s; see the log")
+            time.sleep(POLL_SECONDS)
+    walls = next(way.agent_hours for way in found.ways if way.name == "DEDICATED")
+    table = table_of(
+        "Hours on queue, and the share of days that each queue keeps its target", "skills", "hours", "saves", *queues
+    )
+    for way in found.ways:
+        saved = f"{1 - way.agent_hours / walls:+.1%}" if walls > 0 else "–"
+        table.add_row(way.name, f"{way.agent_hours:,.1f}", saved, *[f"{share:.1%}" for share in way.days_met])
+    out.print(table)
+    for way in found.ways:
+        groups = "; ".join(f"{' + '.join(g.queues)}: {g.agent_hours:,.1f} h" for g in way.groups)
+        out.print(f"{way.name}: {groups}", highlight=False)
 
 
 @requirement.command("price")

@@ -952,7 +952,9 @@ class Target(_message.Message):
     threshold_seconds: _builtins.float
     """The T of service level, seconds, 0 or more."""
     threshold_business: _builtins.str
-    """For deadlines: "end of business day + n" with a cut-off, as text "EOBD+1@17:00"."""
+    """For DEADLINE_MET: business time within which, or the end of the business day by which, work is done: "8h", "2h30m", "end_of_day",
+    "end_of_day+1@15:00" (what comes at the cut-off or later counts for the next business day). Elapsed time: `threshold_seconds`.
+    """
     short_abandon_seconds: _builtins.float
     """Abandons up to here are short, seconds, 0 or more."""
     clock_start: Global___ClockStart.ValueType

@@ -42,6 +42,8 @@ class _RequirementDriverEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Req
     """Nothing offered is expected."""
     REQUIREMENT_DRIVER_UNCERTAINTY: _RequirementDriver.ValueType  # 7
     """What the forecast may miss, as the contract's staff_to says."""
+    REQUIREMENT_DRIVER_DEADLINE_MET: _RequirementDriver.ValueType  # 8
+    """Deferred work that is due in time."""
 
 class RequirementDriver(_RequirementDriver, metaclass=_RequirementDriverEnumTypeWrapper):
     """What decided the number."""
@@ -62,6 +64,8 @@ REQUIREMENT_DRIVER_CLOSED: RequirementDriver.ValueType  # 6
 """Nothing offered is expected."""
 REQUIREMENT_DRIVER_UNCERTAINTY: RequirementDriver.ValueType  # 7
 """What the forecast may miss, as the contract's staff_to says."""
+REQUIREMENT_DRIVER_DEADLINE_MET: RequirementDriver.ValueType  # 8
+"""Deferred work that is due in time."""
 Global___RequirementDriver: _TypeAlias = RequirementDriver  # noqa: Y015
 
 @_typing.final

@@ -71,6 +71,16 @@ class StaffingServiceStub:
                 request_serializer=muster_dot_v1_dot_staffing__service__pb2.SimulatePlanRequest.SerializeToString,
                 response_deserializer=muster_dot_v1_dot_staffing__service__pb2.SimulatePlanResponse.FromString,
                 _registered_method=True)
+        self.StartPooling = channel.unary_unary(
+                '/muster.v1.StaffingService/StartPooling',
+                request_serializer=muster_dot_v1_dot_staffing__service__pb2.StartPoolingRequest.SerializeToString,
+                response_deserializer=muster_dot_v1_dot_staffing__service__pb2.StartPoolingResponse.FromString,
+                _registered_method=True)
+        self.GetPooling = channel.unary_unary(
+                '/muster.v1.StaffingService/GetPooling',
+                request_serializer=muster_dot_v1_dot_staffing__service__pb2.GetPoolingRequest.SerializeToString,
+                response_deserializer=muster_dot_v1_dot_staffing__service__pb2.GetPoolingResponse.FromString,
+                _registered_method=True)
         self.ListAttainments = channel.unary_unary(
                 '/muster.v1.StaffingService/ListAttainments',
                 request_serializer=muster_dot_v1_dot_staffing__service__pb2.ListAttainmentsRequest.SerializeToString,
@@ -167,6 +177,21 @@ class StaffingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StartPooling(self, request, context):
+        """Have one day of some queues staffed by groups of one queue, of two, and of all, judged by simulation: what a wall costs.
+        Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT), INVALID_ARGUMENT (INVALID_POOL).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPooling(self, request, context):
+        """Read what pooling would save. Errors: NOT_FOUND (NO_SUCH_OPERATION).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAttainments(self, request, context):
         """Read how targets stand in their current windows.
         """
@@ -257,6 +282,16 @@ def add_StaffingServiceServicer_to_server(servicer, server):
                     servicer.SimulatePlan,
                     request_deserializer=muster_dot_v1_dot_staffing__service__pb2.SimulatePlanRequest.FromString,
                     response_serializer=muster_dot_v1_dot_staffing__service__pb2.SimulatePlanResponse.SerializeToString,
+            ),
+            'StartPooling': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartPooling,
+                    request_deserializer=muster_dot_v1_dot_staffing__service__pb2.StartPoolingRequest.FromString,
+                    response_serializer=muster_dot_v1_dot_staffing__service__pb2.StartPoolingResponse.SerializeToString,
+            ),
+            'GetPooling': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPooling,
+                    request_deserializer=muster_dot_v1_dot_staffing__service__pb2.GetPoolingRequest.FromString,
+                    response_serializer=muster_dot_v1_dot_staffing__service__pb2.GetPoolingResponse.SerializeToString,
             ),
             'ListAttainments': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAttainments,
@@ -484,6 +519,60 @@ class StaffingService:
             '/muster.v1.StaffingService/SimulatePlan',
             muster_dot_v1_dot_staffing__service__pb2.SimulatePlanRequest.SerializeToString,
             muster_dot_v1_dot_staffing__service__pb2.SimulatePlanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartPooling(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.v1.StaffingService/StartPooling',
+            muster_dot_v1_dot_staffing__service__pb2.StartPoolingRequest.SerializeToString,
+            muster_dot_v1_dot_staffing__service__pb2.StartPoolingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPooling(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.v1.StaffingService/GetPooling',
+            muster_dot_v1_dot_staffing__service__pb2.GetPoolingRequest.SerializeToString,
+            muster_dot_v1_dot_staffing__service__pb2.GetPoolingResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -59,6 +59,12 @@ class StaffingServiceStub:
     same answer. Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NO_SCHEDULE),
     INVALID_ARGUMENT (INVALID_SIMULATION).
     """
+    StartPooling: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.StartPoolingRequest, _staffing_service_pb2.StartPoolingResponse]
+    """Have one day of some queues staffed by groups of one queue, of two, and of all, judged by simulation: what a wall costs.
+    Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT), INVALID_ARGUMENT (INVALID_POOL).
+    """
+    GetPooling: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.GetPoolingRequest, _staffing_service_pb2.GetPoolingResponse]
+    """Read what pooling would save. Errors: NOT_FOUND (NO_SUCH_OPERATION)."""
     ListAttainments: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.ListAttainmentsRequest, _staffing_service_pb2.ListAttainmentsResponse]
     """Read how targets stand in their current windows."""
     ListWindowOutlooks: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.ListWindowOutlooksRequest, _staffing_service_pb2.ListWindowOutlooksResponse]
@@ -112,6 +118,12 @@ class StaffingServiceAsyncStub(StaffingServiceStub):
     same answer. Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NO_SCHEDULE),
     INVALID_ARGUMENT (INVALID_SIMULATION).
     """
+    StartPooling: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.StartPoolingRequest, _staffing_service_pb2.StartPoolingResponse]  # type: ignore[assignment]
+    """Have one day of some queues staffed by groups of one queue, of two, and of all, judged by simulation: what a wall costs.
+    Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT), INVALID_ARGUMENT (INVALID_POOL).
+    """
+    GetPooling: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.GetPoolingRequest, _staffing_service_pb2.GetPoolingResponse]  # type: ignore[assignment]
+    """Read what pooling would save. Errors: NOT_FOUND (NO_SUCH_OPERATION)."""
     ListAttainments: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.ListAttainmentsRequest, _staffing_service_pb2.ListAttainmentsResponse]  # type: ignore[assignment]
     """Read how targets stand in their current windows."""
     ListWindowOutlooks: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.ListWindowOutlooksRequest, _staffing_service_pb2.ListWindowOutlooksResponse]  # type: ignore[assignment]
@@ -204,6 +216,24 @@ class StaffingServiceServicer(metaclass=_abc_1.ABCMeta):
         same answer. Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NO_SCHEDULE),
         INVALID_ARGUMENT (INVALID_SIMULATION).
         """
+
+    @_abc_1.abstractmethod
+    def StartPooling(
+        self,
+        request: _staffing_service_pb2.StartPoolingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_staffing_service_pb2.StartPoolingResponse, _abc.Awaitable[_staffing_service_pb2.StartPoolingResponse]]:
+        """Have one day of some queues staffed by groups of one queue, of two, and of all, judged by simulation: what a wall costs.
+        Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT), INVALID_ARGUMENT (INVALID_POOL).
+        """
+
+    @_abc_1.abstractmethod
+    def GetPooling(
+        self,
+        request: _staffing_service_pb2.GetPoolingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_staffing_service_pb2.GetPoolingResponse, _abc.Awaitable[_staffing_service_pb2.GetPoolingResponse]]:
+        """Read what pooling would save. Errors: NOT_FOUND (NO_SUCH_OPERATION)."""
 
     @_abc_1.abstractmethod
     def ListAttainments(

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from muster.book.copy import BookCopy, Key
 from muster.book.types import Basis, Client, OverrideMeasure, Queue, Reporting
-from muster.book.view import BookDay, opening_hours
+from muster.book.view import BookDay, intake_hours
 from muster.domain.calendar import DAY, OpeningHours, dates, local_date, parse_date, resolve, slot_of
 from muster.kit.clock import Clock
 from muster.kit.due import DueWork
@@ -177,7 +177,7 @@ class Work:
         """Publish what intervals between two instants became. `zeros`: also those of which nothing was told."""
         reports = volume.reports_between(connection, queue.name, begin, end)
         zone, seconds = book.zone_of(queue), queue.interval_seconds
-        hours = opening_hours(queue)
+        hours = intake_hours(queue)
         opened = {
             s
             for day in dates(local_date(begin, zone), local_date(end - 1, zone))
@@ -323,7 +323,7 @@ class Work:
         begin, older = now - weeks * 7 * DAY, outlooks.day_totals(connection, queue.name)
         reports = volume.reports_between(connection, queue.name, begin, through)
         first = min((r.starts_at for r in reports), default=through)
-        seconds, hours = queue.interval_seconds, opening_hours(queue)
+        seconds, hours = queue.interval_seconds, intake_hours(queue)
         starts = [
             s
             for day in dates(local_date(max(first, begin), zone), local_date(now, zone))
@@ -383,7 +383,7 @@ class Work:
             book = view.at(day)
             if book is not before:
                 row = book.queues.get(name)
-                changes.append((day, opening_hours(row) if row else None))
+                changes.append((day, intake_hours(row) if row else None))
                 before = book
         return tuple(changes)
 

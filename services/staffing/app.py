@@ -11,6 +11,7 @@ from services.staffing.deciding import Deciding
 from services.staffing.domain.erlang import warm_up
 from services.staffing.metrics import StaffingMetrics
 from services.staffing.outlooks import Outlooks
+from services.staffing.pooling import Pooling
 from services.staffing.requiring import Requiring
 from services.staffing.rpc import StaffingRpc
 from services.staffing.settings import StaffingSettings
@@ -30,8 +31,9 @@ def plug(parts: Parts) -> Edges:
     outlooks = Outlooks(settings, streams, requiring, parts.clock)
     deciding = Deciding(settings, streams, parts.due, parts.outbox, parts.clock, outlooks)
     requiring.on_required = deciding.on_required
+    pooling = Pooling(requiring, parts.jobs, parts.clock)
     windowing = Windowing(outlooks, parts.due, parts.jobs, parts.clock)
-    work = Work(settings, book, streams, parts.due, parts.outbox, parts.clock, requiring, deciding, windowing)
+    work = Work(settings, book, streams, parts.due, parts.outbox, parts.clock, requiring, deciding, windowing, pooling)
     work.declare()
     book.on_change = work.on_book
     rpc = StaffingRpc(parts, work)

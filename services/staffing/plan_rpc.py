@@ -65,6 +65,8 @@ class PlanEdge:
             raise NotFound("NO_SUCH_INTERVAL", f"no interval of {queue.name} that is forecast starts at {start}")
         book = self.work.streams.book.view(connection).at(date)
         rules = self.work.requiring.rules_of(connection, book, book.queues.get(queue.name, queue))
+        if rules.due is not None:
+            raise NotNow("NOT_FOR_DEFERRED", f"{queue.name} is work with a deadline; see muster requirement show")
         return _explained(explain(forecast, forecast.starts.index(start), rules), rules, forecast.version)
 
     def pricing(
@@ -150,6 +152,8 @@ class PlanEdge:
         rules = self.work.requiring.rules_of(connection, book, queue)
         if rules.at_once > 1:
             raise NotNow("NOT_FOR_CHAT", f"{queue.name} has several chats an agent; see muster requirement show and explain")
+        if rules.due is not None:
+            raise NotNow("NOT_FOR_DEFERRED", f"{queue.name} is work with a deadline; see muster requirement show")
         goal = rules.rules.promised
         if goal is None:
             raise NotNow("NO_SERVICE_LEVEL", f"no contract promises a service level for {queue.name}")

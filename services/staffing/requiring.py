@@ -1,6 +1,7 @@
 """Requirements as they are computed: what a queue's number rests on, and when it is computed anew."""
 
 import dataclasses
+import datetime as dt
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -8,24 +9,36 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sa
 
 from muster.book.types import Channel, Queue, Target, TargetMetric
-from muster.book.view import BookDay
+from muster.book.view import BookDay, opening_hours
 from muster.domain.calendar import DAY, local_date, parse_date
+from muster.domain.due_rule import DueRule, parse_due
 from muster.kit.clock import Clock
 from muster.kit.logs import get_log
 from muster.kit.outbox import Outbox
 from services.staffing import wire
+from services.staffing.domain.deferred import Desk
 from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.requirement import Goal, Rules, combined_shrinkage
+from services.staffing.handlers.deferring import on_deferred
 from services.staffing.handlers.requiring import QueueRules, on_forecast
 from services.staffing.settings import StaffingSettings
 from services.staffing.store import plans
 from services.staffing.streams import Streams
+
+BACKLOG_SECONDS = 14 * DAY
 
 
 def goal_of(t: Target) -> Goal:
     """Return what a target asks of a queue."""
     definition = str(t.definition or "ANSWERED_OVER_OFFERED")
     return Goal(str(t.metric), t.target, definition, t.threshold_seconds or 0.0, t.short_abandon_seconds or 0.0)
+
+
+def _says_the_same(before: RequirementDay | None, day: RequirementDay) -> bool:
+    """Return whether a day answers the same forecast with the same agents."""
+    if before is None or before.forecast_version != day.forecast_version:
+        return False
+    return (before.starts, before.on_queue, before.scheduled) == (day.starts, day.on_queue, day.scheduled)
 
 
 @dataclasses.dataclass
@@ -42,8 +55,17 @@ class Requiring:
         """Return what a queue's requirement rests on."""
         contract = book.contract_of(queue.name)
         goals, staff_to, sureness = [], "MEAN", 0.85
+        due: DueRule | None = None
+        kept = 1.0
         for t in contract.targets if contract else ():
-            if not t.queues or queue.name in t.queues:
+            if t.queues and queue.name not in t.queues:
+                continue
+            if t.metric == TargetMetric.DEADLINE_MET:
+                due = due or (
+                    parse_due(t.threshold_business) if t.threshold_business else DueRule(round(t.threshold_seconds or 1))
+                )
+                kept = t.target
+            else:
                 goals.append(goal_of(t))
                 if t.metric == TargetMetric.SERVICE_LEVEL and staff_to == "MEAN":
                     staff_to, sureness = t.staff_to or "MEAN", t.sureness or sureness
@@ -57,7 +79,7 @@ class Requiring:
                 f"{at_once} chats at once; {formula.replace('Erlang A', 'some give up').replace('Erlang C', 'nobody gives up')}"
             )
         rules = Rules(tuple(goals), minimum, unplaced, placed, staff_to, sureness)
-        return QueueRules(rules, patience, formula, at_once, tuple(by_level))
+        return QueueRules(rules, patience, formula, at_once, tuple(by_level), due, kept)
 
     def _patience(self, connection: sa.Connection, queue: Queue) -> tuple[float, str]:
         """Return mean patience in seconds: declared, or total waiting of all / abandons; unknown is conservative."""
@@ -106,7 +128,11 @@ class Requiring:
         if not days:
             return
         version = plans.last_requirement_version(connection, name) + 1
-        answers = self._answers(connection, name, days, version)
+        rules = self.rules_of(connection, book, queue)
+        if rules.due is None:
+            answers = self._answers(connection, name, days, version)
+        else:
+            answers = self._deferred(connection, book, queue, rules, version)
         for day in answers:
             plans.save_requirement(connection, day)
         self.outbox.write(connection, [wire.requirement_published(day) for day in answers])
@@ -124,6 +150,21 @@ class Requiring:
             if queue is not None:
                 answers += on_forecast(alike, self.rules_of(connection, book, queue), version, self.clock.now())
         return answers
+
+    def _deferred(
+        self, connection: sa.Connection, book: BookDay, queue: Queue, rules: QueueRules, version: int
+    ) -> list[RequirementDay]:
+        """Return the days of a queue's deferred work, planned together, that are new or other than before."""
+        assert rules.due
+        now, zone = self.clock.now(), book.zone_of(queue)
+        today, last = local_date(now, zone).isoformat(), dt.date.max.isoformat()
+        days = plans.list_forecasts(connection, queue.name, today, last)
+        before = {day.local_date: day for day in plans.list_requirements(connection, queue.name, today, last)}
+        backlog = plans.open_items(connection, queue.name, now - BACKLOG_SECONDS)
+        cold = queue.cold_start.aht_seconds if queue.cold_start and queue.cold_start.aht_seconds else 300.0
+        desk = Desk(opening_hours(queue), zone, rules.due, queue.interval_seconds, cold)
+        found = on_deferred(days, backlog, desk, rules.rules, rules.kept, version, now, before.get(today))
+        return [day for day in found if not _says_the_same(before.get(day.local_date), day)]
 
     def recount(self, connection: sa.Connection, contract: str, due_at: int) -> None:
         """Count a contract's targets anew from closed cells, since its terms changed."""

@@ -71,6 +71,20 @@ class StaffingRpc(stubs.StaffingServiceServicer):
         answer = await self._parts.database.read(lambda c: self._plans.simulation(c, request))
         return await asyncio.to_thread(answer)
 
+    async def StartPooling(self, request: pb.StartPoolingRequest, context: Any) -> pb.StartPoolingResponse:
+        job = await self._parts.database.run(lambda c: self._work.pooling.ask(c, request.queues, request.local_date))
+        self._parts.jobs.wake()
+        return pb.StartPoolingResponse(job=job)
+
+    async def GetPooling(self, request: pb.GetPoolingRequest, context: Any) -> pb.GetPoolingResponse:
+        ways = await self._parts.database.read(lambda c: self._work.pooling.answer(c, request.job))
+        answer = pb.GetPoolingResponse(done=ways is not None)
+        for way in ways or ():
+            told = answer.ways.add(name=way["name"], agent_hours=way["hours"], days_met=way["kept"])
+            for queues, hours in zip(way["groups"], way["group_hours"], strict=True):
+                told.groups.add(queues=queues, agent_hours=hours)
+        return answer
+
     async def PredictService(self, request: pb.PredictServiceRequest, context: Any) -> pb.PredictServiceResponse:
         answer = await self._parts.database.read(lambda c: self._plans.prediction(c, request))
         return await asyncio.to_thread(answer)

@@ -51,8 +51,8 @@ def queue_states(connection: sa.Connection, work: Work) -> list[QueueState]:
         last, seen = plans.last_cell(connection, name), present.get(name)
         on_queue = seen.on_queue if seen else (0.0 if present else None)
         predicted = None
-        if forecast is not None and place is not None:
-            rules = work.requiring.rules_of(connection, book, queue)
+        rules = work.requiring.rules_of(connection, book, queue)
+        if forecast is not None and place is not None and rules.due is None:
             goal = next(
                 (g for g in rules.rules.goals if g.metric == "SERVICE_LEVEL"), Goal("SERVICE_LEVEL", 0.8, threshold=20.0)
             )

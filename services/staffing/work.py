@@ -10,6 +10,7 @@ from muster.kit.clock import Clock
 from muster.kit.due import DueWork
 from muster.kit.outbox import Outbox
 from services.staffing.deciding import Deciding
+from services.staffing.pooling import Pooling
 from services.staffing.requiring import Requiring
 from services.staffing.settings import StaffingSettings
 from services.staffing.streams import Streams
@@ -29,6 +30,7 @@ class Work:
     requiring: Requiring
     deciding: Deciding
     windowing: Windowing
+    pooling: Pooling
 
     def declare(self) -> None:
         """Say what is done for each kind, in the order in which they run."""
@@ -42,6 +44,7 @@ class Work:
         self.due.declare("decide_slot", self.deciding.decide_slot)
         self.due.declare("decide", self.deciding.decide)
         self.windowing.declare()
+        self.pooling.declare()
         self.due.declare("prune", self.prune)
 
     def begin(self, connection: sa.Connection) -> None:

@@ -186,6 +186,11 @@ def look(home: pathlib.Path, folder: pathlib.Path) -> None:
     assert "300 times" in played
     assert "schedule, played" in muster(home, "requirement", "simulate", "acme/help", "--day", "2026-03-26", "--scheduled")
     assert "INVALID_SIMULATION" in muster(home, "requirement", "simulate", "acme/help", "--days", "1", fails=True)
+    walls = muster(home, "requirement", "pool", "acme/help", "acme/sales", "--day", "2026-03-26")
+    ways = {row[0]: row for row in rows_of(walls, "")}
+    assert float(ways["POOLED"][1]) < 0.95 * float(ways["DEDICATED"][1])
+    assert all(float(cell.rstrip("%")) > 93 for way in ("DEDICATED", "CHAINED", "POOLED") for cell in ways[way][3:])
+    assert "INVALID_POOL" in muster(home, "requirement", "pool", "acme/help", fails=True)
     priced = muster(home, "requirement", "price", "acme/help", "--day", "2026-03-26", "--sureness", "0.9")
     hours = {row[0].split()[0]: float(row[1].replace(",", "")) for row in rows_of(priced, "") if row[1][:1].isdigit()}
     assert hours["MEAN"] <= hours["EXPECTED"] <= hours["CONFIDENT"]

@@ -12,7 +12,7 @@ from muster.domain.paths import GAUSS
 from services.staffing.domain.attainment import Judging, window_end
 from services.staffing.domain.facts import ForecastDay, merge_forecast
 from services.staffing.domain.requirement import Goal, Rules
-from services.staffing.domain.window import Pledge
+from services.staffing.domain.window import Counted, Pledge
 from services.staffing.handlers.ahead import QueueAhead, WindowCase, windows_ahead
 from services.staffing.handlers.requiring import QueueRules, on_forecast
 from services.staffing.handlers.spreading import luck_of, paths_of, price_day, quantiles_of
@@ -75,7 +75,7 @@ def test_no_promise_has_no_price() -> None:
         price_day(forecast(), Rules((), 0, 0.0, 0.0), 180.0, 0.9)
 
 
-def case(agents: int, counted: list[tuple[int, int | None, int | None]], days: int = 5) -> WindowCase:
+def case(agents: int, counted: Counted, days: int = 5) -> WindowCase:
     ahead = [forecast(day) for day in range(days)]
     queue = QueueAhead("acme/help", ahead, [[float(agents)] * SLOTS] * days, 180.0, MONDAY, MONDAY + days * 86_400)
     pledge = Pledge(GOAL, Judging("SERVICE_LEVEL", "CONTACT_WEIGHTED", 0.8, "UTC"), 0.8)

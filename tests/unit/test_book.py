@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from muster.book.check import check_book, parse_book
 from muster.book.copy import BookCopy, BookOwner, add_book_tables
 from muster.book.text import read_book
-from muster.book.types import KINDS, SINGULAR, STAFFING_KINDS, topic_of
+from muster.book.types import KINDS, SINGULAR, STAFFING_KINDS, Holidays, Hours, Target, topic_of
 from muster.book.unused import UNUSED, declared_unused
-from muster.book.view import opening_hours
+from muster.book.view import intake_hours, opening_hours
 from muster.book.wire import book_to_message, row_from_message, row_to_message, to_data
 from muster.dev.world import book_data
 from muster.kit.errors import Refusal
@@ -96,8 +96,14 @@ def test_an_override_refuses_nonsense(field: str, value: object, where: str, say
 
 
 def test_channels_that_are_not_served_yet_are_refused_with_that_reason() -> None:
-    queues = [{**book_data()["queues"][0], "channel": "CHAT"}, *book_data()["queues"][1:]]
-    assert "serves no other channel yet" in refused(changed(queues=queues))["queues[0].channel"]
+    queues = [{**book_data()["queues"][0], "channel": "OUTBOUND"}, *book_data()["queues"][1:]]
+    assert "outbound comes later" in refused(changed(queues=queues))["queues[0].channel"]
+
+
+def test_calls_have_no_deadline_and_no_hours_of_intake() -> None:
+    hours = book_data()["queues"][0]["service_hours"]
+    queues = [{**book_data()["queues"][0], "intake_hours": hours}, *book_data()["queues"][1:]]
+    assert "goes with EMAIL and BACK_OFFICE" in refused(changed(queues=queues))["queues[0].intake_hours"]
 
 
 def test_two_rows_of_a_name_must_not_hold_on_the_same_day() -> None:
@@ -129,6 +135,41 @@ def test_types_and_protos_have_the_same_fields(kind: str) -> None:
 
     compare(KINDS[kind], field.message_type)
     assert topic_of(kind) in all_topics()
+
+
+def target(**row: Any) -> Target:
+    return Target.model_validate({**row, "window": {"kind": "WEEK"}})
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"metric": "DEADLINE_MET", "target": 0.9}, "threshold_business '', threshold_seconds None; DEADLINE_MET needs one"),
+        ({"metric": "DEADLINE_MET", "target": 0.9, "threshold_seconds": 0}, "threshold_seconds 0.0; DEADLINE_MET needs one"),
+        ({"metric": "DEADLINE_MET", "target": 0.9, "threshold_seconds": 60, "threshold_business": "8h"}, "needs one of them"),
+        ({"metric": "DEADLINE_MET", "target": 0.9, "threshold_business": "EOBD+1@17:00"}, "'EOBD\\+1@17:00' is not a business"),
+        ({"metric": "ASA", "target": 20, "threshold_business": "8h"}, "8h goes with DEADLINE_MET, not ASA"),
+    ],
+)
+def test_a_deadline_that_nobody_can_keep_is_refused(row: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        target(**row)
+
+
+def test_a_deadline_is_business_time_or_seconds() -> None:
+    assert target(metric="DEADLINE_MET", target=0.9, threshold_business="8h").threshold_seconds is None
+    assert target(metric="DEADLINE_MET", target=0.9, threshold_seconds=3600).threshold_business == ""
+
+
+def test_mail_comes_in_its_intake_hours_on_holidays_too() -> None:
+    row = next(q for q in parse_book(book_data()).queues if q.name == "lumen/care")
+    christmas = row.model_copy(update={"holidays": Holidays(countries=("GB",))})
+    hours = (Hours(days=("mon", "tue", "wed", "thu", "fri", "sat", "sun"), opens="00:00", closes="24:00"),)
+    mail = christmas.model_copy(update={"intake_hours": hours})
+    day = dt.date(2026, 12, 25)
+    assert intake_hours(christmas) == opening_hours(christmas)
+    assert intake_hours(christmas).hours_of(day) == opening_hours(mail).hours_of(day) == []
+    assert intake_hours(mail).hours_of(day) == [(0, 86_400)]
 
 
 def test_unused_fields_exist_and_are_told_only_where_declared() -> None:

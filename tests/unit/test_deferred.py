@@ -7,17 +7,18 @@ import pytest
 from scipy.optimize import linprog
 
 from muster.domain.calendar import Opening, OpeningHours, resolve
+from muster.domain.due_rule import DueRule, parse_due
 from muster.simulator.deferred import Mail, play_mail
 from services.staffing.domain.deferred import (
     Cohort,
     Desk,
-    DueRule,
     Work,
     blend,
     deadline_of,
+    deadlines_of,
+    done_in_time,
     fewest_deferred_agents,
     level_agents,
-    parse_due,
     taut_string,
     usable_slack,
     work_of,
@@ -69,6 +70,36 @@ def test_hours_past_midnight_belong_to_the_day_on_which_they_begin() -> None:
     assert deadline_of(at("2026-06-02 02:00"), parse_due("end_of_day"), night, LONDON) == at("2026-06-02 04:00")
     assert deadline_of(at("2026-06-02 05:00"), parse_due("end_of_day"), night, LONDON) == at("2026-06-03 04:00")
     assert deadline_of(at("2026-06-02 03:00"), parse_due("2h"), night, LONDON) == at("2026-06-02 21:00")
+
+
+@pytest.mark.parametrize("rule", ["8h", "90m", "40h", "end_of_day", "end_of_day@15:00", "end_of_day+3@23:00"])
+@pytest.mark.parametrize("first", ["2026-03-25 00:00", "2026-10-22 00:00", "2026-12-20 00:00"])
+def test_deadlines_looked_up_together_are_those_of_each(rule: str, first: str) -> None:
+    night = OpeningHours((*OFFICE.weekly, Opening(frozenset({4}), 20 * 3600, 4 * 3600)), ("GB",))
+    came = at(first) + np.random.default_rng(5).integers(0, 12 * 86_400, 150)
+    came[:4] = at(first) + 9 * 3600 + np.array([0, 8 * 3600, 86_400, 86_399])
+    for hours in (OFFICE, night):
+        each = [deadline_of(int(t), parse_due(rule), hours, LONDON) for t in came]
+        assert deadlines_of(came, parse_due(rule), hours, LONDON).tolist() == each
+
+
+def test_deadlines_beyond_a_long_closure_are_found_and_none_is_refused() -> None:
+    shut = tuple((dt.date(2026, 6, 1) + dt.timedelta(days=n), ()) for n in range(60))
+    hours, came = OpeningHours(OFFICE.weekly, (), shut), np.array([at("2026-06-01 09:00")])
+    assert deadlines_of(came, parse_due("8h"), hours, LONDON)[0] == at("2026-07-31 17:00")
+    assert deadlines_of(came, parse_due("end_of_day"), hours, LONDON)[0] == at("2026-07-31 17:00")
+    for rule in ("1h", "end_of_day+1"):
+        with pytest.raises(ValueError, match="within 400 days"):
+            deadlines_of(came, parse_due(rule), OpeningHours(()), LONDON)
+    assert deadlines_of(came, DueRule(elapsed=60), OpeningHours(()), LONDON)[0] == came[0] + 60
+
+
+@pytest.mark.parametrize(
+    "rule", ["8h", "2h30m", "30m", "end_of_day", "end_of_day+1", "end_of_day@09:30", "end_of_day+1@15:00", "end_of_day+2@24:00"]
+)
+def test_a_rule_is_written_as_it_was_read(rule: str) -> None:
+    assert str(parse_due(rule)) == rule
+    assert str(DueRule(elapsed=5400)) == "1h30m elapsed"
 
 
 @pytest.mark.parametrize(
@@ -167,6 +198,23 @@ def test_no_other_split_between_slack_and_dedicated_agents_needs_fewer(seed: int
     found = blend(work, slack)
     assert found.real.sum() == pytest.approx(least_agents(work, slack)[0], abs=1e-6)
     assert found.taken.sum() + found.real.sum() * 3 == pytest.approx(work.count[work.due <= 10].sum())
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_as_much_is_done_in_time_as_a_linear_programme_finds(seed: int) -> None:
+    luck = np.random.default_rng(seed)
+    work, agents = random_work(luck), luck.integers(0, 3, 10)
+    items = luck.integers(0, 12, (3, work.count.size)).astype(float)
+    done = done_in_time(work, items, agents)
+    assert (done >= 0).all() and (done <= items).all()
+    for row, has in zip(done, items, strict=True):
+        places = [(k, i) for k in range(10) for i in range(10) if work.came[k] <= i < work.due[k] and work.open[i]]
+        upper = [[float(k == g) for k, _ in places] for g in range(10)] + [
+            [float(i == j) for _, i in places] for j in range(10)
+        ]
+        best = linprog(-np.ones(len(places)), upper, [*has, *(agents * 3.0)])
+        assert best.fun is not None
+        assert row.sum() == pytest.approx(-best.fun)
 
 
 def test_a_string_is_the_least_of_squares_too() -> None:

@@ -6,8 +6,8 @@ import itertools
 import numpy as np
 import pytest
 
-from muster.simulator.pools import LONGEST, PRIORITY, Group, Plan, Queue, draw, play
-from services.staffing.domain.erlang import SL_OFFERED, Ints, Load, fewest_agents_for
+from muster.simulator.pools import LONGEST, PRIORITY
+from services.staffing.domain.erlang import SL_OFFERED, Load, fewest_agents_for
 from services.staffing.domain.pooling import (
     Found,
     Judge,
@@ -24,6 +24,7 @@ from services.staffing.domain.pooling import (
     start,
     trim,
 )
+from services.staffing.handlers import pooling as handlers
 
 SECONDS = 1800.0
 BUSY = np.array([12.0, 30.0, 40.0, 30.0, 26.0, 12.0])
@@ -31,16 +32,7 @@ PAIR = (Wanted(BUSY, 300.0, 120.0, 20.0, 0.8), Wanted(BUSY[::-1] * 0.6, 360.0, 1
 
 
 def judge_of(pools: Pools, days: int, seed: int, routing: int = PRIORITY) -> Judge:
-    """Return a judge that plays the same simulated days for every staffing."""
-    queues = tuple(Queue(q.volume, q.handle, q.patience, q.threshold) for q in pools.queues)
-    callers = draw(queues, pools.seconds, days, np.random.default_rng(seed))
-
-    def judge(agents: Ints) -> Seen:
-        groups = tuple(Group(a, serves) for a, serves in zip(agents, pools.groups, strict=True))
-        played = play(Plan(queues, groups, pools.seconds, routing=routing), callers)
-        return Seen(played.in_time, played.offered)
-
-    return judge
+    return handlers.judge_of(pools, routing, days, np.random.default_rng(seed))
 
 
 def found(pools: Pools, routing: int = PRIORITY) -> Found:

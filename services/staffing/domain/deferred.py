@@ -10,46 +10,16 @@ bipartite graph", Naval Research Logistics 14, 1967).
 import dataclasses
 import datetime as dt
 import math
-import re
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from muster.domain.calendar import OpeningHours, dates, local_date, merge_spans, overlap, resolve, time_of_day
+from muster.domain.calendar import OpeningHours, dates, local_date, merge_spans, resolve
+from muster.domain.due_rule import DueRule
 from services.staffing.domain.erlang import Floats, Ints, compiled
 
-HOUR, FAR = 3600, 400
-BUSINESS_TIME, END_OF_DAY = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?"), re.compile(r"end_of_day(?:\+(\d{1,2}))?(?:@(\d\d:\d\d))?")
-
-
-@dataclasses.dataclass(frozen=True)
-class DueRule:
-    """When an item is due: `elapsed` seconds, `business` seconds of service hours, or the end of business day + `days`.
-
-    With a cut-off, seconds after local midnight, what comes at it or later counts for the next business day.
-    """
-
-    elapsed: int | None = None
-    business: int | None = None
-    days: int | None = None
-    cut_off: int | None = None
-
-    def __post_init__(self) -> None:
-        said = [v for v in (self.elapsed, self.business, self.days) if v is not None]
-        if len(said) != 1 or said[0] < (self.days is None) or (self.days or 0) > 60:
-            raise ValueError(f"{self} names {len(said)} times; allowed: one, seconds above 0 or 0 to 60 business days")
-        if self.cut_off is not None and (self.days is None or not 0 < self.cut_off <= 24 * HOUR):
-            raise ValueError(f"cut_off is {self.cut_off}; allowed: with days only, above 0 to {24 * HOUR} seconds")
-
-
-def parse_due(text: str) -> DueRule:
-    """Return the rule of the contract's `threshold_business`: 8h, 90m, 2h30m; end_of_day, end_of_day+1, end_of_day+1@15:00."""
-    if found := END_OF_DAY.fullmatch(text):
-        return DueRule(days=int(found[1] or 0), cut_off=time_of_day(found[2]) if found[2] else None)
-    if text and (found := BUSINESS_TIME.fullmatch(text)):
-        return DueRule(business=int(found[1] or 0) * HOUR + int(found[2] or 0) * 60)
-    raise ValueError(f"{text!r} is not a business deadline like 8h, 2h30m, end_of_day or end_of_day+1@15:00")
+NEAR, FAR = 14, 400
 
 
 def _clock(day: dt.date, seconds: int, zone: str) -> int:
@@ -83,6 +53,30 @@ def deadline_of(arrival: int, rule: DueRule, hours: OpeningHours, zone: str) -> 
                 return begin + left
             left -= max(end - begin, 0)
     raise ValueError(f"no {rule.business} seconds of service within {FAR} days of {arrival} in {zone}")
+
+
+def deadlines_of(arrivals: Ints, rule: DueRule, hours: OpeningHours, zone: str) -> Ints:
+    """Return what `deadline_of` says of each arrival (K,), looked up for all at once."""
+    if rule.elapsed is not None or not arrivals.size:
+        return arrivals + (rule.elapsed or 0)
+    first, last = (local_date(int(t), zone) for t in (arrivals.min(), arrivals.max()))
+    for ahead in (NEAR, FAR):
+        days = list(dates(first - dt.timedelta(days=1), last + dt.timedelta(days=ahead)))
+        if rule.days is not None:
+            closes = [(day, max(c for _, c in own)) for day in days if (own := hours.hours_of(day))]
+            cuts = [_clock(day, min(c, c if rule.cut_off is None else rule.cut_off), zone) for day, c in closes]
+            counts = np.searchsorted(np.maximum.accumulate(np.array(cuts, np.int64)), arrivals, "right") + rule.days
+            if counts.max() < len(closes):
+                return np.array([_clock(day, c, zone) for day, c in closes], np.int64)[counts]
+        else:
+            spans = np.array(merge_spans([s for day in days for s in hours.spans(day, zone)]), np.int64).reshape(-1, 2)
+            served = np.append(0, np.cumsum(spans[:, 1] - spans[:, 0]))
+            at = np.minimum(np.searchsorted(spans[:, 1], arrivals, "right"), len(spans) - 1)
+            wanted = int(rule.business or 0) + served[at] + np.maximum(arrivals - spans[at, 0], 0) if len(spans) else served
+            if wanted.max() <= served[-1] and len(spans):
+                to = np.searchsorted(served, wanted) - 1
+                return np.asarray(spans[to, 0] + wanted - served[to], np.int64)
+    return np.array([deadline_of(int(t), rule, hours, zone) for t in arrivals], np.int64)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,35 +139,59 @@ def work_of(desk: Desk, begin: int, intake: Floats, backlog: tuple[Cohort, ...] 
     Overdue backlog is due at the first border; backlog due after the first of the intake is taken to be due with it.
     """
     seconds, zone = desk.seconds, desk.zone
-    starts = range(begin, begin + seconds * intake.size, seconds)
-    due = [(deadline_of(s, desk.rule, desk.hours, zone) - begin) // seconds for s in starts]
-    due += [max(min((c.due - begin) // seconds, due[0]), 0) for c in backlog]
+    starts = np.arange(begin, begin + seconds * intake.size, seconds)
+    due = (deadlines_of(starts, desk.rule, desk.hours, zone) - begin) // seconds
+    old = np.array([(c.due - begin) // seconds for c in backlog], np.int64)
     came = np.concatenate([np.arange(intake.size), np.full(len(backlog), -1)])
-    spans = merge_spans([span for day in {local_date(s, zone) for s in starts} for span in desk.hours.spans(day, zone)])
-    served = np.array([sum(overlap(span, (s, s + seconds)) for span in spans) == seconds for s in starts])
+    days = dates(local_date(begin, zone), local_date(int(starts[-1]), zone))
+    spans = np.array(merge_spans([span for day in days for span in desk.hours.spans(day, zone)]), np.int64).reshape(-1, 2)
+    at = np.searchsorted(spans[:, 0], starts, "right") - 1
+    ends = np.append(spans[:, 1], 0)[at]  # before the first span: -1, the 0 at the end
     count = np.concatenate([intake, [c.count for c in backlog]])
-    return Work(came.astype(np.int64), np.array(due, np.int64), count.astype(float), served, float(seconds), desk.handle)
+    due = np.concatenate([due, np.clip(old, 0, max(due[0], 0))])
+    return Work(came, due, count.astype(float), starts + seconds <= ends, float(seconds), desk.handle)
+
+
+@compiled
+def _pull(low: Any, high: Any, path: Any) -> Any:
+    """Pull the string path (J + 1,) taut from low[0] to low[J]: where the funnel closes it bends at the side that it comes up against."""
+    at, last = 0, len(low) - 1
+    while at < last:
+        rise, fall, lowest, highest, to, slope = -np.inf, np.inf, at, at, last, np.nan
+        for j in range(at + 1, last + 1):
+            up, down = (low[j] - path[at]) / (j - at), (high[j] - path[at]) / (j - at)
+            if up > fall + 1e-12 * (1.0 + abs(fall)):
+                to, slope = highest, fall
+                break
+            if down < rise - 1e-12 * (1.0 + abs(rise)):
+                to, slope = lowest, rise
+                break
+            if up > rise:
+                rise, lowest = up, j
+            if down < fall:
+                fall, highest = down, j
+        if np.isnan(slope):
+            slope = rise
+        for j in range(at + 1, to + 1):
+            path[j] = path[at] + slope * (j - at)
+        at = to
+
+
+@compiled
+def _whole(path: Any, high: Any, items: Any, whole: Any) -> Any:
+    """Fill whole (J,) with the fewest agents that never fall behind the path; nothing is done before it has come."""
+    done = 0.0
+    for j in range(len(whole)):
+        whole[j] = max(math.ceil((path[j + 1] - done) / items - 1e-9), 0)
+        done = min(done + whole[j] * items, high[j + 1])
 
 
 def taut_string(low: Floats, high: Floats) -> Floats:
     """Return the shortest path (J + 1,) from low[0] to low[J] with low ≤ path ≤ high at each step. Raise ValueError if there is none."""
     if low.shape != high.shape or (low > high + 1e-9 * (1 + abs(high))).any():
         raise ValueError(f"low {low} is not below high {high} everywhere; allowed: low ≤ high, (J + 1,) both")
-    low, high, last, at = np.minimum(low, high), high.copy(), low.size - 1, 0
-    high[last], path = low[last], np.full(low.size, low[0])
-    while at < last:
-        steps = np.arange(1, last - at + 1)
-        rise = np.maximum.accumulate((low[at + 1 :] - path[at]) / steps)
-        fall = np.minimum.accumulate((high[at + 1 :] - path[at]) / steps)
-        crossed = np.flatnonzero(rise > fall + 1e-12 * (1 + abs(fall)))
-        to, slope = steps.size - 1, rise[-1]
-        if crossed.size:  # the funnel closes: the string bends at the side that it comes up, or down, against
-            stop = int(crossed[0])
-            side = fall if rise[stop] > rise[stop - 1] else rise
-            slope = side[stop - 1]
-            to = int(np.flatnonzero(side[:stop] == slope)[0])
-        path[at + 1 : at + 2 + to] = path[at] + slope * steps[: to + 1]
-        at += to + 1
+    path = np.full(low.size, low[0], float)
+    _pull(np.minimum(low, high).astype(float), np.append(high[:-1], low[-1]).astype(float), path)
     return path
 
 
@@ -183,33 +201,44 @@ def level_agents(work: Work, scale: float = 1.0) -> tuple[Floats, Ints]:
     For `scale` times the items. Whole ones are the fewest that never fall behind the string: what rounding gains is carried over. Items
     that no open interval lies before are done in the first one after.
     """
-    opens, due = np.flatnonzero(work.open), work.due[:, None]
+    opens, size = np.flatnonzero(work.open), work.open.size
     # Cumulated by the end of each open interval: what has come, and what is due before the next one opens.
-    here = np.where((work.came[:, None] <= opens) & (due <= work.open.size), work.count[:, None] * scale, 0.0)
-    high = np.append(0.0, here.sum(axis=0))
-    low = np.append(0.0, (here * (due <= np.append(opens[1:], work.open.size))).sum(axis=0))
-    real, whole = np.zeros(work.open.size), np.zeros(work.open.size, np.int64)
-    path, done = taut_string(low, high), 0.0
+    here = np.where(work.due <= size, work.count * scale, 0.0)
+    came = np.searchsorted(opens, work.came)
+    last = np.maximum(np.searchsorted(np.append(opens[1:], size), work.due), came)
+    high, low = (np.append(0.0, np.cumsum(np.bincount(at, here, opens.size + 1)[: opens.size])) for at in (came, last))
+    real, whole, some = np.zeros(size), np.zeros(size, np.int64), np.zeros(opens.size, np.int64)
+    path = taut_string(low, high)
     real[opens] = np.diff(path) / work.agent_items
-    for j, i in enumerate(opens):
-        whole[i] = max(math.ceil((path[j + 1] - done) / work.agent_items - 1e-9), 0)
-        done = min(done + whole[i] * work.agent_items, high[j + 1])
+    _whole(path, high, work.agent_items, some)
+    whole[opens] = some
     return real, whole
 
 
 @compiled
 def _work_off(came: Any, due: Any, left: Any, room: Any, on_time: Any) -> Any:
-    """Work groups (K,), in order of due, off in room (I,) while they are in time; on_time (K,) takes what is done; left is changed."""
-    first = 0
-    for i in range(len(room)):
-        while first < len(due) and left[first] <= 0:
-            first += 1
-        for k in range(first, len(due)):
-            if left[k] > 0 and came[k] <= i < due[k]:
-                done = min(left[k], room[i])
-                left[k] -= done
-                room[i] -= done
-                on_time[k] += done
+    """Work groups (K,), in order of due, then of coming, off in room (I,) while they are in time, for each of several trials: left (R, K)
+    is what there is, on_time (R, K) takes what is done."""
+    for r in range(len(left)):
+        first = 0
+        for i in range(len(room)):
+            free, k = room[i], first
+            while free > 0 and k < len(due) and came[k] <= i:
+                if due[k] > i:
+                    done = min(left[r, k] - on_time[r, k], free)
+                    free -= done
+                    on_time[r, k] += done
+                if k == first and (due[k] <= i or on_time[r, k] >= left[r, k]):
+                    first += 1
+                k += 1
+
+
+def done_in_time(work: Work, items: Floats, agents: Floats | Ints) -> Floats:
+    """Return what agents (I,) do in time of the items (R, K) that there are of each group in R trials, the earliest due first."""
+    order, done = np.lexsort((work.came, work.due)), np.zeros(items.shape)
+    room = np.where(work.open, agents, 0.0) * work.agent_items
+    _work_off(work.came[order], work.due[order], items[:, order], room, done)
+    return np.asarray(done[:, np.argsort(order)], float)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -231,10 +260,8 @@ def usable_slack(agents: Floats, load: Floats, share: float = 0.8) -> Floats:
 
 def blend(work: Work, slack: Floats, scale: float = 1.0) -> Blend:
     """Return what slack (I,), in agents, takes of `scale` times the work before it is due, and the fewest agents for the rest."""
-    order, taken = np.argsort(work.due, kind="stable"), np.zeros(work.due.size)
     asked = np.where(work.due <= work.open.size, work.count * scale, 0.0)
-    _work_off(work.came[order], work.due[order], asked[order], np.where(work.open, slack, 0.0) * work.agent_items, taken)
-    taken = taken[np.argsort(order)]
+    taken = done_in_time(work, asked[None, :], slack)[0]
     real, whole = level_agents(dataclasses.replace(work, count=np.maximum(asked - taken, 0.0)))
     return Blend(taken, float(taken.sum() / asked.sum()) if asked.sum() > 0 else 1.0, real, whole)
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from muster.domain.due_rule import DueRule
 from services.staffing.domain.carried import Carried, carry, joined
 from services.staffing.domain.chatting import ChatLoad, joined_chats
 from services.staffing.domain.erlang import Floats
@@ -18,6 +19,7 @@ class QueueRules:
     """What a queue's requirement rests on: rules, patience in seconds (inf: unknown), and the formula's name.
 
     at_once: chats that an agent may have, 1 for calls; by_level: AHT with 1 … at_once of them, seconds, none: the forecast's at each.
+    due: when deferred work must be done, None where contacts wait; kept: the share that must.
     """
 
     rules: Rules
@@ -25,6 +27,8 @@ class QueueRules:
     formula: str
     at_once: int = 1
     by_level: tuple[float, ...] = ()
+    due: DueRule | None = None
+    kept: float = 1.0
 
     def levels(self, aht: Floats) -> Floats:
         """Return the AHT (I, at_once) by chats at once; aht (I,): the forecast's."""

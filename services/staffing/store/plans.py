@@ -88,6 +88,17 @@ def save_cells(connection: sa.Connection, cells: Iterable[ClosedCell]) -> None:
     upsert(connection, t.volume_cell, rows)
 
 
+def open_items(connection: sa.Connection, queue: str, since: int) -> list[tuple[int, int]]:
+    """Return (start, items neither done nor given up) of closed intervals from an instant on, in order."""
+    v, found = t.volume_cell, []
+    query = sa.select(v.c.starts_at, v.c.offered, v.c.abandoned, v.c.body).where(
+        (v.c.queue == queue) & (v.c.starts_at >= since)
+    )
+    for start, offered, abandoned, body in connection.execute(query.order_by(v.c.starts_at)):
+        found.append((int(start), max((offered or 0) - (body["answered"] or 0) - (abandoned or 0), 0)))
+    return found
+
+
 def save_contributions(
     connection: sa.Connection, contract: str, index: int, rule: TargetRule, cells: Iterable[tuple[str, int, CellFacts]]
 ) -> None:

@@ -1,0 +1,255 @@
+"""From a queue's forecast days to the requirement of its deferred work: level, earliest deadline first, with room for chance.
+
+Items come one by one and take exponential time, so what n of them take has a variance of 2n squared handle times. Each group is planned
+z standard deviations of what falls due within its span above what is expected, z the least that keeps the target on KEPT of days in
+trials. Those play the work as a fluid, interval by interval, and are a little kinder than the floor: with KEPT, 95 % of days keep it there.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from muster.domain.calendar import DAY, day_bounds, parse_date
+from services.staffing.domain.deferred import Cohort, Desk, Work, blend, deadlines_of, done_in_time, level_agents, work_of
+from services.staffing.domain.erlang import Floats, Ints
+from services.staffing.domain.facts import ForecastDay, RequirementDay
+from services.staffing.domain.requirement import Rules
+from services.staffing.handlers.spreading import luck_of
+
+KEPT, TRIALS = 0.985, 48
+MOST, STEPS = 4.0, 7
+
+
+@dataclasses.dataclass(frozen=True)
+class Trials:
+    """Groups that are due within the plan, and how much there is of each in R trials, in items (R, K); day (K,), rising: the day on which
+    they are due, from 0, `days` and above: none that is judged."""
+
+    work: Work
+    items: Floats
+    day: Ints
+    days: int
+
+    @property
+    def due(self) -> Floats:
+        """Return what is due on each day (R, D), in items."""
+        return self._by_day(self.items)
+
+    def in_time(self, agents: Ints) -> Floats:
+        """Return what agents (I,) do in time of what is due on each day (R, D), in items."""
+        return self._by_day(done_in_time(self.work, self.items, agents))
+
+    def _by_day(self, items: Floats) -> Floats:
+        first, last = (np.searchsorted(self.day, np.arange(self.days), side) for side in ("left", "right"))
+        summed = np.concatenate([np.zeros((len(items), 1)), np.cumsum(items, axis=1)], axis=1)
+        found: Floats = summed[:, last] - summed[:, first]
+        return found
+
+
+def mean_handle(days: Sequence[ForecastDay], otherwise: float) -> float:
+    """Return the AHT of all contacts of the days, seconds; another one where nothing is expected."""
+    offered, aht = (np.array([v for day in days for v in getattr(day, name)], float) for name in ("offered", "aht"))
+    found = float(offered @ aht / offered.sum()) if offered.sum() > 0 else 0.0
+    return found if found > 0 else otherwise
+
+
+def size_of(days: Sequence[ForecastDay], desk: Desk, begin: int) -> tuple[int, int]:
+    """Return how many intervals from `begin` on the days last, and how many until the last of their work is due."""
+    end = day_bounds(parse_date(days[-1].local_date), desk.zone)[1]
+    due = int(deadlines_of(np.array([end - desk.seconds]), desk.rule, desk.hours, desk.zone)[0])
+    return (end - begin) // desk.seconds, -(-(max(due, end) - begin) // desk.seconds)
+
+
+def intake_of(days: Sequence[ForecastDay], name: str, seconds: int, begin: int, sizes: tuple[int, int]) -> Floats:
+    """Return what comes from `begin` on (I,), by the days' `offered` or `high`.
+
+    Beyond the last day comes what came a week before, or a day before where no week is known.
+    """
+    known, size = sizes
+    found = np.zeros(size)
+    for day in days:
+        starts, values = np.array(day.starts, np.int64), np.array(getattr(day, name), float)
+        ahead = starts >= begin
+        np.add.at(found, (starts[ahead] - begin) // seconds, values[ahead])
+    for i in range(known, size):
+        week, one = i - 7 * DAY // seconds, i - DAY // seconds
+        found[i] = found[week if week >= 0 else max(one, 0)]
+    return found
+
+
+def in_reach(work: Work) -> Work:
+    """Return the work as of when it can be begun. What was due before then (elapsed time runs at night too) gets its span from there."""
+    opens, size = np.flatnonzero(work.open), work.open.size
+    came = np.append(opens, size)[np.searchsorted(opens, np.maximum(work.came, 0))]
+    span = np.maximum(work.due - np.maximum(work.came, 0), 1)
+    due = np.where(work.due <= came, came + span, work.due)
+    gone = came >= size
+    return dataclasses.replace(work, came=np.minimum(came, size - 1), due=np.where(gone, size + 1, due))
+
+
+def spread_of(work: Work) -> Floats:
+    """Return the relative standard deviation (K,) of the work that falls due between each group's coming and its due border."""
+    top = work.open.size + 1
+    by = np.cumsum(np.bincount(np.minimum(work.due, top), work.count, top + 1))
+    within = by[np.minimum(work.due, top)] - by[work.came]
+    spread: Floats = np.sqrt(2.0 / np.maximum(within, 1.0))
+    return spread
+
+
+def draw(work: Work, known: np.ndarray, day: Ints, days: int, luck: np.random.Generator) -> Trials:
+    """Return trials of the work; known (K,): the items are there, only their times are chance; day (I,) of each interval."""
+    order = np.lexsort((work.came, work.due))
+    order = order[(work.due[order] <= work.open.size) & (work.count[order] > 0)]
+    some = dataclasses.replace(work, came=work.came[order], due=work.due[order], count=work.count[order])
+    items = np.where(known[order], some.count, luck.poisson(some.count, (TRIALS, some.count.size)))
+    return Trials(some, luck.standard_gamma(items), day[some.due - 1], days)
+
+
+def plan(work: Work, spread: Floats, z: float, minimum: int) -> Ints:
+    """Return the agents (I,), at least the minimum where there is service, for z standard deviations above what is expected."""
+    raised = dataclasses.replace(work, count=work.count * (1.0 + z * spread))
+    if not minimum:
+        return level_agents(raised)[1]
+    least = np.where(work.open, minimum, 0).astype(np.int64)
+    return blend(raised, least.astype(float)).whole + least
+
+
+def margin(work: Work, trials: Trials, target: float, minimum: int) -> float:
+    """Return the least z, 0 to MOST, whose plan keeps the target on KEPT of days; days that MOST does not save are left out."""
+    spread, due = spread_of(work), trials.due
+
+    def good(z: float) -> Floats:
+        timely = trials.in_time(plan(work, spread, z, minimum))
+        return np.where(due > 0, timely >= target * due - 1e-6, True).astype(float)
+
+    judged = (good(MOST).mean(axis=0) >= KEPT) & (due.sum(axis=0) > 0)
+    if not judged.any():
+        return 0.0
+    low, high = 0.0, MOST
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if good(middle)[:, judged].mean() >= KEPT else (middle, high)
+    return high
+
+
+@dataclasses.dataclass(frozen=True)
+class Planned:
+    """Arrays (I,) of intervals from `begin` on: real agents of the expected work, whole ones, and those for the high intake; share (D,)
+    of what falls due on each day that is done in time, NaN where nothing is due."""
+
+    begin: int
+    real: Floats
+    whole: Ints
+    safe: Ints
+    share: Floats
+
+
+def cohorts_of(days: Sequence[ForecastDay], backlog: Sequence[tuple[int, int]], desk: Desk, begin: int) -> tuple[Cohort, ...]:
+    """Return what has come before `begin`: open items of closed intervals, and the forecast of later ones. What is overdue is due as if
+    it came now."""
+    through = max((start for start, _ in backlog), default=-desk.seconds) + desk.seconds
+    old = [(start, float(count)) for start, count in backlog if count > 0]
+    old += [(s, n) for day in days for s, n in zip(day.starts, day.offered, strict=True) if through <= s < begin and n > 0]
+    came = np.array([*(start for start, _ in old), begin], np.int64)
+    due = [int(d) for d in deadlines_of(came, desk.rule, desk.hours, desk.zone)]
+    return tuple(Cohort(start, d if d > begin else due[-1], n) for (start, n), d in zip(old, due[:-1], strict=True))
+
+
+def plan_days(
+    days: Sequence[ForecastDay], backlog: Sequence[tuple[int, int]], desk: Desk, target: float, minimum: int, now: int
+) -> Planned:
+    """Return the plan of a queue's days together, from the interval that holds `now` on."""
+    begin, seconds = now - now % desk.seconds, desk.seconds
+    sizes = size_of(days, desk, begin)
+    offered, high = (intake_of(days, name, seconds, begin, sizes) for name in ("offered", "high"))
+    work = in_reach(work_of(desk, begin, offered, cohorts_of(days, backlog, desk, begin)))
+    more = dataclasses.replace(work, count=np.append(high, work.count[high.size :]))
+    ends = np.array([day_bounds(parse_date(day.local_date), desk.zone)[1] for day in days])
+    day = np.searchsorted(ends, begin + seconds * np.arange(high.size), "right")
+    known = np.arange(work.count.size) >= high.size
+    trials = draw(work, known, day, len(days), luck_of(days[0].queue, days[0].local_date))
+    z = margin(work, trials, target, minimum)
+    whole, safe = (plan(w, spread_of(w), z, minimum) for w in (work, more))
+    asked, timely = trials.due.sum(axis=0), trials.in_time(whole).sum(axis=0)
+    share = np.divide(timely, asked, out=np.full(len(days), np.nan), where=asked > 1e-6)
+    return Planned(begin, level_agents(work)[0], whole, np.maximum(safe, whole), share)
+
+
+def on_deferred(
+    days: Sequence[ForecastDay],
+    backlog: Sequence[tuple[int, int]],
+    desk: Desk,
+    rules: Rules,
+    target: float,
+    version: int,
+    now: int,
+    before: RequirementDay | None = None,
+) -> list[RequirementDay]:
+    """Return the requirement of a queue's days, today first, in the intervals in which there is service; the same always gives the same.
+
+    backlog: (start, items still open) of every closed interval, 0 too: what the forecast says of later ones has come, but isn't counted
+    yet. target: the share to be done in time; handle times are the days' mean, the desk's where nothing is expected. Today's intervals
+    that are over stay as `before` had them. The predicted share is of what still falls due on the day.
+    """
+    if not days:
+        return []
+    if not 0 < target <= 1:
+        raise ValueError(f"target is {target}; allowed: a share above 0, at most 1")
+    desk = dataclasses.replace(desk, handle=mean_handle(days, desk.handle))
+    planned = plan_days(days, backlog, desk, target, rules.minimum, now)
+    found = [_answer(day, n, planned, desk, rules, target, version, now) for n, day in enumerate(days)]
+    if before is not None and before.local_date == found[0].local_date:
+        found[0] = _behind(before, found[0], planned.begin)
+    return found
+
+
+def _answer(
+    day: ForecastDay, n: int, planned: Planned, desk: Desk, rules: Rules, target: float, version: int, now: int
+) -> RequirementDay:
+    date, minimum = parse_date(day.local_date), rules.minimum
+    starts = [s for s in desk.hours.open_starts(date, desk.zone, desk.seconds) if s >= planned.begin]
+    at = (np.array(starts, np.int64) - planned.begin) // desk.seconds
+    load, agents, safe = planned.real[at], np.maximum(planned.whole[at], minimum), np.maximum(planned.safe[at], minimum)
+    scheduled = agents / (1.0 - rules.unplaced_shrinkage)
+    share = None if np.isnan(planned.share[n]) else round(float(planned.share[n]), 9)
+    return RequirementDay(
+        queue=day.queue,
+        local_date=day.local_date,
+        seconds=desk.seconds,
+        starts=starts,
+        version=version,
+        forecast_version=day.version,
+        load=_plain(load),
+        carried=_plain(load),
+        on_queue=_plain(agents),
+        on_queue_safe=_plain(safe),
+        scheduled=_plain(scheduled),
+        paid=_plain(scheduled / (1.0 - rules.placed_shrinkage)),
+        service_level=[share] * len(starts),
+        asa=[0.0] * len(starts),
+        abandonment=[0.0] * len(starts),
+        occupancy=_plain(np.minimum(np.divide(load, agents, out=np.zeros(at.size), where=agents > 0), 1.0)),
+        drivers=["MINIMUM_STAFF" if minimum and a <= minimum else "DEADLINE_MET" for a in agents],
+        formula=f"earliest deadline first, {desk.rule} ({100 * target:g} %)",
+        unplaced_shrinkage=round(rules.unplaced_shrinkage, 9),
+        made_at=now,
+        watermark=day.watermark,
+    )
+
+
+ASKED = ("load", "on_queue", "on_queue_safe", "scheduled", "paid")
+GIVEN = ("service_level", "asa", "abandonment", "occupancy", "drivers")
+
+
+def _behind(before: RequirementDay, new: RequirementDay, begin: int) -> RequirementDay:
+    """Return the new day behind those intervals of the one before that are over."""
+    before = dataclasses.replace(before, carried=before.carried or before.load)
+    over = [i for i, start in enumerate(before.starts) if start < begin]
+    columns = ("starts", "carried", *ASKED, *GIVEN)
+    return dataclasses.replace(new, **{c: [getattr(before, c)[i] for i in over] + getattr(new, c) for c in columns})
+
+
+def _plain(values: Floats) -> list[float]:
+    """Keep nine decimals: what the last bits hold is arithmetic."""
+    return [float(v) for v in np.round(values, 9)]

@@ -1,0 +1,78 @@
+"""What walls between queues cost: gathered from SQL, computed in a child process, read when it is done."""
+
+import dataclasses
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from muster.domain.calendar import local_date, parse_date
+from muster.kit.clock import Clock
+from muster.kit.errors import NotFound, NotNow, Refusal
+from muster.kit.jobs import JobKind, Jobs
+from services.staffing.domain.pooling import Wanted
+from services.staffing.handlers.pooling import PoolCase, pool_ways
+from services.staffing.requiring import Requiring
+from services.staffing.store import plans
+
+
+@dataclasses.dataclass
+class Pooling:
+    """Has pools of queues compared, when asked."""
+
+    requiring: Requiring
+    jobs: Jobs
+    clock: Clock
+
+    def declare(self) -> None:
+        self.jobs.declare("pools", JobKind(self.load, pool_ways, lambda connection, request, result: {"ways": result}))
+
+    def ask(self, connection: sa.Connection, queues: Sequence[str], day: str) -> str:
+        """Queue a comparison. Raise NotFound, NotNow, Refusal(INVALID_POOL)."""
+        request = {"queues": list(queues), "day": day}
+        self.load(connection, request)
+        name = f"pools/{self.clock.now()}-{uuid.uuid4().hex[:8]}"
+        self.jobs.ask(connection, name, "pools", request)
+        return name
+
+    def answer(self, connection: sa.Connection, name: str) -> list[dict[str, Any]] | None:
+        """Return what was found; None while it runs. Raise NotFound, or what the job failed with."""
+        row = self.jobs.look(connection, name)
+        if row.kind != "pools":
+            raise NotFound("NO_SUCH_OPERATION", f"no comparison of pools {name}")
+        if row.state == "FAILED":
+            raise NotNow(row.result["reason"], row.result["message"])
+        return list(row.result["ways"]) if row.state == "DONE" else None
+
+    def load(self, connection: sa.Connection, request: dict[str, Any]) -> PoolCase:
+        """Gather a day of the queues on the grid of the first."""
+        book, wanted, names = self.requiring.streams.book_today(connection), list[Wanted](), tuple(request["queues"])
+        missing = [name for name in names if name not in book.queues]
+        if missing or not names:
+            raise NotFound("NO_SUCH_QUEUE", f"no queue {', '.join(missing) or '(none named)'} in the book")
+        first = book.queues[names[0]]
+        date = parse_date(request["day"]) if request["day"] else local_date(self.clock.now(), book.zone_of(first))
+        own = plans.load_forecast(connection, first.name, date.isoformat())
+        if own is None or not own.starts:
+            raise NotNow("NO_REQUIREMENT", f"{first.name} has no forecast for {date}; see muster forecast show")
+        grid = range(own.starts[0], own.starts[-1] + own.seconds, own.seconds)
+        for name in names:
+            rules, around = self.requiring.rules_of(connection, book, book.queues[name]), dt.timedelta(days=1)
+            goal = rules.rules.promised
+            if goal is None or rules.at_once > 1 or book.queues[name].interval_seconds != own.seconds:
+                why = f"{name} has no service level, several chats an agent, or other intervals than {first.name}"
+                raise Refusal("INVALID_POOL", f"{why}; allowed: calls with a promise, of one length of interval")
+            told: dict[int, tuple[float, float]] = {}
+            for day in plans.list_forecasts(connection, name, str(date - around), str(date + around)):
+                told.update({s: (n, a) for s, n, a in zip(day.starts, day.offered, day.aht, strict=True)})
+            volume = np.array([told.get(s, (0.0, 0.0))[0] for s in grid])
+            work = np.array([n * a for n, a in (told.get(s, (0.0, 0.0)) for s in grid)])
+            handle = float(work.sum() / volume.sum()) if volume.sum() > 0 else 300.0
+            wanted.append(Wanted(volume, handle, rules.patience, goal.threshold, goal.target))
+        try:
+            return PoolCase(names, date.isoformat(), tuple(wanted), own.seconds)
+        except ValueError as error:
+            raise Refusal("INVALID_POOL", str(error)) from error

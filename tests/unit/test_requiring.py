@@ -1,0 +1,145 @@
+"""Requirements of queues that are not calls, from the book and the facts to what is published."""
+
+import dataclasses
+import datetime as dt
+import pathlib
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from muster.book.check import check_book, parse_book
+from muster.book.copy import BookCopy, BookOwner
+from muster.book.types import KINDS
+from muster.kit.clock import ConductedClock
+from muster.kit.due import DueWork
+from muster.kit.errors import Refusal
+from muster.kit.loop import Fact
+from muster.kit.outbox import Outbox
+from muster.kit.sql import Database, migrate
+from services.staffing.domain.attainment import CellFacts
+from services.staffing.domain.facts import ClosedCell, ForecastDay
+from services.staffing.requiring import Requiring
+from services.staffing.settings import StaffingSettings
+from services.staffing.store import plans
+from services.staffing.store.tables import metadata
+from services.staffing.streams import Streams
+from tests.support.small_world import book
+
+MONDAY = int(dt.datetime(2026, 3, 23, tzinfo=dt.UTC).timestamp())  # London is on UTC until the 29th
+DAY, HALF_HOUR = 86_400, 1800
+MAIL, CHAT = "acme/mail", "acme/chat"
+
+
+def with_mail_and_chat(**more: Any) -> dict[str, Any]:
+    """Return the small book with mail, taken in around the clock and answered from eight to six on weekdays, and chat, three at once."""
+    data = book()
+    week = ["mon", "tue", "wed", "thu", "fri"]
+    round_the_clock = [{"days": [*week, "sat", "sun"], "opens": "00:00", "closes": "24:00"}]
+    usual = {**data["queues"][0], "patience": None, "cold_start": {"weekly_offered_count": 2000, "aht_seconds": 360}}
+    served = [{"days": week, "opens": "08:00", "closes": "18:00"}]
+    mail = {**usual, "name": MAIL, "channel": "EMAIL", "service_hours": served, "intake_hours": round_the_clock}
+    levels = [300.0, 360.0, 450.0]
+    chat = {**usual, "name": CHAT, "channel": "CHAT", "concurrency": {"max": 3, "aht_seconds_by_level": levels}}
+    data["queues"] += [{k: v for k, v in q.items() if v is not None} for q in (mail, chat)]
+    window = {"kind": "MONTH"}
+    promise = {"metric": "DEADLINE_MET", "threshold_business": "8h", "target": 0.95, "window": window, **more}
+    wait = {"metric": "SERVICE_LEVEL", "threshold_seconds": 40, "target": 0.8, "window": window}
+    data["contracts"] += [
+        {"name": "acme/back-office", "queues": [MAIL], "targets": [promise]},
+        {"name": "acme/chats", "queues": [CHAT], "targets": [wait]},
+    ]
+    return data
+
+
+@dataclasses.dataclass
+class Staffing:
+    """Staffing's requirements on a database, without Kafka."""
+
+    database: Database
+    streams: Streams
+    requiring: Requiring
+
+    def expect(self, queue: str, offered: float, aht: float, days: int, first: int = 0) -> None:
+        facts = []
+        for n in range(first, first + days):
+            starts = list(range(MONDAY + n * DAY, MONDAY + (n + 1) * DAY, HALF_HOUR))
+            date = (dt.date(2026, 3, 23) + dt.timedelta(days=n)).isoformat()
+            size = len(starts)
+            told, high = [offered] * size, [1.2 * offered] * size
+            day = ForecastDay(queue, date, HALF_HOUR, starts, [1] * size, told, high, [aht] * size, MONDAY, 1, True)
+            facts.append(Fact(day, MONDAY, b"", ""))
+        self.database.run_here(lambda c: self.streams.on_forecast(c, facts))
+        self.database.run_here(lambda c: self.requiring.require(c, queue, 0))
+
+    def came(self, queue: str, hour: int, offered: int, done: int) -> None:
+        facts = CellFacts(offered, done, 0, None, (), (), ())
+        cell = ClosedCell(queue, MONDAY + hour * 3600, HALF_HOUR, 1, MONDAY + hour * 3600 + HALF_HOUR, facts, None)
+        self.database.run_here(lambda c: self.streams.on_closed(c, [Fact(cell, MONDAY, b"", "")]))
+
+    def required(self, queue: str) -> list[Any]:
+        return self.database.run_here(lambda c: plans.list_requirements(c, queue, "", "9999"))
+
+
+@pytest.fixture
+def staffing(engine: sa.Engine) -> Staffing:
+    migrate(engine, pathlib.Path("services/staffing/store/migrations"))
+    database, clock, copy = Database(engine), ConductedClock(MONDAY + 8 * 3600), BookCopy(metadata)
+    with engine.begin() as connection:
+        BookOwner(copy, tuple(KINDS)).apply(connection, parse_book(with_mail_and_chat()), False, 1)
+    outbox, due = Outbox(metadata, clock), DueWork(database, metadata, clock, runs_itself=False)
+    streams = Streams(copy, due, clock, outbox)
+    return Staffing(database, streams, Requiring(StaffingSettings(), streams, outbox, clock))  # type: ignore[call-arg]
+
+
+def test_mail_is_staffed_by_its_deadlines_in_hours_of_service(staffing: Staffing) -> None:
+    staffing.expect(MAIL, 8.0, 360.0, 12)
+    days = {day.local_date: day for day in staffing.required(MAIL)}
+    tuesday, saturday = days["2026-03-24"], days["2026-03-28"]
+    assert len(tuesday.starts) == 20  # eight to six
+    assert saturday.starts == []
+    assert set(tuesday.drivers) == {"DEADLINE_MET"}
+    assert "earliest deadline first" in tuesday.formula
+    hours = sum(sum(day.on_queue) for date, day in days.items() if "2026-03-24" <= date <= "2026-03-30") / 2
+    work = 7 * 48 * 8 * 360 / 3600
+    assert 0.95 * work <= hours < 1.25 * work  # a week's mail, with room for chance
+    monday = days["2026-03-30"]
+    assert sum(monday.on_queue) > 1.5 * sum(days["2026-03-27"].on_queue)  # the weekend's mail is there
+    assert all(0.94 < level <= 1 for level in tuesday.service_level)
+
+
+def test_a_backlog_that_grows_is_worked_off(staffing: Staffing) -> None:
+    staffing.expect(MAIL, 8.0, 360.0, 12)
+    before = staffing.required(MAIL)[0]
+    staffing.came(MAIL, 7, 300, 10)
+    staffing.expect(MAIL, 8.0, 360.0, 12)
+    assert staffing.required(MAIL)[0].version == before.version  # the same forecast: nothing is asked
+    staffing.database.run_here(lambda c: staffing.requiring.require_all(c, MAIL, 0))
+    after = staffing.required(MAIL)[0]
+    assert after.version > before.version
+    more = (290 - 15 * 8) * 360 / 3600  # hours: what the night should have brought was planned for already
+    assert sum(before.on_queue) / 2 + 0.5 * more < sum(after.on_queue) / 2 < sum(before.on_queue) / 2 + 1.5 * more
+
+
+def test_chat_is_staffed_for_three_at_once(staffing: Staffing) -> None:
+    staffing.expect(CHAT, 60.0, 450.0, 2)
+    staffing.expect("acme/help", 60.0, 450.0, 2)
+    chats, calls = staffing.required(CHAT)[0], staffing.required("acme/help")[0]
+    assert chats.formula.startswith("3 chats at once")
+    assert max(chats.on_queue) < 0.6 * max(calls.on_queue)
+    assert min(level for level in chats.service_level if level is not None) >= 0.8
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"threshold_business": "soon"}, "not a business deadline"),
+        ({"threshold_business": ""}, "needs one of them"),
+        ({"threshold_seconds": 3600}, "needs one of them"),
+        ({"metric": "SERVICE_LEVEL", "threshold_seconds": 20, "threshold_business": ""}, "only there"),
+    ],
+)
+def test_what_no_deadline_is_says_so(wrong: dict[str, Any], why: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        check_book(parse_book(with_mail_and_chat(**wrong)))
+    assert why in " ".join(v.description for v in caught.value.violations)
