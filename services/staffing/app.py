@@ -8,7 +8,7 @@ from muster.book.types import ALL_TOPICS
 from muster.kit.service import Edges, Parts, run_service
 from muster.v1 import staffing_service_pb2_grpc as stubs
 from services.staffing.deciding import Deciding
-from services.staffing.domain.erlang import warm_up
+from services.staffing.domain.carried import warm_up
 from services.staffing.metrics import StaffingMetrics
 from services.staffing.outlooks import Outlooks
 from services.staffing.pooling import Pooling

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from services.staffing.domain import erlang
 from services.staffing.domain.erlang import (
     ABANDONED,
     ANSWERED,
@@ -110,6 +111,14 @@ def carry(offered: Floats, aht: Floats, starts: Ints, seconds: int, patience: fl
         _carry(rates, handle, gaps, float(seconds), end, load)
     share = np.where(offered[:, None] > 0, ramps / ramps.sum(axis=1, keepdims=True), 0.0)
     return Carried(offered / seconds, handle, np.full(offered.size, patience), load, share)
+
+
+def warm_up() -> None:
+    """Compile what calls need, or load what was compiled before: a fraction of a second then, several at first."""
+    erlang.warm_up()
+    for patience in (np.inf, 60.0):
+        one = carry(np.array([18.0, 36.0]), np.array([60.0, 60.0]), np.array([0, 1800]), 1800, patience)
+        carried_service(one, fewest_carried(erlang.SL_OFFERED, 0.8, one, 20.0, 0.0), 20.0)
 
 
 def joined(days: Sequence[Carried]) -> Carried:
