@@ -17,6 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
+from bench.forecast import paying
 from bench.forecast.plug import forecast, panel_of
 from muster.domain.calendar import Opening, OpeningHours
 from services.forecaster.domain.engine.handle_time import learn_handle_time
@@ -256,6 +257,9 @@ def main() -> None:
         task = tasks.load(name)
         print(f"{name}: {task.N} series, {task.n_days} open days; 1 · 7 · 28 days ahead")
         volume(judge, task)
+        paying.four_weeks(judge, tasks, task, FIRST_WEEK[name])
+        paying.each_queue(judge, tasks, task)
+        paying.after_closures(judge, task)
         intraday(judge, task)
         handle_time(judge, tasks, task)
         cold_start(task)
