@@ -10,8 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from muster.book.types import KINDS, Book, Channel, DatedRow, TargetMetric
+from muster.book.types import KINDS, Book, Channel, DatedRow, Target, TargetMetric
 from muster.domain.calendar import to_local
+from muster.domain.due_rule import parse_due
 from muster.kit.errors import Refusal, Violation
 
 
@@ -47,9 +48,13 @@ def _describe(error: Any) -> str:
     return f"is {shown!r}; {text}"
 
 
+SHORTEST_DEADLINE = 60
+
+
 def check_book(book: Book) -> None:
     """Raise Refusal with every violation that a row alone can't see."""
-    found = [*_doubles(book), *_references(book), *_not_served(book), *_contracts(book), *_patterns(book), *_grids(book)]
+    found = [*_doubles(book), *_references(book), *_not_served(book), *_chats(book), *_deadlines(book)]
+    found += [*_contracts(book), *_patterns(book), *_grids(book)]
     if found:
         raise Refusal("INVALID_BOOK", f"{len(found)} faults in the book", tuple(found))
 
@@ -136,6 +141,63 @@ def _references(book: Book) -> Iterable[Violation]:
 
 
 DEFERRED = (Channel.EMAIL, Channel.BACK_OFFICE)
+
+
+def _chats(book: Book) -> Iterable[Violation]:
+    """What a row declared before chats were served stays readable: this is asked of what is applied."""
+    for i, queue in enumerate(book.queues):
+        if queue.concurrency is None:
+            continue
+        levels, at = queue.concurrency.aht_seconds_by_level, f"queues[{i}].concurrency"
+        if queue.concurrency.max > 1 and queue.channel != Channel.CHAT:
+            yield Violation(f"{at}.max", f"is {queue.concurrency.max}; goes with channel CHAT, not {queue.channel}")
+        if levels and len(levels) != queue.concurrency.max:
+            why = f"has {len(levels)} levels; allowed: max, {queue.concurrency.max}, or none"
+            yield Violation(f"{at}.aht_seconds_by_level", why)
+        for count, (fewer, more) in enumerate(itertools.pairwise(levels), start=1):
+            if not 0 < fewer <= more or more / (count + 1) > fewer / count:
+                why = "allowed: above 0, a chat beside others no faster, and more of them together no slower"
+                yield Violation(f"{at}.aht_seconds_by_level", f"is {fewer:g}, {more:g} for {count}, {count + 1}; {why}")
+
+
+def _deadlines(book: Book) -> Iterable[Violation]:
+    """Deadlines that can be read, one for each queue of mail or back office, and no promise of another kind that nobody would keep."""
+    chats = {queue.name for queue in book.queues if queue.channel == Channel.CHAT}
+    deferred = {queue.name for queue in book.queues if queue.channel in DEFERRED}
+    for i, contract in enumerate(book.contracts):
+        promised = collections.Counter[str]()
+        for j, target in enumerate(contract.targets):
+            at, covered = f"contracts[{i}].targets[{j}]", target.queues or contract.queues
+            if target.staff_to not in ("", "MEAN") and chats & set(covered):
+                yield Violation(f"{at}.staff_to", f"is {target.staff_to}; allowed for chats: MEAN")
+            if target.metric == TargetMetric.ASA and target.aggregation.startswith("SHARE") and target.target > 1:
+                yield Violation(
+                    f"{at}.target",
+                    f"is {target.target:g} of {target.aggregation}; allowed: a share, and each_target in seconds",
+                )
+            if target.metric != TargetMetric.DEADLINE_MET:
+                if target.threshold_business:
+                    yield Violation(f"{at}.threshold_business", f"goes with DEADLINE_MET, not {target.metric}")
+                continue
+            promised.update(covered)
+            yield from _deadline(at, target)
+        for name in sorted(deferred & set(contract.queues)):
+            if promised[name] != 1:
+                why = f"promise {promised[name]} deadlines for {name}; allowed: one target DEADLINE_MET for mail or back office"
+                yield Violation(f"contracts[{i}].targets", why)
+
+
+def _deadline(at: str, target: Target) -> Iterable[Violation]:
+    if bool(target.threshold_business) == (target.threshold_seconds is not None):
+        said = f"threshold_business {target.threshold_business!r}, threshold_seconds {target.threshold_seconds}"
+        yield Violation(f"{at}.metric", f"{said}; DEADLINE_MET needs one of them: 8h or end_of_day+1@15:00, or seconds")
+    elif target.threshold_business:
+        try:
+            parse_due(target.threshold_business)
+        except ValueError as error:
+            yield Violation(f"{at}.threshold_business", str(error))
+    elif (target.threshold_seconds or 0) < SHORTEST_DEADLINE:
+        yield Violation(f"{at}.threshold_seconds", f"is {target.threshold_seconds:g}; allowed: {SHORTEST_DEADLINE} or more")
 
 
 def _not_served(book: Book) -> Iterable[Violation]:

@@ -5,13 +5,11 @@ Times of day are "HH:MM", dates "YYYY-MM-DD", money "21.50 EUR". A row refuses n
 
 import datetime as dt
 import enum
-import itertools
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from muster.domain.calendar import WEEKDAYS, parse_date, public_holidays, time_of_day, zone_of
-from muster.domain.due_rule import parse_due
 from muster.domain.money import Money
 
 NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
@@ -68,7 +66,6 @@ Date = Annotated[str, BeforeValidator(_text_date), _checked(parse_date)]
 LocalTime = Annotated[str, BeforeValidator(_text_time), _checked(time_of_day)]
 LocalInstant = Annotated[str, BeforeValidator(_text_date), _checked(_date_or_time)]
 Zone = Annotated[str, _checked(zone_of)]
-Due = Annotated[str, _checked(parse_due)]
 Country = Annotated[str, _checked(_country)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 Weekday = Annotated[str, _one_of(*WEEKDAYS)]
@@ -232,17 +229,6 @@ class Concurrency(Row):
     max: int = Field(ge=1, le=20)
     aht_seconds_by_level: tuple[float, ...] = ()
 
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        levels = self.aht_seconds_by_level
-        if levels and len(levels) != self.max:
-            raise ValueError(f"aht_seconds_by_level has {len(levels)} levels; allowed: max, {self.max}, or none")
-        for count, (fewer, more) in enumerate(itertools.pairwise(levels), start=1):
-            if not 0 < fewer <= more or more / (count + 1) > fewer / count:
-                why = "a chat beside others is no faster, and more of them together no slower"
-                raise ValueError(f"aht_seconds_by_level {fewer:g}, {more:g} for {count}, {count + 1}; {why}")
-        return self
-
 
 class ColdStart(Row):
     weekly_offered_count: float | None = Field(None, ge=0)
@@ -285,8 +271,6 @@ class Queue(DatedRow):
     def _interval(self) -> Self:
         if self.interval_seconds not in (900, 1800):
             raise ValueError(f"interval_seconds is {self.interval_seconds}; allowed: 900, 1800")
-        if self.concurrency is not None and self.concurrency.max > 1 and self.channel != Channel.CHAT:
-            raise ValueError(f"concurrency max {self.concurrency.max} goes with channel CHAT, not {self.channel}")
         return self
 
 
@@ -308,7 +292,7 @@ class Target(Row):
     metric: TargetMetric
     definition: ServiceLevelDefinition | None = None
     threshold_seconds: float | None = Field(None, ge=0)
-    threshold_business: Due = ""
+    threshold_business: str = ""
     short_abandon_seconds: float | None = Field(None, ge=0)
     clock_start: ClockStart | None = None
     target: float = Field(gt=0)
@@ -333,15 +317,6 @@ class Target(Row):
             raise ValueError(f"target is {self.target}; {self.metric} is a share, allowed: above 0 to 1")
         if self.metric == TargetMetric.SERVICE_LEVEL and self.threshold_seconds is None:
             raise ValueError("SERVICE_LEVEL needs threshold_seconds, the 20 of 80/20")
-        return self
-
-    @model_validator(mode="after")
-    def _due(self) -> Self:
-        if self.threshold_business and self.metric != TargetMetric.DEADLINE_MET:
-            raise ValueError(f"threshold_business {self.threshold_business} goes with DEADLINE_MET, not {self.metric}")
-        if self.metric == TargetMetric.DEADLINE_MET and bool(self.threshold_business) == bool(self.threshold_seconds):
-            said = f"threshold_business {self.threshold_business!r}, threshold_seconds {self.threshold_seconds}"
-            raise ValueError(f"{said}; DEADLINE_MET needs one of them: 8h or end_of_day+1@15:00, or seconds above 0")
         return self
 
 

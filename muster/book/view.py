@@ -13,6 +13,7 @@ from typing import TypeVar
 from muster.book.types import (
     Activity,
     Agent,
+    Channel,
     Client,
     Contract,
     CurrencyRate,
@@ -58,7 +59,8 @@ def opening_hours(queue: Queue) -> OpeningHours:
 @functools.lru_cache(2048)
 def intake_hours(queue: Queue) -> OpeningHours:
     """Return when a queue's contacts come: intake hours, on holidays too; without them the hours in which they are answered."""
-    return OpeningHours(_openings(queue.intake_hours)) if queue.intake_hours else opening_hours(queue)
+    deferred = queue.channel in (Channel.EMAIL, Channel.BACK_OFFICE)
+    return OpeningHours(_openings(queue.intake_hours)) if queue.intake_hours and deferred else opening_hours(queue)
 
 
 def _holding(rows: Mapping[tuple[str, str], DatedRow], kind: type[R], day: str) -> dict[str, R]:

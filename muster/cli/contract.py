@@ -87,7 +87,7 @@ def contract_outlook(
     request = staffing.ListWindowOutlooksRequest(contract=name if one else "", client="" if one else name)
     out, found = console(), connect().staffing.ListWindowOutlooks(request).outlooks
     if not found:
-        out.print("no window has days ahead that are forecast; see muster forecast show")
+        out.print("no window of calls has days ahead that are forecast; promises for chats and mail are not looked ahead to")
         return
     heads = (
         "contract",
@@ -120,7 +120,8 @@ def contract_outlook(
         if one and w.hours_more:
             table = table_of("One agent-hour more on a day", "day", "best placed", "chance", "value")
             for h in w.hours_more:
-                value = f"{h.value_gain:+.2f} s" if w.metric == "ASA" else f"{100 * h.value_gain:+.3f} points"
+                in_seconds = w.metric == "ASA" and not w.aggregation.startswith("SHARE")
+                value = f"{h.value_gain:+.2f} s" if in_seconds else f"{100 * h.value_gain:+.3f} points"
                 placed = f"{h.queue} {shown(h.starts_at.seconds, 'UTC')}"
                 table.add_row(h.local_date, placed, f"{100 * h.met_gain:+.2f} points", value)
             out.print(table)

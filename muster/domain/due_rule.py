@@ -5,7 +5,7 @@ import re
 
 from muster.domain.calendar import time_of_day
 
-HOUR = 3600
+HOUR, LONGEST_HOURS = 3600, 400
 BUSINESS_TIME, END_OF_DAY = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?"), re.compile(r"end_of_day(?:\+(\d{1,2}))?(?:@(\d\d:\d\d))?")
 
 
@@ -43,6 +43,6 @@ def parse_due(text: str) -> DueRule:
     """Return the rule of the contract's `threshold_business`: 8h, 90m, 2h30m; end_of_day, end_of_day+1, end_of_day+1@15:00."""
     if found := END_OF_DAY.fullmatch(text):
         return DueRule(days=int(found[1] or 0), cut_off=time_of_day(found[2]) if found[2] else None)
-    if text and (found := BUSINESS_TIME.fullmatch(text)):
+    if text and (found := BUSINESS_TIME.fullmatch(text)) and int(found[1] or 0) <= LONGEST_HOURS:
         return DueRule(business=int(found[1] or 0) * HOUR + int(found[2] or 0) * 60)
     raise ValueError(f"{text!r} is not a business deadline like 8h, 2h30m, end_of_day or end_of_day+1@15:00")

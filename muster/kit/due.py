@@ -88,8 +88,15 @@ class DueWork(mode.Service):
     def run_some(self, connection: sa.Connection) -> bool:
         """Do pieces of work that are due, for as long as is little beside a transaction; return whether there was any."""
         until, done = self._runtime.monotonic() + TOGETHER_SECONDS, self.run_next(connection)
-        while done and self._runtime.monotonic() < until and self.run_next(connection):
-            pass
+        more = done
+        while more and self._runtime.monotonic() < until:
+            try:
+                with connection.begin_nested():
+                    more = self.run_next(connection)
+            except sa.exc.DBAPIError:
+                raise
+            except Exception:
+                break  # it comes first next time, by itself: what was done before it stands
         return done
 
     async def settle(self) -> None:

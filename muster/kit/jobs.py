@@ -105,7 +105,8 @@ class Jobs(mode.Service):
 
     def open_count(self, connection: sa.Connection) -> int:
         """Return how many jobs wait or run."""
-        query = sa.select(sa.func.count()).where(self._table.c.state.in_(("WAITING", "RUNNING")))
+        t = self._table
+        query = sa.select(sa.func.count()).where(t.c.state.in_(("WAITING", "RUNNING")) & t.c.kind.in_(sorted(self._kinds)))
         return int(connection.execute(query).scalar_one())
 
     def _claim(self, connection: sa.Connection) -> sa.Row[Any] | None:

@@ -146,7 +146,8 @@ class StaffingServiceServicer:
 
     def PredictService(self, request, context):
         """Read a day's service as the queue moves: carried from interval to interval, with contacts under way when the pool shrinks.
-        Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL).
+        Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NOT_FOR_CHAT,
+        NOT_FOR_DEFERRED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -154,7 +155,7 @@ class StaffingServiceServicer:
 
     def ExplainRequirement(self, request, context):
         """Read why an interval needs the agents it does, by the forecast and the book as they stand.
-        Errors: NOT_FOUND (NO_SUCH_QUEUE, NO_SUCH_INTERVAL).
+        Errors: NOT_FOUND (NO_SUCH_QUEUE, NO_SUCH_INTERVAL), FAILED_PRECONDITION (NOT_FOR_DEFERRED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -162,7 +163,8 @@ class StaffingServiceServicer:
 
     def PriceRequirement(self, request, context):
         """Read what staffing a day to its mean forecast, to all that may come, or to a chance, costs and gives.
-        Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL), INVALID_ARGUMENT (INVALID_SURENESS).
+        Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NOT_FOR_CHAT,
+        NOT_FOR_DEFERRED), INVALID_ARGUMENT (INVALID_SURENESS).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -170,7 +172,8 @@ class StaffingServiceServicer:
 
     def SimulatePlan(self, request, context):
         """Read what a day's plan gives when it is played contact by contact, beside what was predicted of it. The same question always has the
-        same answer. Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NO_SCHEDULE),
+        same answer. Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NO_SCHEDULE,
+        NOT_FOR_CHAT, NOT_FOR_DEFERRED),
         INVALID_ARGUMENT (INVALID_SIMULATION).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -186,7 +189,7 @@ class StaffingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetPooling(self, request, context):
-        """Read what pooling would save. Errors: NOT_FOUND (NO_SUCH_OPERATION).
+        """Read what pooling would save. Errors: NOT_FOUND (NO_SUCH_OPERATION), FAILED_PRECONDITION (the comparison's own reason).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

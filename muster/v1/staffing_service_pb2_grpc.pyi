@@ -44,19 +44,22 @@ class StaffingServiceStub:
     """Read the newest requirement of a queue, day by day."""
     PredictService: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.PredictServiceRequest, _staffing_service_pb2.PredictServiceResponse]
     """Read a day's service as the queue moves: carried from interval to interval, with contacts under way when the pool shrinks.
-    Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL).
+    Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NOT_FOR_CHAT,
+    NOT_FOR_DEFERRED).
     """
     ExplainRequirement: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.ExplainRequirementRequest, _staffing_service_pb2.ExplainRequirementResponse]
     """Read why an interval needs the agents it does, by the forecast and the book as they stand.
-    Errors: NOT_FOUND (NO_SUCH_QUEUE, NO_SUCH_INTERVAL).
+    Errors: NOT_FOUND (NO_SUCH_QUEUE, NO_SUCH_INTERVAL), FAILED_PRECONDITION (NOT_FOR_DEFERRED).
     """
     PriceRequirement: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.PriceRequirementRequest, _staffing_service_pb2.PriceRequirementResponse]
     """Read what staffing a day to its mean forecast, to all that may come, or to a chance, costs and gives.
-    Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL), INVALID_ARGUMENT (INVALID_SURENESS).
+    Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NOT_FOR_CHAT,
+    NOT_FOR_DEFERRED), INVALID_ARGUMENT (INVALID_SURENESS).
     """
     SimulatePlan: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.SimulatePlanRequest, _staffing_service_pb2.SimulatePlanResponse]
     """Read what a day's plan gives when it is played contact by contact, beside what was predicted of it. The same question always has the
-    same answer. Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NO_SCHEDULE),
+    same answer. Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NO_SCHEDULE,
+    NOT_FOR_CHAT, NOT_FOR_DEFERRED),
     INVALID_ARGUMENT (INVALID_SIMULATION).
     """
     StartPooling: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.StartPoolingRequest, _staffing_service_pb2.StartPoolingResponse]
@@ -64,7 +67,7 @@ class StaffingServiceStub:
     Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT), INVALID_ARGUMENT (INVALID_POOL).
     """
     GetPooling: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.GetPoolingRequest, _staffing_service_pb2.GetPoolingResponse]
-    """Read what pooling would save. Errors: NOT_FOUND (NO_SUCH_OPERATION)."""
+    """Read what pooling would save. Errors: NOT_FOUND (NO_SUCH_OPERATION), FAILED_PRECONDITION (the comparison's own reason)."""
     ListAttainments: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.ListAttainmentsRequest, _staffing_service_pb2.ListAttainmentsResponse]
     """Read how targets stand in their current windows."""
     ListWindowOutlooks: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.ListWindowOutlooksRequest, _staffing_service_pb2.ListWindowOutlooksResponse]
@@ -103,19 +106,22 @@ class StaffingServiceAsyncStub(StaffingServiceStub):
     """Read the newest requirement of a queue, day by day."""
     PredictService: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.PredictServiceRequest, _staffing_service_pb2.PredictServiceResponse]  # type: ignore[assignment]
     """Read a day's service as the queue moves: carried from interval to interval, with contacts under way when the pool shrinks.
-    Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL).
+    Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NOT_FOR_CHAT,
+    NOT_FOR_DEFERRED).
     """
     ExplainRequirement: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.ExplainRequirementRequest, _staffing_service_pb2.ExplainRequirementResponse]  # type: ignore[assignment]
     """Read why an interval needs the agents it does, by the forecast and the book as they stand.
-    Errors: NOT_FOUND (NO_SUCH_QUEUE, NO_SUCH_INTERVAL).
+    Errors: NOT_FOUND (NO_SUCH_QUEUE, NO_SUCH_INTERVAL), FAILED_PRECONDITION (NOT_FOR_DEFERRED).
     """
     PriceRequirement: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.PriceRequirementRequest, _staffing_service_pb2.PriceRequirementResponse]  # type: ignore[assignment]
     """Read what staffing a day to its mean forecast, to all that may come, or to a chance, costs and gives.
-    Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL), INVALID_ARGUMENT (INVALID_SURENESS).
+    Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NOT_FOR_CHAT,
+    NOT_FOR_DEFERRED), INVALID_ARGUMENT (INVALID_SURENESS).
     """
     SimulatePlan: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.SimulatePlanRequest, _staffing_service_pb2.SimulatePlanResponse]  # type: ignore[assignment]
     """Read what a day's plan gives when it is played contact by contact, beside what was predicted of it. The same question always has the
-    same answer. Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NO_SCHEDULE),
+    same answer. Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NO_SCHEDULE,
+    NOT_FOR_CHAT, NOT_FOR_DEFERRED),
     INVALID_ARGUMENT (INVALID_SIMULATION).
     """
     StartPooling: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.StartPoolingRequest, _staffing_service_pb2.StartPoolingResponse]  # type: ignore[assignment]
@@ -123,7 +129,7 @@ class StaffingServiceAsyncStub(StaffingServiceStub):
     Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT), INVALID_ARGUMENT (INVALID_POOL).
     """
     GetPooling: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.GetPoolingRequest, _staffing_service_pb2.GetPoolingResponse]  # type: ignore[assignment]
-    """Read what pooling would save. Errors: NOT_FOUND (NO_SUCH_OPERATION)."""
+    """Read what pooling would save. Errors: NOT_FOUND (NO_SUCH_OPERATION), FAILED_PRECONDITION (the comparison's own reason)."""
     ListAttainments: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.ListAttainmentsRequest, _staffing_service_pb2.ListAttainmentsResponse]  # type: ignore[assignment]
     """Read how targets stand in their current windows."""
     ListWindowOutlooks: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.ListWindowOutlooksRequest, _staffing_service_pb2.ListWindowOutlooksResponse]  # type: ignore[assignment]
@@ -183,7 +189,8 @@ class StaffingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_staffing_service_pb2.PredictServiceResponse, _abc.Awaitable[_staffing_service_pb2.PredictServiceResponse]]:
         """Read a day's service as the queue moves: carried from interval to interval, with contacts under way when the pool shrinks.
-        Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL).
+        Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NOT_FOR_CHAT,
+        NOT_FOR_DEFERRED).
         """
 
     @_abc_1.abstractmethod
@@ -193,7 +200,7 @@ class StaffingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_staffing_service_pb2.ExplainRequirementResponse, _abc.Awaitable[_staffing_service_pb2.ExplainRequirementResponse]]:
         """Read why an interval needs the agents it does, by the forecast and the book as they stand.
-        Errors: NOT_FOUND (NO_SUCH_QUEUE, NO_SUCH_INTERVAL).
+        Errors: NOT_FOUND (NO_SUCH_QUEUE, NO_SUCH_INTERVAL), FAILED_PRECONDITION (NOT_FOR_DEFERRED).
         """
 
     @_abc_1.abstractmethod
@@ -203,7 +210,8 @@ class StaffingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_staffing_service_pb2.PriceRequirementResponse, _abc.Awaitable[_staffing_service_pb2.PriceRequirementResponse]]:
         """Read what staffing a day to its mean forecast, to all that may come, or to a chance, costs and gives.
-        Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL), INVALID_ARGUMENT (INVALID_SURENESS).
+        Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NOT_FOR_CHAT,
+        NOT_FOR_DEFERRED), INVALID_ARGUMENT (INVALID_SURENESS).
         """
 
     @_abc_1.abstractmethod
@@ -213,7 +221,8 @@ class StaffingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_staffing_service_pb2.SimulatePlanResponse, _abc.Awaitable[_staffing_service_pb2.SimulatePlanResponse]]:
         """Read what a day's plan gives when it is played contact by contact, beside what was predicted of it. The same question always has the
-        same answer. Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NO_SCHEDULE),
+        same answer. Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NO_SCHEDULE,
+        NOT_FOR_CHAT, NOT_FOR_DEFERRED),
         INVALID_ARGUMENT (INVALID_SIMULATION).
         """
 
@@ -233,7 +242,7 @@ class StaffingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _staffing_service_pb2.GetPoolingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_staffing_service_pb2.GetPoolingResponse, _abc.Awaitable[_staffing_service_pb2.GetPoolingResponse]]:
-        """Read what pooling would save. Errors: NOT_FOUND (NO_SUCH_OPERATION)."""
+        """Read what pooling would save. Errors: NOT_FOUND (NO_SUCH_OPERATION), FAILED_PRECONDITION (the comparison's own reason)."""
 
     @_abc_1.abstractmethod
     def ListAttainments(

@@ -29,7 +29,7 @@ from services.staffing.handlers.spreading import price_day
 from services.staffing.store import plans
 from services.staffing.work import Work
 
-USUAL_DAYS = 200
+USUAL_DAYS, MOST_CONTACTS = 200, 3_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +55,10 @@ class PlanEdge:
             raise NotNow("NO_REQUIREMENT", f"{queue.name} has no requirement for {day}; see muster requirement show")
         return found
 
-    def explain(self, connection: sa.Connection, request: pb.ExplainRequirementRequest) -> pb.ExplainRequirementResponse:
-        """Explain one interval. Raise NotFound."""
+    def explanation(
+        self, connection: sa.Connection, request: pb.ExplainRequirementRequest
+    ) -> Callable[[], pb.ExplainRequirementResponse]:
+        """Gather what explaining an interval needs, and return who explains it. Raise NotFound, NotNow."""
         today, queue = self.queue(connection, request.queue)
         start, zone = request.starts_at.seconds, today.zone_of(queue)
         date = local_date(start, zone)
@@ -67,7 +69,7 @@ class PlanEdge:
         rules = self.work.requiring.rules_of(connection, book, book.queues.get(queue.name, queue))
         if rules.due is not None:
             raise NotNow("NOT_FOR_DEFERRED", f"{queue.name} is work with a deadline; see muster requirement show")
-        return _explained(explain(forecast, forecast.starts.index(start), rules), rules, forecast.version)
+        return lambda: _explained(explain(forecast, forecast.starts.index(start), rules), rules, forecast.version)
 
     def pricing(
         self, connection: sa.Connection, request: pb.PriceRequirementRequest
@@ -107,6 +109,10 @@ class PlanEdge:
             staff = self.work.deciding.outlooks.scheduled(connection, book, queue, forecast)
             if staff is None:
                 raise NotNow("NO_SCHEDULE", f"no schedule is published for {queue.name}; see muster schedule show")
+            staff = staff * (1.0 - rules.rules.unplaced_shrinkage)
+        if sum(forecast.offered) * asked.days > MOST_CONTACTS:
+            most = f"{sum(forecast.offered):,.0f} contacts a day, {asked.days} days; allowed: {MOST_CONTACTS:,} contacts"
+            raise Refusal("INVALID_SIMULATION", most)
         return lambda: _simulated(simulate_plan(forecast, requirement, goal, rules.patience, staff, asked), goal)
 
     def day(self, connection: sa.Connection, book: BookDay, queue: Queue, date: str) -> tuple[ForecastDay, RequirementDay]:
@@ -138,6 +144,8 @@ class PlanEdge:
             if contract is None or index >= len(contract.targets) or (client and name.partition("/")[0] != client):
                 continue
             target = contract.targets[index]
+            if body["of"] != [str(target.metric), str(target.aggregation), target.target]:
+                continue  # computed before the book changed
             answer.outlooks.append(_window(name, index, target, body, made_at))
             last = answer.outlooks[-1]
             last.window_starts_at.seconds = window_of(book, name, target, made_at)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from muster.domain.calendar import local_date, parse_date
+from muster.domain.calendar import day_bounds, local_date, parse_date
 from muster.kit.clock import Clock
 from muster.kit.errors import NotFound, NotNow, Refusal
 from muster.kit.jobs import JobKind, Jobs
@@ -49,30 +49,41 @@ class Pooling:
 
     def load(self, connection: sa.Connection, request: dict[str, Any]) -> PoolCase:
         """Gather a day of the queues on the grid of the first."""
-        book, wanted, names = self.requiring.streams.book_today(connection), list[Wanted](), tuple(request["queues"])
+        book, names = self.requiring.streams.book_today(connection), tuple(request["queues"])
         missing = [name for name in names if name not in book.queues]
         if missing or not names:
             raise NotFound("NO_SUCH_QUEUE", f"no queue {', '.join(missing) or '(none named)'} in the book")
         first = book.queues[names[0]]
-        date = parse_date(request["day"]) if request["day"] else local_date(self.clock.now(), book.zone_of(first))
+        try:
+            date = parse_date(request["day"]) if request["day"] else local_date(self.clock.now(), book.zone_of(first))
+        except ValueError as error:
+            raise Refusal("INVALID_POOL", str(error)) from error
         own = plans.load_forecast(connection, first.name, date.isoformat())
         if own is None or not own.starts:
             raise NotNow("NO_REQUIREMENT", f"{first.name} has no forecast for {date}; see muster forecast show")
-        grid = range(own.starts[0], own.starts[-1] + own.seconds, own.seconds)
+        begin, end = day_bounds(date, book.zone_of(first))
+        expected: list[dict[int, tuple[float, float]]] = []
         for name in names:
-            rules, around = self.requiring.rules_of(connection, book, book.queues[name]), dt.timedelta(days=1)
+            around, told = dt.timedelta(days=1), dict[int, tuple[float, float]]()
+            for day in plans.list_forecasts(connection, name, str(date - around), str(date + around)):
+                hours = zip(day.starts, day.offered, day.aht, strict=True)
+                told.update({s: (n, a) for s, n, a in hours if begin <= s < end})
+            expected.append(told)
+        opens = [s for told in expected for s in told]
+        grid = range(min(opens), max(opens) + own.seconds, own.seconds)
+        goals = []
+        for name, told in zip(names, expected, strict=True):
+            rules = self.requiring.rules_of(connection, book, book.queues[name])
             goal = rules.rules.promised
             if goal is None or rules.at_once > 1 or book.queues[name].interval_seconds != own.seconds:
                 why = f"{name} has no service level, several chats an agent, or other intervals than {first.name}"
                 raise Refusal("INVALID_POOL", f"{why}; allowed: calls with a promise, of one length of interval")
-            told: dict[int, tuple[float, float]] = {}
-            for day in plans.list_forecasts(connection, name, str(date - around), str(date + around)):
-                told.update({s: (n, a) for s, n, a in zip(day.starts, day.offered, day.aht, strict=True)})
             volume = np.array([told.get(s, (0.0, 0.0))[0] for s in grid])
             work = np.array([n * a for n, a in (told.get(s, (0.0, 0.0)) for s in grid)])
             handle = float(work.sum() / volume.sum()) if volume.sum() > 0 else 300.0
-            wanted.append(Wanted(volume, handle, rules.patience, goal.threshold, goal.target))
+            goals.append((volume, handle, rules.patience, goal.threshold, goal.target))
         try:
+            wanted = [Wanted(*goal) for goal in goals]
             return PoolCase(names, date.isoformat(), tuple(wanted), own.seconds)
         except ValueError as error:
             raise Refusal("INVALID_POOL", str(error)) from error

@@ -26,6 +26,13 @@ from services.staffing.store import plans
 from services.staffing.streams import Streams
 
 BACKLOG_SECONDS = 14 * DAY
+DAYS_AT_ONCE = 1
+
+
+def _due(t: Target) -> DueRule:
+    return (
+        parse_due(t.threshold_business) if t.threshold_business else DueRule(elapsed=max(round(t.threshold_seconds or 0.0), 1))
+    )
 
 
 def goal_of(t: Target) -> Goal:
@@ -61,10 +68,8 @@ class Requiring:
             if t.queues and queue.name not in t.queues:
                 continue
             if t.metric == TargetMetric.DEADLINE_MET:
-                due = due or (
-                    parse_due(t.threshold_business) if t.threshold_business else DueRule(round(t.threshold_seconds or 1))
-                )
-                kept = t.target
+                if due is None:
+                    due, kept = _due(t), t.target
             else:
                 goals.append(goal_of(t))
                 if t.metric == TargetMetric.SERVICE_LEVEL and staff_to == "MEAN":
@@ -75,6 +80,7 @@ class Requiring:
         at_once = queue.concurrency.max if queue.concurrency and queue.channel == Channel.CHAT else 1
         by_level = queue.concurrency.aht_seconds_by_level if queue.concurrency and at_once > 1 else ()
         if at_once > 1:
+            staff_to = "MEAN"  # paths are served as calls are
             formula = (
                 f"{at_once} chats at once; {formula.replace('Erlang A', 'some give up').replace('Erlang C', 'nobody gives up')}"
             )
@@ -127,8 +133,10 @@ class Requiring:
         days = plans.unanswered_forecasts(connection, name, today, everything)
         if not days:
             return
-        version = plans.last_requirement_version(connection, name) + 1
         rules = self.rules_of(connection, book, queue)
+        if rules.rules.staff_to != "MEAN":
+            days = self._a_few(connection, name, today, days, everything)
+        version = plans.last_requirement_version(connection, name) + 1
         if rules.due is None:
             answers = self._answers(connection, name, days, version)
         else:
@@ -151,6 +159,16 @@ class Requiring:
                 answers += on_forecast(alike, self.rules_of(connection, book, queue), version, self.clock.now())
         return answers
 
+    def _a_few(
+        self, connection: sa.Connection, name: str, today: str, days: list[ForecastDay], everything: bool
+    ) -> list[ForecastDay]:
+        """Return the first days, the others left for the next transactions: what a forecast may miss takes a second a day."""
+        if everything:
+            plans.forget_answers(connection, name, today)
+        if len(days) > DAYS_AT_ONCE:
+            self.streams.due.plan(connection, "require", name, self.clock.now())
+        return days[:DAYS_AT_ONCE]
+
     def _deferred(
         self, connection: sa.Connection, book: BookDay, queue: Queue, rules: QueueRules, version: int
     ) -> list[RequirementDay]:
@@ -163,7 +181,11 @@ class Requiring:
         backlog = plans.open_items(connection, queue.name, now - BACKLOG_SECONDS)
         cold = queue.cold_start.aht_seconds if queue.cold_start and queue.cold_start.aht_seconds else 300.0
         desk = Desk(opening_hours(queue), zone, rules.due, queue.interval_seconds, cold)
-        found = on_deferred(days, backlog, desk, rules.rules, rules.kept, version, now, before.get(today))
+        try:
+            found = on_deferred(days, backlog, desk, rules.rules, rules.kept, version, now, before.get(today))
+        except ValueError as error:
+            get_log().warning("requirement_not_possible", queue=queue.name, reason="NO_PLAN", why=str(error))
+            return []
         return [day for day in found if not _says_the_same(before.get(day.local_date), day)]
 
     def recount(self, connection: sa.Connection, contract: str, due_at: int) -> None:

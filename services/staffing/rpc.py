@@ -1,10 +1,11 @@
 """gRPC edge of staffing."""
 
 import asyncio
+import concurrent.futures
 import datetime as dt
 import functools
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
 
 import grpc
 import sqlalchemy as sa
@@ -29,6 +30,8 @@ from services.staffing.states import queue_states
 from services.staffing.store import decisions, plans
 from services.staffing.work import Work
 
+T = TypeVar("T")
+
 
 class StaffingRpc(stubs.StaffingServiceServicer):
     """The book's demand side, requirement and decision."""
@@ -36,7 +39,12 @@ class StaffingRpc(stubs.StaffingServiceServicer):
     def __init__(self, parts: Parts, work: Work) -> None:
         self._parts, self._work = parts, work
         self._plans = PlanEdge(parts, work)
+        self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="plans")
         self._owner = BookOwner(work.book, STAFFING_KINDS)
+
+    async def _compute(self, work: Callable[[], T]) -> T:
+        """Do what takes seconds, one after the other, beside the threads that read."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def ApplyBook(self, request: book_pb2.ApplyBookRequest, context: Any) -> book_pb2.ApplyBookResponse:
         return await apply_book(self._parts, self._owner, request)
@@ -61,15 +69,13 @@ class StaffingRpc(stubs.StaffingServiceServicer):
         return await self._parts.database.read(work)
 
     async def ExplainRequirement(self, request: pb.ExplainRequirementRequest, context: Any) -> pb.ExplainRequirementResponse:
-        return await self._parts.database.read(lambda c: self._plans.explain(c, request))
+        return await self._compute(await self._parts.database.read(lambda c: self._plans.explanation(c, request)))
 
     async def PriceRequirement(self, request: pb.PriceRequirementRequest, context: Any) -> pb.PriceRequirementResponse:
-        answer = await self._parts.database.read(lambda c: self._plans.pricing(c, request))
-        return await asyncio.to_thread(answer)
+        return await self._compute(await self._parts.database.read(lambda c: self._plans.pricing(c, request)))
 
     async def SimulatePlan(self, request: pb.SimulatePlanRequest, context: Any) -> pb.SimulatePlanResponse:
-        answer = await self._parts.database.read(lambda c: self._plans.simulation(c, request))
-        return await asyncio.to_thread(answer)
+        return await self._compute(await self._parts.database.read(lambda c: self._plans.simulation(c, request)))
 
     async def StartPooling(self, request: pb.StartPoolingRequest, context: Any) -> pb.StartPoolingResponse:
         job = await self._parts.database.run(lambda c: self._work.pooling.ask(c, request.queues, request.local_date))
@@ -86,8 +92,7 @@ class StaffingRpc(stubs.StaffingServiceServicer):
         return answer
 
     async def PredictService(self, request: pb.PredictServiceRequest, context: Any) -> pb.PredictServiceResponse:
-        answer = await self._parts.database.read(lambda c: self._plans.prediction(c, request))
-        return await asyncio.to_thread(answer)
+        return await self._compute(await self._parts.database.read(lambda c: self._plans.prediction(c, request)))
 
     async def ListAttainments(self, request: pb.ListAttainmentsRequest, context: Any) -> pb.ListAttainmentsResponse:
         limit, offset = page(request.page_size, request.page_token, 500, 1000)
@@ -131,7 +136,7 @@ class StaffingRpc(stubs.StaffingServiceServicer):
         if not request.contract:
             return await self._parts.database.read(lambda c: self._plans.windows(c, request.client))
         cases = await self._parts.database.read(lambda c: self._plans.cases(c, request.contract))
-        found = await asyncio.to_thread(windows_ahead, cases)
+        found = await self._compute(lambda: windows_ahead(cases))
         return await self._parts.database.read(lambda c: self._plans.windows(c, "", found))
 
     async def ListTargetIntervals(self, request: pb.ListTargetIntervalsRequest, context: Any) -> pb.ListTargetIntervalsResponse:

@@ -13,6 +13,7 @@ from muster.domain.calendar import local_date
 from muster.kit.clock import Clock
 from muster.kit.due import DueWork
 from muster.kit.jobs import JobKind, Jobs
+from muster.kit.logs import get_log
 from services.staffing.attaining import judging_of, window_end_of, window_of
 from services.staffing.domain.facts import ForecastDay
 from services.staffing.domain.window import METRICS, Pledge
@@ -45,10 +46,9 @@ class Windowing:
         return (self.clock.now() // PERIOD_SECONDS + 1) * PERIOD_SECONDS
 
     def look(self, connection: sa.Connection, key: str, due_at: int) -> None:
-        """Have all windows looked at, and plan the next time."""
-        now = self.clock.now()
-        if any(case.queues for case in self.cases(connection)):
-            self.jobs.ask(connection, f"windows/{now}", "windows", {})
+        """Have all windows looked at, also when none has days ahead any more, and plan the next time."""
+        if self.outlooks.streams.book_today(connection).contracts:
+            self.jobs.ask(connection, f"windows/{self.clock.now()}", "windows", {})
         self.due.plan(connection, "windows", "", self._next())
 
     def save(self, connection: sa.Connection, request: dict[str, Any], result: Any) -> dict[str, Any]:
@@ -64,7 +64,10 @@ class Windowing:
                     queues = [book.queues[q] for q in target.queues or row.queues if q in book.queues]
                     # Days ahead are served as calls are: what chats or mail are promised is not looked ahead to.
                     if str(target.metric) in METRICS and all(q.channel == Channel.VOICE for q in queues):
-                        found.append(self._case(connection, book, name, index, target))
+                        try:
+                            found.append(self._case(connection, book, name, index, target))
+                        except ValueError as error:
+                            get_log().warning("window_not_possible", contract=name, target=index, why=str(error))
         return found
 
     def _case(self, connection: sa.Connection, book: BookDay, contract: str, index: int, target: Target) -> WindowCase:

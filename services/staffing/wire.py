@@ -80,6 +80,7 @@ def read_closed(value: bytes | None, headers: Mapping[str, bytes]) -> ClosedCell
         tuple(cell.wait_edges_milliseconds),
         tuple(cell.answered_waits),
         tuple(cell.abandoned_waits),
+        count("open_count"),
     )
     return ClosedCell(
         cell.queue,

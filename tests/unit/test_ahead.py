@@ -14,6 +14,7 @@ from services.staffing.domain.facts import ForecastDay, merge_forecast
 from services.staffing.domain.requirement import Goal, Rules
 from services.staffing.domain.window import Counted, Pledge
 from services.staffing.handlers.ahead import QueueAhead, WindowCase, windows_ahead
+from services.staffing.handlers.explaining import explain
 from services.staffing.handlers.requiring import QueueRules, on_forecast
 from services.staffing.handlers.spreading import luck_of, paths_of, price_day, quantiles_of
 
@@ -44,13 +45,13 @@ def test_paths_vary_as_the_day_does() -> None:
     assert quantiles_of(forecast())[:, 5].tolist() == pytest.approx(forecast().high)
 
 
-def test_a_days_total_moves_with_an_override_and_leaves_with_the_first_update_of_the_day() -> None:
+def test_a_days_total_moves_with_an_override_and_outlives_an_update_of_the_day() -> None:
     doubled = dataclasses.replace(forecast(), offered=[120.0] * SLOTS, high=[2 * h for h in forecast().high])
     totals = paths_of([doubled], 4000, luck_of("a"))[0].sum(axis=1)
     assert totals.std() / totals.mean() == pytest.approx(0.15, abs=0.02)
     rest = dataclasses.replace(forecast(version=2), whole=False, total=[], starts=forecast().starts[8:])
     rest = dataclasses.replace(rest, versions=[2] * 8, offered=[50.0] * 8, high=[60.0] * 8, aht=[300.0] * 8)
-    assert merge_forecast(forecast(), rest).total == []
+    assert merge_forecast(forecast(), rest).total == forecast().total
 
 
 def test_being_surer_costs_more_and_is_what_the_requirement_is_staffed_to() -> None:
@@ -68,6 +69,26 @@ def test_being_surer_costs_more_and_is_what_the_requirement_is_staffed_to() -> N
     assert set(published["CONFIDENT"].drivers) == {"UNCERTAINTY"}
     assert set(published["MEAN"].drivers) == {"SERVICE_LEVEL"}
     assert all(s >= n for day in published.values() for s, n in zip(day.on_queue_safe, day.on_queue, strict=True))
+
+
+def test_a_closed_first_day_changes_nothing_of_the_next_and_explain_says_what_is_published() -> None:
+    asked = QueueRules(Rules((GOAL,), 0, 0.1, 0.0, "DAY", 0.9), 180.0, "")
+    none = dataclasses.replace(forecast(), local_date="2026-03-01", starts=[], versions=[], offered=[])
+    closed = dataclasses.replace(none, high=[], aht=[])
+    alone, behind = on_forecast([forecast()], asked, 1, 0)[0], on_forecast([closed, forecast()], asked, 1, 0)[1]
+    assert behind.on_queue == alone.on_queue
+    assert "UNCERTAINTY" in alone.drivers
+    place = alone.drivers.index("UNCERTAINTY")
+    why = explain(forecast(), place, asked)
+    assert (why.on_queue, why.driver) == (alone.on_queue[place], "UNCERTAINTY")
+
+
+def test_what_a_forecast_may_miss_is_added_to_the_promise_and_not_to_a_cap() -> None:
+    cap = Goal("OCCUPANCY_CAP", 0.6)
+    asked = QueueRules(Rules((GOAL, cap), 0, 0.0, 0.0, "DAY", 0.9), 180.0, "")
+    only_cap = QueueRules(Rules((cap,), 0, 0.0, 0.0), 180.0, "")
+    both, capped = (on_forecast([forecast()], rules, 1, 0)[0] for rules in (asked, only_cap))
+    assert both.on_queue == capped.on_queue  # the cap asks for more than the day does, surer or not
 
 
 def test_no_promise_has_no_price() -> None:

@@ -89,6 +89,14 @@ def test_closed_hours_empty_the_queue_and_days_stand_by_themselves() -> None:
     assert fewest_agents(both, EIGHTY_TWENTY)[2:].tolist() == fewest_agents(together, EIGHTY_TWENTY).tolist()
 
 
+def test_a_night_begins_with_what_the_evening_left() -> None:
+    """Open from six in the evening to six: at midnight nothing ends."""
+    night = np.concatenate([np.arange(12), np.arange(36, 48)]) * HALF_HOUR
+    load = carry(np.full(24, 60.0), np.full(24, 900.0), night, HALF_HOUR, 60.0)
+    assert load.load[0, 0] == pytest.approx(load.load[-1, -1], rel=0.01)
+    assert load.load[12, 0] < 0.5 * load.load[0, 0]  # the evening begins empty
+
+
 def test_nothing_offered_needs_nobody_and_unequal_arrays_are_refused() -> None:
     none = carry(np.zeros(3), np.full(3, 300.0), starts(3), HALF_HOUR, 60.0)
     assert fewest_agents(none, EIGHTY_TWENTY).tolist() == [0, 0, 0]

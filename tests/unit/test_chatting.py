@@ -6,7 +6,8 @@ import time
 import numpy as np
 import pytest
 
-from muster.book.types import Concurrency, Queue
+from muster.book.check import check_book, parse_book
+from muster.kit.errors import Refusal
 from muster.simulator.chats import ChatDay, play_chats
 from services.staffing.domain.chatting import ChatLoad, chats_given, fewest_for_chats
 from services.staffing.domain.decision import SLOTS
@@ -15,6 +16,7 @@ from services.staffing.domain.requirement import Goal, Rules, fewest_agents, pre
 from services.staffing.handlers.explaining import explain
 from services.staffing.handlers.outlook import series
 from services.staffing.handlers.requiring import QueueRules, load_of, on_forecast
+from tests.support.small_world import book
 from tests.unit.test_ahead import SLOTS as INTERVALS
 from tests.unit.test_ahead import forecast
 
@@ -84,15 +86,23 @@ def test_decisions_and_explanations_see_chats_too() -> None:
     assert [a.agents for a in why.around] == [why.on_queue - 1, why.on_queue, why.on_queue + 1]
 
 
-def test_what_can_not_be_is_refused_by_the_book() -> None:
-    with pytest.raises(ValueError, match="allowed: max, 3, or none"):
-        Concurrency(max=3, aht_seconds_by_level=(300.0, 320.0))
-    with pytest.raises(ValueError, match="no faster"):
-        Concurrency(max=2, aht_seconds_by_level=(300.0, 280.0))
-    with pytest.raises(ValueError, match="no slower"):
-        Concurrency(max=2, aht_seconds_by_level=(300.0, 700.0))
-    hours = [{"days": ["mon"], "opens": "08:00", "closes": "20:00"}]
-    queue = {"name": "a/b", "channel": "VOICE", "interval_seconds": 1800, "service_hours": hours, "required_skills": ["x"]}
-    with pytest.raises(ValueError, match="goes with channel CHAT"):
-        Queue.model_validate({**queue, "concurrency": {"max": 2}})
-    assert Queue.model_validate({**queue, "channel": "CHAT", "concurrency": {"max": 2}}).concurrency is not None
+@pytest.mark.parametrize(
+    ("channel", "most", "levels", "why"),
+    [
+        ("CHAT", 3, [300.0, 320.0], "allowed: max, 3, or none"),
+        ("CHAT", 2, [300.0, 280.0], "no faster"),
+        ("CHAT", 2, [300.0, 700.0], "no slower"),
+        ("VOICE", 2, [], "goes with channel CHAT"),
+    ],
+)
+def test_what_can_not_be_is_refused_by_the_book(channel: str, most: int, levels: list[float], why: str) -> None:
+    data = book()
+    data["queues"][0] |= {"channel": channel, "concurrency": {"max": most, "aht_seconds_by_level": levels}}
+    with pytest.raises(Refusal) as caught:
+        check_book(parse_book(data))
+    assert why in " ".join(v.description for v in caught.value.violations)
+
+
+def test_levels_with_parts_of_a_second_stay_as_they_are() -> None:
+    load = chats(rules(2, (100.4, 200.6)))
+    assert fewest_for_chats(SL_OFFERED, 0.8, load, 40.0, 0.0).min() >= 1

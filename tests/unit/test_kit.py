@@ -89,6 +89,26 @@ def test_a_job_is_claimed_once_and_saved_only_by_who_holds_the_claim(database: D
     assert database.run_here(second._claim) is None
 
 
+def test_work_that_fails_takes_nothing_along(database: Database) -> None:
+    done: list[str] = []
+
+    def work(connection: sa.Connection, key: str, due_at: int) -> None:
+        if key == "c":
+            raise ValueError("a bug")
+        done.append(key)
+
+    due = DueWork(database, metadata, ConductedClock(10), runs_itself=False)
+    due.declare("work", work)
+    for key in "abc":
+        database.run_here(lambda c, key=key: due.plan(c, "work", key, 1))  # type: ignore[misc]
+    assert database.run_here(due.run_some)
+    assert done == ["a", "b"]
+    with pytest.raises(ValueError, match="a bug"):
+        database.run_here(due.run_some)
+    assert done == ["a", "b"]
+    assert not database.run_here(lambda c: due.is_planned(c, "work", "a", 1))
+
+
 def test_a_job_that_only_a_newer_process_knows_is_left_to_it(database: Database) -> None:
     jobs = jobs_of(database, "one", 60.0)
     database.run_here(lambda c: jobs.ask(c, "windows/1", "windows", {}))

@@ -121,6 +121,25 @@ def test_a_backlog_that_grows_is_worked_off(staffing: Staffing) -> None:
     assert sum(before.on_queue) / 2 + 0.5 * more < sum(after.on_queue) / 2 < sum(before.on_queue) / 2 + 1.5 * more
 
 
+@pytest.mark.parametrize("rule", ["15m", "30m", "8h", "end_of_day+1@15:00"])
+def test_deadlines_shorter_than_an_interval_are_planned_too(staffing: Staffing, rule: str) -> None:
+    data = with_mail_and_chat(threshold_business=rule)
+    copy = staffing.streams.book
+    staffing.database.run_here(lambda c: BookOwner(copy, tuple(KINDS)).apply(c, parse_book(data), False, 2))
+    staffing.expect(MAIL, 8.0, 360.0, 8)
+    assert sum(staffing.required(MAIL)[1].on_queue) > 0
+
+
+def test_what_is_not_observed_is_no_backlog(staffing: Staffing) -> None:
+    for hour, told in ((5, (50, None, None)), (6, (50, 20, None)), (7, (50, 20, 7))):
+        offered, answered, left = told
+        facts = CellFacts(offered, answered, 0, None, (), (), (), left)
+        cell = ClosedCell(MAIL, MONDAY + hour * 3600, HALF_HOUR, 1, MONDAY, facts, None)
+        staffing.database.run_here(lambda c, cell=cell: staffing.streams.on_closed(c, [Fact(cell, MONDAY, b"", "")]))  # type: ignore[misc]
+    left_open = [count for _, count in staffing.database.run_here(lambda c: plans.open_items(c, MAIL, MONDAY))]
+    assert left_open == [0, 30, 7]
+
+
 def test_chat_is_staffed_for_three_at_once(staffing: Staffing) -> None:
     staffing.expect(CHAT, 60.0, 450.0, 2)
     staffing.expect("acme/help", 60.0, 450.0, 2)

@@ -19,6 +19,7 @@ class CellFacts:
     edges: Sequence[int]
     answered_waits: Sequence[int]
     abandoned_waits: Sequence[int]
+    open: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -95,7 +95,7 @@ def _ramps(offered: Floats, gaps: Floats) -> Floats:
 def carry(offered: Floats, aht: Floats, starts: Ints, seconds: int, patience: float, linear: bool = False) -> Carried:
     """Return the load of a queue's local day. offered (I,) contacts an interval, AHT (I,) and patience in seconds, starts (I,) ascending.
 
-    A day open around the clock begins with what it ends with; any other begins empty. linear: `offered` tells the rate in the middle of an
+    A day open at both its midnights begins with what it ends with; any other begins empty. linear: `offered` tells the rate in the middle of an
     interval, not its sum. Raise ValueError for arrays of several lengths.
     """
     if not offered.size == aht.size == starts.size:
@@ -106,8 +106,7 @@ def carry(offered: Floats, aht: Floats, starts: Ints, seconds: int, patience: fl
     rates = offered[:, None] / seconds * (ramps if linear else ramps / ramps.mean(axis=1, keepdims=True))
     load = np.zeros((offered.size, PARTS))
     end = _carry(rates, handle, gaps, float(seconds), 0.0, load)
-    around = offered.size * seconds >= WHOLE_DAY
-    if around:
+    if offered.size and starts[-1] + seconds - starts[0] >= WHOLE_DAY:
         _carry(rates, handle, gaps, float(seconds), end, load)
     share = np.where(offered[:, None] > 0, ramps / ramps.sum(axis=1, keepdims=True), 0.0)
     return Carried(offered / seconds, handle, np.full(offered.size, patience), load, share)

@@ -1,7 +1,7 @@
 """A chat queue's load, and the agents it needs: chats in hand as they are carried, agents with several at once (`chat`).
 
-A chat's number takes milliseconds, so each is kept: arrivals are rounded up by at most half a per cent, AHTs to seconds, and intervals that
-are alike then ask once.
+A chat's number takes milliseconds, so each is kept: arrivals are rounded up by at most half a per cent, and intervals that are alike then
+ask once.
 """
 
 import dataclasses
@@ -54,7 +54,7 @@ class ChatLoad:
         """Return what each interval asks: chats a second that keep as many in hand, AHTs, patience."""
         c = self.carried
         rates = np.where(c.arrivals > 0, c.mean / c.handle, 0.0)
-        levels = np.maximum(np.round(self.levels), 1.0)
+        levels = np.maximum(np.round(self.levels, 6), 1.0)
         return [(_up(float(r)), tuple(row.tolist()), float(p)) for r, row, p in zip(rates, levels, c.patience, strict=True)]
 
 

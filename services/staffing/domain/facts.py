@@ -43,7 +43,12 @@ def merge_forecast(old: ForecastDay | None, new: ForecastDay) -> ForecastDay:
     starts = sorted(rows)
     merged: dict[str, Any] = {c: [rows[s][n] for s in starts] for n, c in enumerate(columns)}
     return dataclasses.replace(
-        new, starts=starts, watermark=max(old.watermark, new.watermark), version=max(old.version, new.version), **merged
+        new,
+        starts=starts,
+        watermark=max(old.watermark, new.watermark),
+        version=max(old.version, new.version),
+        total=new.total or old.total,
+        **merged,
     )
 
 

@@ -130,24 +130,25 @@ def fewest_agents(load: AnyLoad, goal: Goal) -> Ints:
     return fewest_agents_for(kind, goal.target, load, goal.threshold, goal.short)
 
 
-def fewest_of_all(load: AnyLoad, rules: Rules) -> tuple[Ints, np.ndarray]:
-    """Return the fewest agents on queue (I,) that keep every target and the minimum, and what decided each."""
+def fewest_of_all(load: AnyLoad, rules: Rules, more: Ints | None = None) -> tuple[Ints, np.ndarray]:
+    """Return the fewest agents on queue (I,) that keep every target and the minimum, and what decided each; more (I,): agents that what
+    the forecast may miss adds to the promised service level's."""
     on_queue = np.full(load.arrivals.size, rules.minimum, dtype=np.int64)
     driver = np.where(load.arrivals > 0, "MINIMUM_STAFF", "CLOSED" if not rules.minimum else "MINIMUM_STAFF").astype(object)
     for goal in rules.goals:
         needed = fewest_agents(load, goal)
-        driver[needed > on_queue] = goal.metric
+        if more is not None and goal == rules.promised:
+            needed = np.maximum(needed + more, 0)
+            driver[needed > on_queue] = np.where(more == 0, goal.metric, "UNCERTAINTY")[needed > on_queue]
+        else:
+            driver[needed > on_queue] = goal.metric
         on_queue = np.maximum(on_queue, needed)
     return on_queue, driver
 
 
 def require(load: AnyLoad, rules: Rules, more: Ints | None = None) -> Requirement:
-    """Return the requirement of a queue's open intervals; more (I,): agents that what the forecast may miss adds to the targets'."""
-    on_queue, driver = fewest_of_all(load, rules)
-    if more is not None:
-        raised = np.maximum(on_queue + more, rules.minimum)
-        driver[raised > on_queue] = "UNCERTAINTY"
-        on_queue = raised
+    """Return the requirement of a queue's open intervals; more (I,): agents that what the forecast may miss adds to the promise's."""
+    on_queue, driver = fewest_of_all(load, rules, more)
     shown = rules.promised or Goal("SERVICE_LEVEL", 0.8, threshold=20)
     at = predict(load, on_queue, shown)
     agents = on_queue.astype(float)

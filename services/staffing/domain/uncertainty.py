@@ -15,7 +15,7 @@ from scipy.special import ndtr
 from services.staffing.domain.erlang import Floats, Ints, Load, Service, compiled
 from services.staffing.domain.requirement import Goal, fewest_agents, predict
 
-GRID, COARSE = 33, 4
+GRID, COARSE, MOST_STATES = 33, 4, 400_000
 IN_TIME, LEAVING, WAITING = range(3)
 MARKS = {"ABANDONMENT": LEAVING, "ASA": WAITING}
 METRICS = ("SERVICE_LEVEL", "ASA", "ABANDONMENT", "OCCUPANCY_CAP")
@@ -77,8 +77,12 @@ def _clump(mark: Any, n: Any, a: Any, handle: Any, patience: Any, threshold: Any
     if a <= 0 or n <= 0 or (theta <= 0 and n <= a):
         return 1.0
     size = int(2.0 * max(n, a) + 60.0 * math.sqrt(max(n, a)) + 200.0)
+    if a > n:
+        crowd = n + (a - n) / (theta * handle)
+        size = min(int(crowd + 12.0 * math.sqrt(crowd / min(theta * handle, 1.0)) + 200.0) + size, MOST_STATES)
     p, good, square = np.zeros(size), np.zeros(size), np.zeros(size)
-    first = last = int(a)
+    # From the likeliest number on: beyond n it is where who comes is who is ended or leaves.
+    first = last = int(min(n + (a - n) / (theta * handle), size - 2.0)) if a > n else int(a)
     p[first] = 1.0
     while last < size - 1 and (p[last] > 1e-13 or last < n):
         last += 1
@@ -249,13 +253,17 @@ def _trim(day: PathLoad, goal: Goal, sure: float, agents: Ints, least: Ints) -> 
         spare_less[:, i], luck_less[:, i] = one.spare(goal)[:, 0], one.variance[:, 0]
 
 
+def _check(sure: float, minimum: int) -> None:
+    if not 0 < sure < 1 or minimum < 0:
+        raise ValueError(f"the chance is {sure}, the minimum {minimum}; allowed: between 0 and 1, and 0 or more")
+
+
 def fewest_for_day(day: PathLoad, goal: Goal, sure: float, minimum: int = 1) -> Ints:
     """Return agents (I,), few of them, that keep a goal over the whole day's contacts with chance `sure`; `minimum` where any are offered.
 
     All loads are raised by one factor until the day is safe, then trimmed: near the fewest, not proven so.
     """
-    if not 0 < sure < 1 or minimum < 0:
-        raise ValueError(f"the chance is {sure}, the minimum {minimum}; allowed: between 0 and 1, and 0 or more")
+    _check(sure, minimum)
     mean = day.paths.mean(axis=0)
     least = np.where(day.paths.max(axis=0) > 0, minimum, 0)
 
@@ -286,14 +294,28 @@ def describe(day: PathLoad, goal: Goal, agents: Ints, mean: int) -> Choice:
     return Choice(agents, total * day.seconds / 3600.0, price, met, expected, kept)
 
 
+RULES = ("MEAN", "EXPECTED", "CONFIDENT", "DAY")
+
+
+def agents_by(rule: str, day: PathLoad, goal: Goal, sure: float, minimum: int = 1) -> Ints:
+    """Return the agents (I,) of one of RULES, `minimum` where any contacts may come. Raise ValueError for another rule."""
+    _check(sure, minimum)
+    least = np.where(day.paths.max(axis=0) > 0, minimum, 0)
+    if rule == "MEAN":
+        found = fewest_agents(day.load(day.paths.mean(axis=0)), goal)
+    elif rule == "EXPECTED":
+        found = _fewest_expected(day, goal)
+    elif rule == "CONFIDENT":
+        found = fewest_agents(day.load(np.sort(day.paths, axis=0)[math.ceil(sure * len(day.paths) - 1e-9) - 1]), goal)
+    elif rule == "DAY":
+        return fewest_for_day(day, goal, sure, minimum)
+    else:
+        raise ValueError(f"the rule is {rule!r}; allowed: {', '.join(RULES)}")
+    return np.maximum(found, least)
+
+
 def choose(day: PathLoad, goal: Goal, sure: float, minimum: int = 1) -> dict[str, Choice]:
     """Return the choices MEAN (at the mean volume), EXPECTED (over all paths' contacts), CONFIDENT (each interval, with chance `sure`) and
     DAY (the day's service, with chance `sure`). Raise ValueError for a chance outside 0 to 1 or an unknown metric."""
-    whole = fewest_for_day(day, goal, sure, minimum)
-    quantile = np.sort(day.paths, axis=0)[math.ceil(sure * len(day.paths) - 1e-9) - 1]
-    least = np.where(day.paths.max(axis=0) > 0, minimum, 0)
-    mean = np.maximum(fewest_agents(day.load(day.paths.mean(axis=0)), goal), least)
-    expected = np.maximum(_fewest_expected(day, goal), least)
-    confident = np.maximum(fewest_agents(day.load(quantile), goal), least)
-    rules = {"MEAN": mean, "EXPECTED": expected, "CONFIDENT": confident, "DAY": whole}
-    return {rule: describe(day, goal, agents, int(mean.sum())) for rule, agents in rules.items()}
+    found = {rule: agents_by(rule, day, goal, sure, minimum) for rule in RULES}
+    return {rule: describe(day, goal, agents, int(found["MEAN"].sum())) for rule, agents in found.items()}

@@ -51,7 +51,7 @@ def _days(case: WindowCase) -> list[QueueDay]:
             if left.size:
                 load = path_load(day, paths, ahead.patience).pick(left)
                 plan = np.maximum(np.array(agents, float)[left], 0.0)
-                opens = left[0] == 0 and len(starts) * day.seconds < WHOLE_DAY
+                opens = left[0] == 0 and starts[-1] + day.seconds - starts[0] < WHOLE_DAY
                 found.append(QueueDay(ahead.queue, starts[left], load, plan, opens))
     return found
 
@@ -64,6 +64,7 @@ def described(found: WindowOutlook, case: WindowCase) -> dict[str, Any]:
     """Return an outlook as it is kept: JSON, None where there is no number."""
     b = found.budget
     return {
+        "of": [case.pledge.goal.metric, case.pledge.judging.aggregation, case.pledge.target],
         "met": _finite(found.met),
         "expected": _finite(found.expected),
         "band": [_finite(v) for v in found.band],

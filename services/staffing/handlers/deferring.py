@@ -18,7 +18,7 @@ from services.staffing.domain.requirement import Rules
 from services.staffing.handlers.spreading import luck_of
 
 KEPT, TRIALS = 0.985, 48
-MOST, STEPS = 4.0, 7
+MOST, STEPS, NEARLY = 4.0, 7, 0.01
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +84,10 @@ def in_reach(work: Work) -> Work:
     came = np.append(opens, size)[np.searchsorted(opens, np.maximum(work.came, 0))]
     span = np.maximum(work.due - np.maximum(work.came, 0), 1)
     due = np.where(work.due <= came, came + span, work.due)
+    order = np.lexsort(
+        (due, came)
+    )  # a span from the opening on may be longer than those of later items: none is due after them
+    due[order] = np.minimum.accumulate(due[order][::-1])[::-1]
     gone = came >= size
     return dataclasses.replace(work, came=np.minimum(came, size - 1), due=np.where(gone, size + 1, due))
 
@@ -123,13 +127,17 @@ def margin(work: Work, trials: Trials, target: float, minimum: int) -> float:
         timely = trials.in_time(plan(work, spread, z, minimum))
         return np.where(due > 0, timely >= target * due - 1e-6, True).astype(float)
 
-    judged = (good(MOST).mean(axis=0) >= KEPT) & (due.sum(axis=0) > 0)
-    if not judged.any():
+    reached, some = good(MOST), due.sum(axis=0) > 0
+    if not some.any():
         return 0.0
+    judged = (reached.mean(axis=0) >= KEPT) & some
+    # Where no day can be kept so often, as often as it can.
+    wanted = KEPT if judged.any() else float(reached[:, some].mean()) - NEARLY
+    judged = judged if judged.any() else some
     low, high = 0.0, MOST
     for _ in range(STEPS):
         middle = (low + high) / 2
-        low, high = (low, middle) if good(middle)[:, judged].mean() >= KEPT else (middle, high)
+        low, high = (low, middle) if good(middle)[:, judged].mean() >= wanted else (middle, high)
     return high
 
 

@@ -8,6 +8,7 @@ from services.staffing.domain.chatting import ChatLoad
 from services.staffing.domain.facts import ForecastDay
 from services.staffing.domain.requirement import Goal, fewest_agents, predict, require
 from services.staffing.handlers.requiring import QueueRules, load_of
+from services.staffing.handlers.spreading import more_for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +43,9 @@ class Explanation:
 def explain(day: ForecastDay, place: int, rules: QueueRules) -> Explanation:
     """Return why the interval at `place` of a day needs what it does, by the rules that hold."""
     load = load_of(day, day.offered, rules).pick(np.array([place]))
-    goals, needed = rules.rules.goals, require(load, rules.rules)
+    more = more_for(day, rules.rules, rules.patience) if rules.at_once == 1 else None
+    goals = rules.rules.goals
+    needed = require(load, rules.rules, None if more is None else more[place : place + 1])
     n = round(float(needed.on_queue[0]))
     around = []
     for agents in range(max(n - 1, 0), n + 2):

@@ -12,7 +12,7 @@ from services.staffing.domain.pooling import Judge, Pools, Seen, Serves, Wanted,
 from services.staffing.handlers.spreading import luck_of
 
 DAYS, MORE_DAYS, FRESH_DAYS = 120, 1500, 1000
-MOST_QUEUES = 6
+MOST_QUEUES, MOST_CONTACTS, FEWEST_DAYS = 6, 3_000_000, 300
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +27,18 @@ class PoolCase:
     def __post_init__(self) -> None:
         if not 2 <= len(self.names) <= MOST_QUEUES or len(set(self.names)) < len(self.names):
             raise ValueError(f"queues are {', '.join(self.names)}; allowed: 2 to {MOST_QUEUES}, each once")
+        if self.contacts > MOST_CONTACTS / FEWEST_DAYS:
+            raise ValueError(f"{self.contacts:,.0f} contacts a day; allowed: {MOST_CONTACTS // FEWEST_DAYS:,}")
+
+    @property
+    def contacts(self) -> float:
+        """Contacts of the day, all queues."""
+        return float(sum(q.volume.sum() for q in self.queues))
+
+    @property
+    def more_days(self) -> int:
+        """Days of the larger sample: fewer where there are more contacts."""
+        return int(min(MORE_DAYS, MOST_CONTACTS / max(self.contacts, 1.0)))
 
 
 def judge_of(pools: Pools, routing: int, days: int, luck: np.random.Generator, discipline: int = LEAVE) -> Judge:
@@ -46,8 +58,8 @@ def _way(case: PoolCase, name: str, groups: Serves) -> dict[str, Any]:
     pools = Pools(case.queues, groups, float(case.seconds))
     routing = LONGEST if name == "POOLED" else PRIORITY
     luck = luck_of(*case.names, case.date, name)
-    found = find(pools, judge_of(pools, routing, DAYS, luck), judge_of(pools, routing, MORE_DAYS, luck))
-    kept = (judge_of(pools, routing, FRESH_DAYS, luck)(found.agents).days() >= pools.targets).mean(axis=0)
+    found = find(pools, judge_of(pools, routing, DAYS, luck), judge_of(pools, routing, case.more_days, luck))
+    kept = (judge_of(pools, routing, min(case.more_days, FRESH_DAYS), luck)(found.agents).days() >= pools.targets).mean(axis=0)
     return {
         "name": name,
         "hours": found.hours,

@@ -32,7 +32,11 @@ class QueueRules:
 
     def levels(self, aht: Floats) -> Floats:
         """Return the AHT (I, at_once) by chats at once; aht (I,): the forecast's."""
-        levels: Floats = np.tile(self.by_level, (aht.size, 1)) if self.by_level else np.tile(aht[:, None], self.at_once)
+        levels: Floats = (
+            np.tile(self.by_level, (aht.size, 1))
+            if self.by_level
+            else np.tile(np.maximum(np.round(aht), 1.0)[:, None], self.at_once)
+        )
         return levels
 
 
@@ -57,7 +61,11 @@ def on_forecast(days: Sequence[ForecastDay], rules: QueueRules, version: int, no
     high = _joined([load_of(day, day.high, rules) for day in days])
     # Paths are served as calls are: a chat queue is staffed to its mean.
     more = [more_for(day, rules.rules, rules.patience) if rules.at_once == 1 else None for day in days]
-    raised = None if more[0] is None else np.concatenate([m for m in more if m is not None])
+    raised = None
+    if any(m is not None for m in more):  # a closed day has none
+        raised = np.concatenate(
+            [np.zeros(len(d.starts), np.int64) if m is None else m for d, m in zip(days, more, strict=True)]
+        )
     at_mean, safe = require(mean, rules.rules, raised), fewest_of_all(high, rules.rules)[0]
     answers, place = [], 0
     for day in days:

@@ -9,7 +9,7 @@ from muster.domain.paths import GAUSS, QUANTILES, sample_paths
 from services.staffing.domain.erlang import Floats, Ints
 from services.staffing.domain.facts import ForecastDay
 from services.staffing.domain.requirement import Rules
-from services.staffing.domain.uncertainty import Choice, PathLoad, choose, expected_volumes
+from services.staffing.domain.uncertainty import Choice, PathLoad, agents_by, choose, expected_volumes
 
 HIGH = QUANTILES.index(0.9)
 PATHS = 200
@@ -60,5 +60,6 @@ def more_for(day: ForecastDay, rules: Rules, patience: float) -> Ints | None:
     """Return the agents (I,) that a day's uncertainty adds, as the contract says it is staffed; None where it is staffed to its mean."""
     if rules.staff_to == "MEAN" or rules.promised is None or not day.starts:
         return None
-    found = price_day(day, rules, patience, rules.sureness)
-    return found[rules.staff_to].agents - found["MEAN"].agents
+    load = path_load(day, paths_of([day], PATHS, luck_of(day.queue, day.local_date))[0], patience)
+    agents, mean = (agents_by(rule, load, rules.promised, rules.sureness, rules.minimum) for rule in (rules.staff_to, "MEAN"))
+    return agents - mean

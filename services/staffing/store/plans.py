@@ -34,6 +34,13 @@ def unanswered_forecasts(connection: sa.Connection, queue: str, from_date: str, 
     return [ForecastDay(**body) for body in connection.execute(query).scalars()]
 
 
+def forget_answers(connection: sa.Connection, queue: str, from_date: str) -> None:
+    """Have requirement days from a date on count as answers to no forecast."""
+    r = t.requirement_day
+    where = (r.c.queue == queue) & (r.c.local_date >= from_date)
+    connection.execute(sa.update(r).where(where).values(forecast_version=0))
+
+
 def save_requirement(connection: sa.Connection, day: RequirementDay) -> None:
     row = {"queue": day.queue, "local_date": day.local_date, "version": day.version, "body": vars(day)}
     upsert(connection, t.requirement_day, [{**row, "forecast_version": day.forecast_version}])
@@ -89,13 +96,16 @@ def save_cells(connection: sa.Connection, cells: Iterable[ClosedCell]) -> None:
 
 
 def open_items(connection: sa.Connection, queue: str, since: int) -> list[tuple[int, int]]:
-    """Return (start, items neither done nor given up) of closed intervals from an instant on, in order."""
+    """Return (start, items open) of closed intervals from an instant on, in order: as told, else neither answered nor given up."""
     v, found = t.volume_cell, []
     query = sa.select(v.c.starts_at, v.c.offered, v.c.abandoned, v.c.body).where(
         (v.c.queue == queue) & (v.c.starts_at >= since)
     )
     for start, offered, abandoned, body in connection.execute(query.order_by(v.c.starts_at)):
-        found.append((int(start), max((offered or 0) - (body["answered"] or 0) - (abandoned or 0), 0)))
+        left = body.get("open")
+        if left is None:  # not observed is nothing open, not everything
+            left = 0 if None in (offered, body["answered"]) else max(offered - body["answered"] - (abandoned or 0), 0)
+        found.append((int(start), int(left)))
     return found
 
 
