@@ -46,8 +46,9 @@ class Windowing:
         return (self.clock.now() // PERIOD_SECONDS + 1) * PERIOD_SECONDS
 
     def look(self, connection: sa.Connection, key: str, due_at: int) -> None:
-        """Have all windows looked at, also when none has days ahead any more, and plan the next time."""
-        if self.outlooks.streams.book_today(connection).contracts:
+        """Have all windows looked at, also when none has days ahead any more, and plan the next time. What was missed is not made up."""
+        on_time = self.clock.now() - due_at < PERIOD_SECONDS
+        if on_time and self.outlooks.streams.book_today(connection).contracts:
             self.jobs.ask(connection, f"windows/{self.clock.now()}", "windows", {})
         self.due.plan(connection, "windows", "", self._next())
 
