@@ -133,9 +133,13 @@ class Requiring:
         days = plans.unanswered_forecasts(connection, name, today, everything)
         if not days:
             return
-        rules = self.rules_of(connection, book, queue)
-        if rules.rules.staff_to != "MEAN":
-            days = self._a_few(connection, name, today, days, everything)
+        rules, left = self.rules_of(connection, book, queue), list[ForecastDay]()
+        if (
+            rules.rules.staff_to != "MEAN"
+        ):  # what a forecast may miss takes a second a day: the others in transactions of their own
+            if everything:
+                plans.forget_answers(connection, name, today)
+            days, left = days[:DAYS_AT_ONCE], days[DAYS_AT_ONCE:]
         version = plans.last_requirement_version(connection, name) + 1
         if rules.due is None:
             answers = self._answers(connection, name, days, version)
@@ -144,6 +148,8 @@ class Requiring:
         for day in answers:
             plans.save_requirement(connection, day)
         self.outbox.write(connection, [wire.requirement_published(day) for day in answers])
+        if answers and left:  # a day that the book no longer serves has no answer, and is not asked for again and again
+            self.streams.due.plan(connection, "require", name, self.clock.now())
         self.on_required(connection, name)
         if len(answers) > 1:
             get_log().info("requirement_published", queue=name, days=len(answers), formula=answers[0].formula)
@@ -158,16 +164,6 @@ class Requiring:
             if queue is not None:
                 answers += on_forecast(alike, self.rules_of(connection, book, queue), version, self.clock.now())
         return answers
-
-    def _a_few(
-        self, connection: sa.Connection, name: str, today: str, days: list[ForecastDay], everything: bool
-    ) -> list[ForecastDay]:
-        """Return the first days, the others left for the next transactions: what a forecast may miss takes a second a day."""
-        if everything:
-            plans.forget_answers(connection, name, today)
-        if len(days) > DAYS_AT_ONCE:
-            self.streams.due.plan(connection, "require", name, self.clock.now())
-        return days[:DAYS_AT_ONCE]
 
     def _deferred(
         self, connection: sa.Connection, book: BookDay, queue: Queue, rules: QueueRules, version: int

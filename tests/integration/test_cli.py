@@ -174,6 +174,14 @@ def look(home: pathlib.Path, folder: pathlib.Path) -> None:
     assert "target 80% in 20 s" in predicted
     assert "keep the target as the queue moves" in predicted
     assert rows_of(predicted, "Thu 2026-03-26")[0][6] != "–"
+    look_ahead(home)
+    assert "acme/voice" in muster(home, "contract", "attainment")
+    look_back(home)
+    exported(home, folder)
+    imported(home, folder)
+
+
+def look_ahead(home: pathlib.Path) -> None:
     why = muster(home, "requirement", "explain", "acme/help", "2026-03-26T10:00")
     assert "SL 80% in 20 s (answered over offered) asks for" in why
     needed = int(rows_of(why, "on queue, decided by SERVICE_LEVEL")[0][1])
@@ -205,7 +213,9 @@ def look(home: pathlib.Path, folder: pathlib.Path) -> None:
     assert "acme/voice" in muster(home, "contract", "outlook")
     assert "NO_SUCH_CONTRACT" in muster(home, "contract", "outlook", "acme/none", fails=True)
     assert "NO_SUCH_INTERVAL" in muster(home, "requirement", "explain", "acme/help", "2026-03-26T10:07", fails=True)
-    assert "acme/voice" in muster(home, "contract", "attainment")
+
+
+def look_back(home: pathlib.Path) -> None:
     explained = muster(home, "contract", "attainment", "--explain")
     assert "answered within T ÷ offered, T = 20 s" in explained
     assert "Wed 2026-03-25  acme/help" in explained
@@ -223,8 +233,6 @@ def look(home: pathlib.Path, folder: pathlib.Path) -> None:
     assert "evidence" in decisions
     assert "no queue 'acme/nothing'" in muster(home, "volume", "show", "acme/nothing", fails=True)
     assert "allowed: " in muster(home, "decisions", "list", "--state", "MAYBE", fails=True)
-    exported(home, folder)
-    imported(home, folder)
 
 
 def exported(home: pathlib.Path, folder: pathlib.Path) -> None:

@@ -172,10 +172,13 @@ def test_a_deadline_is_business_time_or_seconds() -> None:
 def test_what_was_declared_before_it_was_served_stays_readable() -> None:
     """Rows kept from an older version: only what is applied is judged by what has come to be asked."""
     old = {**book_data()["queues"][0], "concurrency": {"max": 3, "aht_seconds_by_level": [300.0]}}
-    parse_book(changed(queues=[old, *book_data()["queues"][1:]]))
+    kept = parse_book(changed(queues=[old, *book_data()["queues"][1:]])).queues[0].concurrency
+    assert kept is not None
+    assert kept.max == 3
     contract = book_data()["contracts"][0]
     targets = [{**contract["targets"][0], "threshold_business": "EOBD+1@17:00"}]
-    parse_book(changed(contracts=[{**contract, "targets": targets}, *book_data()["contracts"][1:]]))
+    book = parse_book(changed(contracts=[{**contract, "targets": targets}, *book_data()["contracts"][1:]]))
+    assert book.contracts[0].targets[0].threshold_business == "EOBD+1@17:00"
 
 
 def test_mail_comes_in_its_intake_hours_on_holidays_too() -> None:

@@ -140,6 +140,26 @@ def test_what_is_not_observed_is_no_backlog(staffing: Staffing) -> None:
     assert left_open == [0, 30, 7]
 
 
+def test_what_is_staffed_surely_takes_a_transaction_a_day_and_comes_to_an_end(staffing: Staffing) -> None:
+    """Also of a queue that the book serves no longer after Wednesday."""
+    data = with_mail_and_chat()
+    data["contracts"][0]["targets"][0] |= {"staff_to": "CONFIDENT", "sureness": 0.9}
+    data["queues"][0]["valid_until"] = "2026-03-26"
+    copy = staffing.streams.book
+    staffing.database.run_here(lambda c: BookOwner(copy, tuple(KINDS)).apply(c, parse_book(data), False, 2))
+    staffing.expect("acme/help", 30.0, 240.0, 6)
+    assert len(staffing.required("acme/help")) == 1
+    due = staffing.streams.due
+    due.declare("require", staffing.requiring.require)
+    rounds = 0
+    while staffing.database.run_here(due.run_next):
+        rounds += 1
+        assert rounds < 10
+    days = staffing.required("acme/help")
+    assert [day.local_date for day in days] == ["2026-03-23", "2026-03-24", "2026-03-25"]
+    assert all("UNCERTAINTY" in day.drivers for day in days)
+
+
 def test_chat_is_staffed_for_three_at_once(staffing: Staffing) -> None:
     staffing.expect(CHAT, 60.0, 450.0, 2)
     staffing.expect("acme/help", 60.0, 450.0, 2)
