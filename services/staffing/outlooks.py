@@ -28,7 +28,6 @@ from services.staffing.domain.presence import Absence, PlannedShift, on_queue, t
 from services.staffing.domain.record import (
     DecisionRecord,
 )
-from services.staffing.domain.requirement import Goal
 from services.staffing.handlers import outlook as assembling
 from services.staffing.requiring import Requiring
 from services.staffing.settings import StaffingSettings
@@ -125,12 +124,11 @@ class Outlooks:
         forecasts = plans.list_forecasts(connection, queue.name, first, last)
         ahead = assembling.series(forecasts, requirements, begin, rules)
         through = plans.complete_through(connection, queue.name)
-        goal = next((g for g in rules.rules.goals if g.metric == "SERVICE_LEVEL"), Goal("SERVICE_LEVEL", 0.8, threshold=20.0))
         return QueueOutlook(
             queue=queue.name,
             client=queue.client,
             load=ahead.load,
-            goal=goal,
+            goal=rules.rules.shown,
             required=ahead.required,
             required_safe=ahead.required_safe,
             expected=expected,

@@ -91,7 +91,8 @@ class PlanEdge:
         forecast, requirement = self.day(connection, book, queue, request.local_date)
         rules, goal = self.promised(connection, book, queue)
         staff = self.work.deciding.outlooks.scheduled(connection, book, queue, forecast)
-        predict = functools.partial(predict_plan, forecast, requirement, goal, rules.patience, staff)
+        shrinkage = rules.rules.unplaced_shrinkage
+        predict = functools.partial(predict_plan, forecast, requirement, goal, rules.patience, staff, shrinkage)
         return lambda: _predicted(predict(), goal)
 
     def simulation(self, connection: sa.Connection, request: pb.SimulatePlanRequest) -> Callable[[], pb.SimulatePlanResponse]:

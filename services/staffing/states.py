@@ -6,7 +6,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from muster.domain.calendar import local_date
-from services.staffing.domain.requirement import Goal, predicted_service_level
+from services.staffing.domain.requirement import predicted_service_level
 from services.staffing.handlers.outlook import scheduled_now
 from services.staffing.handlers.requiring import load_of
 from services.staffing.store import floor, plans
@@ -53,12 +53,9 @@ def queue_states(connection: sa.Connection, work: Work) -> list[QueueState]:
         predicted = None
         rules = work.requiring.rules_of(connection, book, queue)
         if forecast is not None and place is not None and rules.due is None:
-            goal = next(
-                (g for g in rules.rules.goals if g.metric == "SERVICE_LEVEL"), Goal("SERVICE_LEVEL", 0.8, threshold=20.0)
-            )
             load = load_of(forecast, forecast.offered, rules).pick(np.array([place]))
             agents = float(on_now[name]) if on_queue is None else on_queue
-            value = float(predicted_service_level(load, np.array([agents]), goal)[0])
+            value = float(predicted_service_level(load, np.array([agents]), rules.rules.shown)[0])
             predicted = None if np.isnan(value) else value
         standing = work.deciding.outlooks.attainment(connection, book, name)
         states.append(

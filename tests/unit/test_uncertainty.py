@@ -7,13 +7,13 @@ import numba
 import numpy as np
 import pytest
 
+from services.staffing.domain.clumping import clumping
 from services.staffing.domain.erlang import Floats, Ints, Load
 from services.staffing.domain.requirement import Goal, fewest_agents, predict
 from services.staffing.domain.uncertainty import (
     PathLoad,
     chance_kept,
     choose,
-    clumping,
     describe,
     expected_volumes,
     fewest_for_day,
@@ -251,3 +251,13 @@ def test_goals_and_agents_that_cannot_be_are_refused() -> None:
     for agents in (np.array([8]), np.array([8.0, -1.0]), np.array([8.0, np.nan])):
         with pytest.raises(ValueError, match="agents are"):
             outcome(of, agents, EIGHTY_TWENTY)
+
+
+@pytest.mark.parametrize(("agents", "erlangs", "patience"), [(100, 300.0, 3600.0), (50, 400.0, 36_000.0), (2, 60.0, 600.0)])
+def test_far_too_few_agents_still_clump(agents: int, erlangs: float, patience: float) -> None:
+    """Where nearly everybody gives up, the queue is long and its likeliest number far above the agents."""
+    load = Load(np.array([erlangs / 300.0]), np.array([300.0]), np.array([patience]))
+    for goal in (Goal("SERVICE_LEVEL", 0.8, threshold=20.0), Goal("ABANDONMENT", 0.05)):
+        found = float(clumping(load, np.array([agents]), goal)[0])
+        assert np.isfinite(found)
+        assert found >= 1.0

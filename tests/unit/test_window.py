@@ -10,10 +10,11 @@ from scipy.stats import betabinom
 
 from muster.domain.calendar import resolve
 from services.staffing.domain.attainment import Judging, stand
+from services.staffing.domain.clumping import clumping
 from services.staffing.domain.erlang import Floats, Ints, Load
 from services.staffing.domain.queue_days import QueueDay, carried
 from services.staffing.domain.requirement import Goal, predict
-from services.staffing.domain.uncertainty import PathLoad, clumping, outcome
+from services.staffing.domain.uncertainty import PathLoad, outcome
 from services.staffing.domain.window import AGGREGATIONS, Counted, Pledge, draw, fold, look_ahead
 
 ZONE = "Europe/London"

@@ -89,6 +89,11 @@ class Rules:
         """Return the service level that is promised, None without one."""
         return next((g for g in self.goals if g.metric == "SERVICE_LEVEL"), None)
 
+    @property
+    def shown(self) -> Goal:
+        """Return the service level that numbers are shown by: the promised one, else 80 % in 20 s."""
+        return self.promised or Goal("SERVICE_LEVEL", 0.8, threshold=20.0)
+
 
 @dataclasses.dataclass(frozen=True)
 class Requirement:
@@ -149,8 +154,7 @@ def fewest_of_all(load: AnyLoad, rules: Rules, more: Ints | None = None) -> tupl
 def require(load: AnyLoad, rules: Rules, more: Ints | None = None) -> Requirement:
     """Return the requirement of a queue's open intervals; more (I,): agents that what the forecast may miss adds to the promise's."""
     on_queue, driver = fewest_of_all(load, rules, more)
-    shown = rules.promised or Goal("SERVICE_LEVEL", 0.8, threshold=20)
-    at = predict(load, on_queue, shown)
+    at = predict(load, on_queue, rules.shown)
     agents = on_queue.astype(float)
     scheduled = agents / (1.0 - rules.unplaced_shrinkage)
     return Requirement(
@@ -159,7 +163,7 @@ def require(load: AnyLoad, rules: Rules, more: Ints | None = None) -> Requiremen
         scheduled=scheduled,
         paid=scheduled / (1.0 - rules.placed_shrinkage),
         driver=tuple(str(d) for d in driver),
-        service_level=np.where(load.arrivals > 0, shown.value(at), np.nan),
+        service_level=np.where(load.arrivals > 0, rules.shown.value(at), np.nan),
         asa=at.asa,
         abandonment=at.abandoned,
         occupancy=at.occupancy,

@@ -51,7 +51,7 @@ def explain(day: ForecastDay, place: int, rules: QueueRules) -> Explanation:
     for agents in range(max(n - 1, 0), n + 2):
         heads = np.array([float(agents)])
         levels = tuple(float(g.value(predict(load, heads, g))[0]) for g in goals)
-        at = predict(load, heads, goals[0] if goals else Goal("SERVICE_LEVEL", 0.8, threshold=20.0))
+        at = predict(load, heads, goals[0] if goals else rules.rules.shown)
         around.append(Around(agents, levels, float(at.asa[0]), float(at.abandoned[0]), float(at.occupancy[0])))
     return Explanation(
         day.offered[place],

@@ -27,10 +27,15 @@ class Prediction:
 
 
 def predict_plan(
-    forecast: ForecastDay, requirement: RequirementDay, goal: Goal, patience: float, staff: Floats | None
+    forecast: ForecastDay,
+    requirement: RequirementDay,
+    goal: Goal,
+    patience: float,
+    staff: Floats | None,
+    shrinkage: float = 0.0,
 ) -> Prediction:
-    """Predict a day. staff (I,): agents scheduled on the queue, in mean, by interval; None: no schedule. Intervals between those of the
-    forecast are closed."""
+    """Predict a day. staff (I,): agents scheduled on the queue, in mean, by interval; None: no schedule; shrinkage: the share of them that
+    the schedule does not place and that is not on queue. Intervals between those of the forecast are closed."""
     seconds = forecast.seconds
     starts = list(range(forecast.starts[0], forecast.starts[-1] + seconds, seconds))
     offered, aht = (dict(zip(forecast.starts, values, strict=True)) for values in (forecast.offered, forecast.aht))
@@ -40,7 +45,7 @@ def predict_plan(
     handle = float(sum(offered[s] * aht[s] for s in offered) / volume.sum()) if volume.sum() > 0 else 300.0
     day = Day(volume, seconds, handle, patience, goal.threshold)
     required = [round(needed.get(s, 0.0)) for s in starts]
-    heads = [round(float(n)) for n in staff] if staff is not None else []
+    heads = [round(float(n) * (1.0 - shrinkage)) for n in staff] if staff is not None else []
     return Prediction(
         starts,
         required,
