@@ -116,7 +116,7 @@ def contract_outlook(
     out.print(table)
     for w in found:
         days = f"{w.scheduled_day_count} of {w.day_count} days ahead by the published schedule, the others by the requirement"
-        out.print(f"{w.contract}: {days}; computed at {shown(w.made_at.seconds, 'UTC')} UTC", highlight=False)
+        out.print(f"{w.contract}: {days}; computed at {shown(w.made_at.seconds, 'UTC')}", highlight=False)
         if one and w.hours_more:
             table = table_of("One agent-hour more on a day", "day", "best placed", "chance", "value")
             for h in w.hours_more:
