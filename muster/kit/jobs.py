@@ -28,12 +28,14 @@ class JobKind:
     """What a kind of job does.
 
     load(connection, request) → payload, which only reads; compute(payload, report) → result, pure and importable, in a child process;
-    save(connection, request, result) → what callers see, JSON.
+    save(connection, request, result) → what callers see, JSON. aside: nothing that is published hangs on it: it has a child of its own, and
+    neither other jobs nor a clock that is conducted wait for it.
     """
 
     load: Callable[[sa.Connection, dict[str, Any]], Any]
     compute: Callable[[Any, Report], Any]
     save: Callable[[sa.Connection, dict[str, Any], Any], dict[str, Any]]
+    aside: bool = False
 
 
 _reports: Any = None
@@ -53,17 +55,29 @@ def _compute(job: str, compute: Callable[[Any, Report], Any], payload: Any) -> A
     return compute(payload, lambda progress: _reports.put((job, progress)))
 
 
+@dataclasses.dataclass
+class _Computer:
+    """A process that computes, one job at a time, and what it reports."""
+
+    reports: Any
+    pool: concurrent.futures.ProcessPoolExecutor
+
+    def kill(self) -> None:
+        for process in list((self.pool._processes or {}).values()):
+            process.kill()
+        self.pool.shutdown(wait=True, cancel_futures=True)
+
+
 class Jobs(mode.Service):
-    """The `job` table of a service, and the child that works it off."""
+    """The `job` table of a service, and the children that work it off: one, and one for what is done aside."""
 
     def __init__(self, database: Database, metadata: sa.MetaData, clock: Clock, owner: str, lease: float) -> None:
         super().__init__()
         self._database, self._table, self._clock = database, metadata.tables["job"], clock
         self._owner, self._lease, self._runtime = owner, lease, Runtime()
         self._kinds: dict[str, JobKind] = {}
-        self._wake = asyncio.Event()
-        self._pool: concurrent.futures.ProcessPoolExecutor | None = None
-        self._reports: Any = None
+        self._wake = {aside: asyncio.Event() for aside in (False, True)}
+        self._computers: dict[bool, _Computer] = {}
         self.after_work: Callable[[], None] = lambda: None
         self.last_seconds: float | None = None
 
@@ -94,7 +108,8 @@ class Jobs(mode.Service):
         connection.execute(sa.delete(t).where(t.c.state.in_(("DONE", "FAILED")) & (t.c.asked_at < before)))
 
     def wake(self) -> None:
-        self._wake.set()
+        for event in self._wake.values():
+            event.set()
 
     def look(self, connection: sa.Connection, name: str) -> sa.Row[Any]:
         """Return a job's row. Raise NotFound."""
@@ -103,15 +118,23 @@ class Jobs(mode.Service):
             raise NotFound("NO_SUCH_OPERATION", f"no operation {name}")
         return row
 
-    def open_count(self, connection: sa.Connection) -> int:
+    def _kinds_of(self, aside: bool) -> list[str]:
+        """Return the kinds known here that are done aside, or not; what a newer process asked for is left to it."""
+        return sorted(name for name, kind in self._kinds.items() if kind.aside == aside)
+
+    def open_count(self, connection: sa.Connection, aside: bool = False) -> int:
         """Return how many jobs wait or run."""
         t = self._table
-        query = sa.select(sa.func.count()).where(t.c.state.in_(("WAITING", "RUNNING")) & t.c.kind.in_(sorted(self._kinds)))
+        query = sa.select(sa.func.count()).where(t.c.state.in_(("WAITING", "RUNNING")) & t.c.kind.in_(self._kinds_of(aside)))
         return int(connection.execute(query).scalar_one())
 
-    def _claim(self, connection: sa.Connection) -> sa.Row[Any] | None:
+    def all_open(self, connection: sa.Connection) -> int:
+        """Return how many jobs wait or run, those aside too."""
+        return self.open_count(connection) + self.open_count(connection, aside=True)
+
+    def _claim(self, connection: sa.Connection, aside: bool = False) -> sa.Row[Any] | None:
         t, now = self._table, self._runtime.wall()
-        known = t.c.kind.in_(sorted(self._kinds))  # what a newer process asked for is left to it
+        known = t.c.kind.in_(self._kinds_of(aside))
         free = (t.c.state == "WAITING") | ((t.c.state == "RUNNING") & ((t.c.lease_until < now) | (t.c.owner == self._owner)))
         first = sa.select(t.c.name).where(known & free).order_by(t.c.asked_at, t.c.name).limit(1).scalar_subquery()
         claim = {"state": "RUNNING", "owner": self._owner, "token": t.c.token + 1, "lease_until": now + self._lease}
@@ -134,27 +157,35 @@ class Jobs(mode.Service):
 
     async def on_start(self) -> None:
         context = multiprocessing.get_context("spawn")
-        self._reports = context.SimpleQueue()
-        self._pool = concurrent.futures.ProcessPoolExecutor(1, context, initializer=_start_child, initargs=(self._reports,))
+        for aside in (False, True):
+            reports = context.SimpleQueue()
+            pool = concurrent.futures.ProcessPoolExecutor(1, context, initializer=_start_child, initargs=(reports,))
+            self._computers[aside] = _Computer(reports, pool)  # its process starts with its first job
 
     async def on_stop(self) -> None:
-        if self._pool:
-            for child in list((self._pool._processes or {}).values()):
-                child.kill()
-            self._pool.shutdown(wait=True, cancel_futures=True)
+        for child in self._computers.values():
+            child.kill()
 
     @mode.Service.task
     async def _run(self) -> None:
-        while not self.should_stop:
-            row = await self._database.insist(self._claim)
+        await self._work_off(aside=False)
+
+    @mode.Service.task
+    async def _run_aside(self) -> None:
+        await self._work_off(aside=True)
+
+    async def _work_off(self, aside: bool) -> None:
+        wake = self._wake[aside]
+        while not self.should_stop and self._kinds_of(aside):
+            row = await self._database.insist(lambda c: self._claim(c, aside))
             if row is not None:
                 await self._work(row)
                 continue
             try:
-                await asyncio.wait_for(self._wake.wait(), 0.5)
+                await asyncio.wait_for(wake.wait(), 0.5)
             except TimeoutError:
                 pass
-            self._wake.clear()
+            wake.clear()
 
     async def _work(self, row: sa.Row[Any]) -> None:
         kind, began = self._kinds[row.kind], self._runtime.monotonic()
@@ -179,13 +210,13 @@ class Jobs(mode.Service):
         self.after_work()
 
     async def _in_child(self, row: sa.Row[Any], kind: JobKind, payload: Any) -> Any:
-        assert self._pool
-        future = asyncio.get_running_loop().run_in_executor(self._pool, _compute, row.name, kind.compute, payload)
+        child = self._computers[kind.aside]
+        future = asyncio.get_running_loop().run_in_executor(child.pool, _compute, row.name, kind.compute, payload)
         while not future.done():
             await asyncio.wait([future], timeout=0.2)
             newest = None
-            while not self._reports.empty():
-                newest = self._reports.get()[1]
+            while not child.reports.empty():
+                newest = child.reports.get()[1]
             await self._database.insist(lambda c, newest=newest: self._renew(c, row, newest))  # type: ignore[misc]
         return await future
 
@@ -197,7 +228,7 @@ class Jobs(mode.Service):
         connection.execute(sa.update(t).where((t.c.name == row.name) & (t.c.token == row.token)).values(values))
 
     async def settle(self) -> None:
-        """Return when no job waits or runs."""
+        """Return when no job waits or runs that is not aside."""
         while await self._database.insist(self.open_count):
             self.wake()
             await asyncio.sleep(0.01)

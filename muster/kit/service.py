@@ -188,7 +188,7 @@ class _Running(mode.Service):
         yield gauge(
             "muster_outbox_depth", "Messages not yet published", [], [([], database.read_here(self._parts.outbox.depth))]
         )
-        yield gauge("muster_jobs_open", "Jobs that wait or run", [], [([], database.read_here(self._parts.jobs.open_count))])
+        yield gauge("muster_jobs_open", "Jobs that wait or run", [], [([], database.read_here(self._parts.jobs.all_open))])
         yield gauge("muster_clock_seconds", "Business time, seconds since 1970", [], [([], clock.now())])
 
     def _topics(self) -> dict[str, Source]:

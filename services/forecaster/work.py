@@ -80,7 +80,7 @@ class Work:
         self.due.declare("score", self.score)
         self.due.declare("prune", self.prune)
         self.jobs.declare("fit", JobKind(self.load_fit, fit_queues, self.save_fit))
-        self.jobs.declare("backtest", JobKind(self.load_backtest, run_backtest, lambda connection, request, result: result))
+        self.jobs.declare("backtest", JobKind(self.load_backtest, run_backtest, lambda c, request, result: result, aside=True))
 
     def begin(self, connection: sa.Connection) -> None:
         """Plan what recurs. In a conducted world whose clock has not moved, the first tick plans it through the book."""

@@ -28,7 +28,7 @@ class Pooling:
     clock: Clock
 
     def declare(self) -> None:
-        self.jobs.declare("pools", JobKind(self.load, pool_ways, lambda connection, request, result: {"ways": result}))
+        self.jobs.declare("pools", JobKind(self.load, pool_ways, lambda c, request, result: {"ways": result}, aside=True))
 
     def ask(self, connection: sa.Connection, queues: Sequence[str], day: str) -> str:
         """Queue a comparison. Raise NotFound, NotNow, Refusal(INVALID_POOL)."""

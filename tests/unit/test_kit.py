@@ -127,6 +127,20 @@ def test_what_changes_after_a_job_has_begun_is_seen_by_another(database: Databas
     assert database.run_here(jobs.open_count) == 2
 
 
+def test_what_is_done_aside_is_waited_for_by_nobody(database: Database) -> None:
+    jobs = jobs_of(database, "one", 60.0)
+    jobs.declare("look", JobKind(lambda c, r: r, lambda p, report: p, lambda c, r, result: result, aside=True))
+    database.run_here(lambda c: jobs.ask(c, "looks/1", "look", {}))
+    assert database.run_here(jobs.open_count) == 0
+    assert database.run_here(jobs.all_open) == 1
+    assert database.run_here(jobs._claim) is None
+    database.run_here(lambda c: jobs.ask(c, "fits/a", "fit", {"client": "a"}))
+    fit, look = database.run_here(jobs._claim), database.run_here(lambda c: jobs._claim(c, aside=True))
+    assert fit is not None
+    assert look is not None
+    assert (fit.name, look.name) == ("fits/a", "looks/1")
+
+
 def test_a_job_that_ends_with_its_service_is_tried_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = jobs_of(database, "one", 60.0)
     database.run_here(lambda c: jobs.ask(c, "fits/a", "fit", {"client": "a"}))

@@ -12,7 +12,9 @@ from services.staffing.domain.pooling import Judge, Pools, Seen, Serves, Wanted,
 from services.staffing.handlers.spreading import luck_of
 
 DAYS, MORE_DAYS, FRESH_DAYS = 120, 1500, 1000
-MOST_QUEUES, MOST_CONTACTS, FEWEST_DAYS = 6, 3_000_000, 300
+MOST_QUEUES, MOST_CONTACTS = 6, 12_000
+# Contacts that a staffing is played against, in the search and in the larger sample: hundreds of staffings are tried.
+SEARCHED, PLAYED, FEWEST_DAYS = 60_000, 1_500_000, 40
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,18 +29,17 @@ class PoolCase:
     def __post_init__(self) -> None:
         if not 2 <= len(self.names) <= MOST_QUEUES or len(set(self.names)) < len(self.names):
             raise ValueError(f"queues are {', '.join(self.names)}; allowed: 2 to {MOST_QUEUES}, each once")
-        if self.contacts > MOST_CONTACTS / FEWEST_DAYS:
-            raise ValueError(f"{self.contacts:,.0f} contacts a day; allowed: {MOST_CONTACTS // FEWEST_DAYS:,}")
+        if self.contacts > MOST_CONTACTS:
+            raise ValueError(f"{self.contacts:,.0f} contacts a day; allowed: {MOST_CONTACTS:,}")
 
     @property
     def contacts(self) -> float:
         """Contacts of the day, all queues."""
         return float(sum(q.volume.sum() for q in self.queues))
 
-    @property
-    def more_days(self) -> int:
-        """Days of the larger sample: fewer where there are more contacts."""
-        return int(min(MORE_DAYS, MOST_CONTACTS / max(self.contacts, 1.0)))
+    def days(self, most: int, contacts: int) -> int:
+        """Return how many days are played: fewer where there are more contacts."""
+        return int(min(most, max(contacts / max(self.contacts, 1.0), FEWEST_DAYS)))
 
 
 def judge_of(pools: Pools, routing: int, days: int, luck: np.random.Generator, discipline: int = LEAVE) -> Judge:
@@ -58,8 +59,10 @@ def _way(case: PoolCase, name: str, groups: Serves) -> dict[str, Any]:
     pools = Pools(case.queues, groups, float(case.seconds))
     routing = LONGEST if name == "POOLED" else PRIORITY
     luck = luck_of(*case.names, case.date, name)
-    found = find(pools, judge_of(pools, routing, DAYS, luck), judge_of(pools, routing, case.more_days, luck))
-    kept = (judge_of(pools, routing, min(case.more_days, FRESH_DAYS), luck)(found.agents).days() >= pools.targets).mean(axis=0)
+    few, more = case.days(DAYS, SEARCHED), case.days(MORE_DAYS, PLAYED)
+    found = find(pools, judge_of(pools, routing, few, luck), judge_of(pools, routing, more, luck))
+    fresh = judge_of(pools, routing, min(more, FRESH_DAYS), luck)(found.agents)
+    kept = (fresh.days() >= pools.targets).mean(axis=0)
     return {
         "name": name,
         "hours": found.hours,
