@@ -110,6 +110,7 @@ class BatchLoop(mode.Service):
         self.consumed: collections.Counter[str] = collections.Counter()
         self.refused: collections.Counter[tuple[str, str]] = collections.Counter()
         self.stopped: dict[str, str] = {}
+        self.before_commit: Callable[[sa.Connection], None] = lambda connection: None
         self.after_commit: Callable[[], None] = lambda: None
         self.conducted = False
 
@@ -234,6 +235,7 @@ class BatchLoop(mode.Service):
         for topic, letters in refused.items():
             outgoing += [dead_letter(self._inlets[topic].topic, fact, why) for fact, why in letters]
         self._outbox.write(connection, outgoing)
+        self.before_commit(connection)
         return {topic: collections.Counter(why.reason for _, why in letters) for topic, letters in refused.items()}
 
     def _count(self, batches: dict[TopicPartition, list[ConsumerRecord]], refused: _Counts) -> None:

@@ -126,6 +126,7 @@ class _Running(mode.Service):
                 parts.relay.wake,
             )
             self._conducted.restore()
+        self._batches.before_commit = parts.due.run_along
         self._batches.after_commit = state.after_commit = self._on_commit
         self._rpc.why_not_ready = self._why_not_ready
 

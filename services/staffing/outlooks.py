@@ -51,13 +51,16 @@ class Outlooks:
         begin = now - now % SLOT
         shifts = floor.shifts_between(connection, group.agents, now - 2 * DAY, now + 3 * DAY)
         current = [s for s in shifts if s.ends_at > now and s.starts_at < begin + SLOTS * SLOT]
-        absences = floor.absences(connection, now, begin + SLOTS * SLOT)
+        absences = floor.absences(connection, group.agents, now, begin + SLOTS * SLOT)
         levers = self._levers(book, group)
         records = decisions.under_way(connection, group.name)
         planned = on_queue(current, absences, group.queues, begin, SLOTS, SLOT)
-        present = floor.presence(connection, now - self.settings.floor_fresh_seconds)
+        fresh_since = now - self.settings.floor_fresh_seconds
+        states = floor.states_of(connection, group.agents, fresh_since)
+        present = floor.presence(connection, states, fresh_since)
+        told, here = floor.sites_told(connection, fresh_since), floor.on_queues(states)
         expected = {}
-        for queue, (seen, due) in self._turned_up(connection, group, current, absences, present).items():
+        for queue, (seen, due) in self._turned_up(group, current, absences, present, told, here).items():
             usual = 1.0 - self.requiring.shrinkage(book, book.queues[queue])[0]
             expected[queue] = planned[queue] * turnout(seen, due, usual)
         assembling.under_way(expected, records, {k: rule.acceptance for k, rule in levers.items()}, begin)
@@ -93,18 +96,17 @@ class Outlooks:
 
     def _turned_up(
         self,
-        connection: sa.Connection,
         group: StaffingGroup,
         current: Sequence[PlannedShift],
         absences: dict[str, list[Absence]],
         present: dict[str, floor.Presence],
+        told: set[str],
+        states: dict[str, set[str]],
     ) -> dict[str, tuple[float | None, float]]:
-        """Return by queue how many are on it (None without a floor) of how many should be."""
+        """Return by queue how many are on it (None without a floor) of how many should be. `told`: sites with a fresh picture."""
         now = self.clock.now()
-        states = floor.agents_on_queue(connection, now - self.settings.floor_fresh_seconds)
-        if states:
+        if told:
             # A site without a fresh picture says nothing of its agents: unknown is not absent.
-            told = floor.sites_told(connection, now - self.settings.floor_fresh_seconds)
             here = [shift for shift in current if shift.site in told]
             due = assembling.settled(here, absences, group.queues, now)
             counted = {q: (float(sum(q in states.get(a, ()) for a in names)), float(len(names))) for q, names in due.items()}
@@ -145,8 +147,10 @@ class Outlooks:
 
     def is_told(self, connection: sa.Connection, book: BookDay, queue: Queue, instant: int) -> bool:
         """Return whether every open interval that ended by an instant is closed, and today's forecast knows of it."""
-        day = plans.load_forecast(connection, queue.name, local_date(instant, book.zone_of(queue)).isoformat())
         known = plans.complete_through(connection, queue.name)
+        if not self._closed_up_to(book, queue, known, instant):
+            return False
+        day = plans.load_forecast(connection, queue.name, local_date(instant, book.zone_of(queue)).isoformat())
         follows = day is not None and any(s >= instant for s in day.starts) and day.starts[0] < instant
         if day is not None and follows:  # else nothing of the day is left, or has been, that an update could change
             known = min(known, day.watermark)
