@@ -2,7 +2,8 @@
 
 import dataclasses
 import datetime as dt
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import sqlalchemy as sa
@@ -64,8 +65,9 @@ class Outlooks:
             usual = 1.0 - self.requiring.shrinkage(book, book.queues[queue])[0]
             expected[queue] = planned[queue] * turnout(seen, due, usual)
         assembling.under_way(expected, records, {k: rule.acceptance for k, rule in levers.items()}, begin)
-        recent = decisions.since(connection, group.name, now - 7 * DAY)
-        outlooks = {q: self._queue(connection, book, book.queues[q], begin, expected[q]) for q in group.queues}
+        recent = decisions.scaled_since(connection, group.name, now - 7 * DAY)
+        stood = functools.cache(lambda contract, index: self._standing(connection, book, contract, index))
+        outlooks = {q: self._queue(connection, book, book.queues[q], begin, expected[q], stood) for q in group.queues}
         seen_at = [p.observed_at for q, p in present.items() if q in outlooks]
         return GroupOutlook(
             group=group.name,
@@ -118,7 +120,15 @@ class Outlooks:
         client = book.clients.get(group.name.partition("/")[0])
         return client.currency if client else "XXX"
 
-    def _queue(self, connection: sa.Connection, book: BookDay, queue: Queue, begin: int, expected: Floats) -> QueueOutlook:
+    def _queue(
+        self,
+        connection: sa.Connection,
+        book: BookDay,
+        queue: Queue,
+        begin: int,
+        expected: Floats,
+        stood: Callable[[str, int], float | None],
+    ) -> QueueOutlook:
         zone = book.zone_of(queue)
         first, last = local_date(begin, zone).isoformat(), local_date(begin + SLOTS * SLOT, zone).isoformat()
         requirements = plans.list_requirements(connection, queue.name, first, last)
@@ -135,7 +145,7 @@ class Outlooks:
             required_safe=ahead.required_safe,
             expected=expected,
             complete=self.is_complete(book, queue, through),
-            window_safe=self._window_safe(connection, book, queue),
+            window_safe=self._window_safe(book, queue, stood),
             forecast_version=max((f.version for f in forecasts), default=0),
             requirement_version=max((r.version for r in requirements), default=0),
             complete_through=through,
@@ -168,21 +178,21 @@ class Outlooks:
         ]
         return all(s + queue.interval_seconds <= max(through, 0) for s in starts if s + queue.interval_seconds <= late)
 
-    def _window_safe(self, connection: sa.Connection, book: BookDay, queue: Queue) -> bool:
-        """Return whether every service-level target of the queue stands above its promise; unknown is not safe."""
-        value = self.attainment(connection, book, queue.name)
-        return value is not None and value[0] >= value[1] + self.settings.safe_margin
+    def _window_safe(self, book: BookDay, queue: Queue, stood: Callable[[str, int], float | None]) -> bool:
+        """Return whether the service-level target of the queue stands above its promise; unknown is not safe."""
+        found = _promise(book, queue.name)
+        value = stood(found[0], found[1]) if found else None
+        return found is not None and value is not None and value >= found[2] + self.settings.safe_margin
 
     def attainment(self, connection: sa.Connection, book: BookDay, queue: str) -> tuple[float, float] | None:
         """Return (value to date, promise) of the service-level target that covers a queue; None if not observed."""
-        contract = book.contract_of(queue)
-        if contract is None:
-            return None
-        for index, t in enumerate(contract.targets):
-            if t.metric == TargetMetric.SERVICE_LEVEL and (not t.queues or queue in t.queues):
-                found = standing(connection, book, contract.name, index, t, self.clock.now())
-                return None if found.value is None else (found.value, t.target)
-        return None
+        found = _promise(book, queue)
+        value = self._standing(connection, book, found[0], found[1]) if found else None
+        return (value, found[2]) if found and value is not None else None
+
+    def _standing(self, connection: sa.Connection, book: BookDay, contract: str, index: int) -> float | None:
+        target = book.contracts[contract].targets[index]
+        return standing(connection, book, contract, index, target, self.clock.now()).value
 
     def _levers(self, book: BookDay, group: StaffingGroup) -> dict[str, LeverRule]:
         rules = {}
@@ -264,3 +274,12 @@ class Outlooks:
                 )
             )
         return found
+
+
+def _promise(book: BookDay, queue: str) -> tuple[str, int, float] | None:
+    """Return the service-level target that covers a queue: contract, index, and what is promised."""
+    contract = book.contract_of(queue)
+    for index, t in enumerate(contract.targets if contract else ()):
+        if contract and t.metric == TargetMetric.SERVICE_LEVEL and (not t.queues or queue in t.queues):
+            return contract.name, index, t.target
+    return None

@@ -336,11 +336,12 @@ def save_closed_through(connection: sa.Connection, queue: str, through: int) -> 
 
 @dataclasses.dataclass(frozen=True)
 class Said:
-    """What was published of a closed interval: revision, a digest of the content, when first."""
+    """What was published of a closed interval: revision, a digest of the content, when first, how many were offered."""
 
     revision: int
     digest: bytes
     closed_at: int
+    offered: int | None
 
 
 def digest(tally: Tally) -> bytes:
@@ -353,16 +354,13 @@ def closed_cells(connection: sa.Connection, queue: str, starts: Iterable[int]) -
     found = {}
     for part in _in_parts(starts):
         for r in connection.execute(_SAID, {"of_queue": queue, "starts": part}):
-            found[r.starts_at] = Said(r.revision, bytes(r.digest), r.closed_at)
+            found[r.starts_at] = Said(r.revision, bytes(r.digest), r.closed_at, r.offered)
     return found
 
 
 def save_closed_cells(connection: sa.Connection, queue: str, rows: Iterable[tuple[int, Said]]) -> None:
     """Keep what was published."""
-    saved = [
-        {"queue": queue, "starts_at": s, "revision": said.revision, "digest": said.digest, "closed_at": said.closed_at}
-        for s, said in rows
-    ]
+    saved = [{"queue": queue, "starts_at": s, **dataclasses.asdict(said)} for s, said in rows]
     upsert(connection, t.closed_cell, saved)
 
 

@@ -14,7 +14,9 @@ _EXISTS = sa.select(_d.decision_id).where(_d.decision_id == given("of_id"))
 _of_group = _d.staffing_group == given("of_group")
 _UNDER_WAY = sa.select(_d.body).where(_d.state.in_(UNDER_WAY)).order_by(_d.decide_at, _d.staffing_group, _d.ordinal)
 _UNDER_WAY_IN = _UNDER_WAY.where(_of_group)
-_SINCE = sa.select(_d.body).where(_of_group & (_d.decide_at >= given("since"))).order_by(_d.decide_at, _d.ordinal)
+_since = _of_group & (_d.decide_at >= given("since"))
+_SINCE = sa.select(_d.body).where(_since).order_by(_d.decide_at, _d.ordinal)
+_SCALED_SINCE = _SINCE.where(_d.kind != "HOLD")
 
 
 def save(connection: sa.Connection, record: DecisionRecord) -> None:
@@ -65,6 +67,11 @@ def under_way(connection: sa.Connection, group: str = "") -> list[DecisionRecord
 def since(connection: sa.Connection, group: str, decide_at: int) -> list[DecisionRecord]:
     """Return a group's decisions made from an instant on, oldest first."""
     return [from_body(b) for b in connection.execute(_SINCE, {"of_group": group, "since": decide_at}).scalars()]
+
+
+def scaled_since(connection: sa.Connection, group: str, decide_at: int) -> list[DecisionRecord]:
+    """Return the same without holds."""
+    return [from_body(b) for b in connection.execute(_SCALED_SINCE, {"of_group": group, "since": decide_at}).scalars()]
 
 
 def counts(connection: sa.Connection) -> Sequence[tuple[str, str, str, int]]:

@@ -1,6 +1,8 @@
 """SQL of presence: the schedule in force, the floor, attendance."""
 
 import dataclasses
+import functools
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -18,7 +20,11 @@ _s, _f, _q, _a = t.shift.c, t.floor_agent.c, t.floor_queue.c, t.attendance.c
 _agents, _fresh = given("agents", many=True), given("fresh_since")
 _begin, _end = given("begin"), given("end")
 _touching = _s.agent.in_(_agents) & (_s.ends_at > _begin) & (_s.starts_at < _end)
-_SHIFTS = sa.select(t.shift).where(_touching).order_by(_s.agent, _s.starts_at)
+_SHIFTS = (
+    sa.select(_s.agent, _s.site, _s.starts_at, _s.ends_at, sa.cast(_s.segments, sa.Text))
+    .where(_touching)
+    .order_by(_s.agent, _s.starts_at)
+)
 _AGENTS = sa.select(t.floor_agent).where(_f.agent.in_(_agents) & (_f.observed_at >= _fresh)).order_by(_f.agent)
 _matters = (_a.kind == "RETURN") | (sa.func.coalesce(_a.ends_at, _a.starts_at + DAY) > _begin)
 _absent = _a.agent.in_(_agents) & _a.retracted.is_(False) & (_a.starts_at < _end) & _matters
@@ -86,8 +92,13 @@ def shifts_between(connection: sa.Connection, agents: Sequence[str], begin: int,
     found = list[PlannedShift]()
     for part in _in_parts(agents):
         for r in connection.execute(_SHIFTS, {"agents": part, "begin": begin, "end": end}):
-            found.append(PlannedShift(r.agent, r.site, r.starts_at, r.ends_at, tuple(Segment(**g) for g in r.segments)))
+            found.append(_shift(*r))
     return found
+
+
+@functools.lru_cache(maxsize=50_000)  # a shift is read at each decision of its day
+def _shift(agent: str, site: str, starts_at: int, ends_at: int, segments: str) -> PlannedShift:
+    return PlannedShift(agent, site, starts_at, ends_at, tuple(Segment(**g) for g in json.loads(segments)))
 
 
 def decisions_in_shifts(connection: sa.Connection, decision_id: str, agents: Sequence[str]) -> int:
