@@ -30,8 +30,8 @@ class Outgoing(NamedTuple):
     headers: dict[str, str] | None = None
 
 
-def _headers(text: str | None) -> list[tuple[str, bytes]]:
-    return [(name, value.encode()) for name, value in (json.loads(text) or {}).items()] if text else []
+def _headers(told: dict[str, str] | None) -> list[tuple[str, bytes]]:
+    return [(name, value.encode()) for name, value in told.items()] if told else []
 
 
 class Outbox:
@@ -177,15 +177,21 @@ class Relay(mode.Service):
         rows = await self._database.insist(lambda c: self._take(c, limit))
         if not rows:
             return 0
-        assert self._producer
-        by_topic: dict[str, list[Letter]] = collections.defaultdict(list)
-        for _, topic, key, value, headers in map(tuple, rows):
-            by_topic[topic].append((key.encode(), bytes(value), _headers(headers)))
-        await asyncio.gather(*(self._send(self._world + topic, letters) for topic, letters in by_topic.items()))
+        told = (json.loads(row.headers) if row.headers else None for row in rows)
+        await self.deliver(
+            Outgoing(row.topic, row.key, bytes(row.value), headers) for row, headers in zip(rows, told, strict=True)
+        )
         await self._database.insist(lambda c: self._outbox.published(c, [r.id for r in rows]))
         async with self.positions_changed:
             self.positions_changed.notify_all()
         return len(rows)
+
+    async def deliver(self, messages: Iterable[Outgoing]) -> None:
+        """Publish messages, a topic's in order, and return when they are acknowledged. KafkaError: some may not be."""
+        by_topic: dict[str, list[Letter]] = collections.defaultdict(list)
+        for topic, key, value, headers in messages:
+            by_topic[topic].append((key.encode(), value, _headers(headers)))
+        await asyncio.gather(*(self._send(self._world + topic, letters) for topic, letters in by_topic.items()))
 
     async def _send(self, topic: str, letters: list[Letter]) -> None:
         """Send a topic's messages in order, and return when they are acknowledged."""
