@@ -1,11 +1,13 @@
 """What happens on the demo's day: a shock, a sick-leave wave, a feed that dies, an official correction, offers answered."""
 
 import dataclasses
+from collections.abc import Iterable
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from muster.dev.floor_feed import Roster
-from muster.dev.world import DEMO_DAY, QUEUES, book_data, demand, demo_bounds
+from muster.dev.history import OVERNIGHT_SECONDS
+from muster.dev.world import DEMO_DAY, QUEUES, QueueWorld, book_data, demand, demo_bounds
 from muster.simulator.arrivals import Caller, draw_callers, merge
 from muster.simulator.floor import Habits, chance
 from muster.v1 import decision_pb2, volume_pb2
@@ -39,8 +41,17 @@ class Scenario:
         for queue in QUEUES:
             shock = self.shock if queue.name == self.shock_queue else None
             rng = chance(self.seed, queue.name, self.begin, "callers")
-            days.append(draw_callers(demand(queue, self.begin, self.end, shock), rng))
-        return merge(days)
+            days.append(_with_due(queue, draw_callers(demand(queue, self.begin, self.end, shock), rng)))
+        return merge([*days, self.overnight()])
+
+    def overnight(self) -> list[Caller]:
+        """Return the mail that lies open when the day begins."""
+        open_mail = []
+        for queue in (q for q in QUEUES if q.deadline):
+            rng = chance(self.seed, queue.name, self.begin, "overnight")
+            since = demand(queue, self.begin - OVERNIGHT_SECONDS, self.begin)
+            open_mail.append(_with_due(queue, draw_callers(since, rng)))
+        return merge(open_mail)
 
     def sick(self, roster: Roster) -> dict[str, tuple[int, int]]:
         """Return who calls in sick, and for which shift: a share of those whose shift starts soon after the call."""
@@ -69,6 +80,10 @@ class Scenario:
     def accepts(self, decision: decision_pb2.Decision, lever: str, agent: str) -> bool:
         """Return whether an agent takes an offer."""
         return bool(chance(self.seed, agent, decision.decision_id, "accept").random() < ACCEPTANCE.get(lever, 1.0))
+
+
+def _with_due(queue: QueueWorld, callers: Iterable[Caller]) -> list[Caller]:
+    return [dataclasses.replace(c, due=queue.due(c.arrives)) for c in callers]
 
 
 def make_scenario(seed: int) -> Scenario:

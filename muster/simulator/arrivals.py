@@ -4,6 +4,7 @@ All randomness belongs to the contact, so that two floors with different agents 
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -36,7 +37,7 @@ class Demand:
 
 @dataclasses.dataclass(frozen=True)
 class Caller:
-    """One contact to come. Seconds; `arrives` since 1970, with parts of a second."""
+    """One contact to come. Seconds; `arrives` and `due` since 1970, with parts of a second; due inf: it has no deadline."""
 
     contact_id: str
     queue: str
@@ -44,6 +45,7 @@ class Caller:
     patience: float
     talk: float
     after_call: float
+    due: float = math.inf
 
 
 def expected_handle(demand: Demand) -> float:

@@ -145,7 +145,7 @@ def deadlines(**row: Any) -> dict[str, Any]:
     for contract in contracts:
         contract["minimum_staff"] = [m for m in contract.get("minimum_staff", []) if m["queue"] != name]
     targets = [{**row, "window": {"kind": "WEEK"}}]
-    return changed(queues=queues, contracts=[*contracts, {"name": f"{client}/mail", "queues": [name], "targets": targets}])
+    return changed(queues=queues, contracts=[*contracts, {"name": f"{client}/letters", "queues": [name], "targets": targets}])
 
 
 @pytest.mark.parametrize(
@@ -247,10 +247,12 @@ def test_groups_are_queues_that_share_agents(connection: Any) -> None:
         BookOwner(copy, kinds).apply(sql, parse_book(book_data()), False, 1000)
     groups = copy.view(sql).at(dt.date(2026, 3, 25)).groups
     assert {g.name: g.queues for g in groups.values()} == {
+        "harbor/chat": ("harbor/chat",),
         "harbor/orders": ("harbor/orders", "harbor/service"),
         "lumen/care": ("lumen/care", "lumen/tech"),
         "northwind/billing": ("northwind/billing", "northwind/support"),
+        "northwind/mail": ("northwind/mail",),
     }
-    assert sum(len(g.agents) for g in groups.values()) == 300
+    assert sum(len(g.agents) for g in groups.values()) == 320
     queue = copy.view(sql).at(dt.date(2026, 3, 25)).queues["lumen/care"]
     assert len(opening_hours(queue).open_starts(dt.date(2026, 3, 25), "Asia/Manila", 1800)) == 30

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from muster.domain.calendar import DAY, day_bounds, parse_date
-from services.staffing.domain.deferred import Cohort, Desk, Work, blend, deadlines_of, done_in_time, level_agents, work_of
+from muster.domain.deadlines import deadlines_of
+from services.staffing.domain.deferred import Cohort, Desk, Work, blend, done_in_time, level_agents, work_of
 from services.staffing.domain.erlang import Floats, Ints
 from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.requirement import Rules
