@@ -26,9 +26,13 @@ from muster.book.types import (
     Queue,
     Shrinkage,
     Site,
+    Target,
+    TargetMetric,
     WorkPattern,
 )
 from muster.domain.calendar import WEEKDAYS, Opening, OpeningHours, parse_date, time_of_day
+from muster.domain.deadlines import Deadlines
+from muster.domain.due_rule import DueRule, parse_due
 
 R = TypeVar("R", bound=DatedRow)
 
@@ -54,6 +58,13 @@ def opening_hours(queue: Queue) -> OpeningHours:
     holidays = queue.holidays
     special = tuple((parse_date(d.date), _openings(d.hours)) for d in holidays.dates) if holidays else ()
     return OpeningHours(_openings(queue.service_hours), tuple(holidays.countries) if holidays else (), special)
+
+
+def due_rule(target: Target) -> DueRule:
+    """Return when a target DEADLINE_MET says that an item is due."""
+    if target.threshold_business:
+        return parse_due(target.threshold_business)
+    return DueRule(elapsed=max(round(target.threshold_seconds or 0.0), 1))
 
 
 @functools.lru_cache(2048)
@@ -99,6 +110,12 @@ class BookDay:
     def contract_of(self, queue: str) -> Contract | None:
         """Return the contract that covers a queue."""
         return next((c for _, c in sorted(self.contracts.items()) if queue in c.queues), None)
+
+    def deadlines(self, queue: Queue, target: Target) -> Deadlines | None:
+        """Return by which deadlines a target judges a queue; None: by none."""
+        if target.metric != TargetMetric.DEADLINE_MET or (target.queues and queue.name not in target.queues):
+            return None
+        return Deadlines(due_rule(target), opening_hours(queue), self.zone_of(queue))
 
     def minimum_staff(self, queue: str) -> int:
         """Return the fewest agents on a queue, whatever the load."""

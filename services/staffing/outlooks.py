@@ -35,6 +35,7 @@ from services.staffing.store import decisions, floor, plans
 from services.staffing.streams import Streams
 
 LONGEST_DAY = 12 * 3600
+IN_TIME = (TargetMetric.SERVICE_LEVEL, TargetMetric.DEADLINE_MET)
 
 
 @dataclasses.dataclass
@@ -165,17 +166,19 @@ class Outlooks:
         return all(s + queue.interval_seconds <= max(through, 0) for s in starts if s + queue.interval_seconds <= late)
 
     def _window_safe(self, connection: sa.Connection, book: BookDay, queue: Queue) -> bool:
-        """Return whether every service-level target of the queue stands above its promise; unknown is not safe."""
-        value = self.attainment(connection, book, queue.name)
+        """Return whether the service level promised for a queue stands above its promise; unknown is not safe."""
+        value = self.attainment(connection, book, queue.name, (TargetMetric.SERVICE_LEVEL,))
         return value is not None and value[0] >= value[1] + self.settings.safe_margin
 
-    def attainment(self, connection: sa.Connection, book: BookDay, queue: str) -> tuple[float, float] | None:
-        """Return (value to date, promise) of the service-level target that covers a queue; None if not observed."""
+    def attainment(
+        self, connection: sa.Connection, book: BookDay, queue: str, metrics: Sequence[TargetMetric] = IN_TIME
+    ) -> tuple[float, float] | None:
+        """Return (value to date, promise) of the target that covers a queue: the first of some metrics; None if not observed."""
         contract = book.contract_of(queue)
         if contract is None:
             return None
         for index, t in enumerate(contract.targets):
-            if t.metric == TargetMetric.SERVICE_LEVEL and (not t.queues or queue in t.queues):
+            if t.metric in metrics and (not t.queues or queue in t.queues):
                 found = standing(connection, book, contract.name, index, t, self.clock.now())
                 return None if found.value is None else (found.value, t.target)
         return None

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sa
 
 from muster.book.types import Channel, Queue, Target, TargetMetric
-from muster.book.view import BookDay, opening_hours
+from muster.book.view import BookDay, due_rule, opening_hours
 from muster.domain.calendar import DAY, local_date, parse_date
-from muster.domain.due_rule import DueRule, parse_due
+from muster.domain.due_rule import DueRule
 from muster.kit.clock import Clock
 from muster.kit.logs import get_log
 from muster.kit.outbox import Outbox
@@ -27,12 +27,6 @@ from services.staffing.streams import Streams
 
 BACKLOG_SECONDS = 14 * DAY
 DAYS_AT_ONCE = 1
-
-
-def _due(t: Target) -> DueRule:
-    return (
-        parse_due(t.threshold_business) if t.threshold_business else DueRule(elapsed=max(round(t.threshold_seconds or 0.0), 1))
-    )
 
 
 def goal_of(t: Target) -> Goal:
@@ -69,7 +63,7 @@ class Requiring:
                 continue
             if t.metric == TargetMetric.DEADLINE_MET:
                 if due is None:
-                    due, kept = _due(t), t.target
+                    due, kept = due_rule(t), t.target
             else:
                 goals.append(goal_of(t))
                 if t.metric == TargetMetric.SERVICE_LEVEL and staff_to == "MEAN":

@@ -17,6 +17,7 @@ from muster.kit.errors import Refusal
 from muster.kit.loop import Fact
 from muster.kit.outbox import Outbox
 from muster.kit.sql import Database, migrate
+from services.staffing.attaining import standing
 from services.staffing.domain.attainment import CellFacts
 from services.staffing.domain.facts import ClosedCell, ForecastDay
 from services.staffing.requiring import Requiring
@@ -138,6 +139,31 @@ def test_what_is_not_observed_is_no_backlog(staffing: Staffing) -> None:
         staffing.database.run_here(lambda c, cell=cell: staffing.streams.on_closed(c, [Fact(cell, MONDAY, b"", "")]))  # type: ignore[misc]
     left_open = [count for _, count in staffing.database.run_here(lambda c: plans.open_items(c, MAIL, MONDAY))]
     assert left_open == [0, 30, 7]
+
+
+def test_deadlines_are_judged_once_all_that_came_is_due(staffing: Staffing) -> None:
+    """Eight hours of service from eight on: what came by night is due at four, what came from half past eight to nine at five."""
+    hour = 3_600_000
+    told = ((0, (16 * hour - 1_800_000, 16 * hour), (6, 3, 0)), (8, (8 * hour,), (7, 2)), (11, (22 * hour,), (9, 0)))
+    for at, edges, waits in told:
+        facts = CellFacts(10, 9, 0, None, edges, waits, (0,) * len(waits), 1)
+        cell = ClosedCell(MAIL, MONDAY + at * 3600, HALF_HOUR, 1, MONDAY, facts, None)
+        staffing.database.run_here(lambda c, cell=cell: staffing.streams.on_closed(c, [Fact(cell, MONDAY, b"", "")]))  # type: ignore[misc]
+
+    def stands(hours: float) -> Any:
+        now = MONDAY + int(hours * 3600)
+
+        def found(connection: sa.Connection) -> Any:
+            day = staffing.streams.book_today(connection)
+            return standing(connection, day, "acme/back-office", 0, day.contracts["acme/back-office"].targets[0], now)
+
+        return staffing.database.run_here(found)
+
+    assert stands(15.9).base == 0
+    by_four, by_five = stands(16.0), stands(16.5)
+    assert (by_four.good, by_four.base, by_four.unsure, by_four.through) == (6, 10, 3, MONDAY + 8 * 3600)
+    assert (by_five.good, by_five.base, by_five.unobserved) == (13, 20, 0)
+    assert stands(24 + 17.5).base == 30
 
 
 def test_what_is_staffed_surely_takes_a_transaction_a_day_and_comes_to_an_end(staffing: Staffing) -> None:

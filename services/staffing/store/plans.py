@@ -7,9 +7,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from muster.kit.sql import upsert
-from services.staffing.domain.attainment import CellFacts, TargetRule, contribution
+from services.staffing.domain.attainment import CellFacts, TargetRule, contributions
 from services.staffing.domain.facts import ClosedCell, ForecastDay, RequirementDay
 from services.staffing.store import tables as t
+
+LAST = 2**62
 
 
 def load_forecast(connection: sa.Connection, queue: str, local_date: str) -> ForecastDay | None:
@@ -110,15 +112,14 @@ def open_items(connection: sa.Connection, queue: str, since: int) -> list[tuple[
 
 
 def save_contributions(
-    connection: sa.Connection, contract: str, index: int, rule: TargetRule, cells: Iterable[tuple[str, int, CellFacts]]
+    connection: sa.Connection, contract: str, index: int, rule: TargetRule, cells: Sequence[tuple[str, int, CellFacts]]
 ) -> None:
     """Keep what cells (queue, start, facts) add to a target."""
-    rows = []
-    for queue, start, facts in cells:
-        added = contribution(rule, facts)
-        good, base = added if added is not None else (None, None)
+    rows, found = [], contributions(rule, [(start, facts) for _, start, facts in cells])
+    for (queue, start, _), added in zip(cells, found, strict=True):
+        good, base, unsure = added if added is not None else (None, None, 0)
         key = {"contract": contract, "target_index": index, "queue": queue, "starts_at": start}
-        rows.append({**key, "good": good, "base": base})
+        rows.append({**key, "good": good, "base": base, "unsure": unsure})
     upsert(connection, t.target_cell, rows)
 
 
@@ -135,25 +136,37 @@ def forget_contributions(connection: sa.Connection, contract: str) -> None:
 
 
 def target_intervals(
-    connection: sa.Connection, contract: str, index: int, since: int
+    connection: sa.Connection, contract: str, index: int, since: int, until: int = LAST
 ) -> list[tuple[int, int | None, int | None]]:
-    """Return (start, good, base) of a target's intervals from an instant on, queues together; None where one was not observed."""
+    """Return (start, good, base) of a target's intervals between two instants, queues together; None where one was not observed."""
     c = t.target_cell.c
     missing = sa.func.sum(sa.case((c.base.is_(None), 1), else_=0))
     query = sa.select(c.starts_at, sa.func.sum(c.good), sa.func.sum(c.base), missing)
-    where = (c.contract == contract) & (c.target_index == index) & (c.starts_at >= since)
+    where = _of_target(contract, index, since, until)
     rows = connection.execute(query.where(where).group_by(c.starts_at).order_by(c.starts_at))
     return [(r[0], None, None) if r[3] else (r[0], int(r[1]), int(r[2])) for r in rows]
 
 
-def target_cells(
-    connection: sa.Connection, contract: str, index: int, since: int, limit: int, offset: int
-) -> list[tuple[str, int, int | None, int | None]]:
-    """Return (queue, start, good, base) of a target's intervals from an instant on, in order."""
+def _of_target(contract: str, index: int, since: int, until: int) -> sa.ColumnElement[bool]:
     c = t.target_cell.c
-    where = (c.contract == contract) & (c.target_index == index) & (c.starts_at >= since)
-    query = sa.select(c.queue, c.starts_at, c.good, c.base).where(where).order_by(c.starts_at, c.queue)
-    return [(r.queue, r.starts_at, r.good, r.base) for r in connection.execute(query.limit(limit).offset(offset))]
+    return (c.contract == contract) & (c.target_index == index) & (c.starts_at >= since) & (c.starts_at < until)
+
+
+def target_unsure(connection: sa.Connection, contract: str, index: int, since: int, until: int) -> list[tuple[int, int]]:
+    """Return (start, how many) of what was done so close to its deadline that nobody can say on which side."""
+    c = t.target_cell.c
+    where = _of_target(contract, index, since, until) & (c.unsure > 0)
+    return [(r.starts_at, r.unsure) for r in connection.execute(sa.select(c.starts_at, c.unsure).where(where))]
+
+
+def target_cells(
+    connection: sa.Connection, contract: str, index: int, span: tuple[int, int], limit: int, offset: int
+) -> list[tuple[str, int, int | None, int | None]]:
+    """Return (queue, start, good, base) of a target's intervals of a span [begin, end), in order."""
+    c = t.target_cell.c
+    query = sa.select(c.queue, c.starts_at, c.good, c.base).where(_of_target(contract, index, *span))
+    rows = connection.execute(query.order_by(c.starts_at, c.queue).limit(limit).offset(offset))
+    return [(r.queue, r.starts_at, r.good, r.base) for r in rows]
 
 
 def save_window_outlooks(connection: sa.Connection, now: int, found: Sequence[tuple[str, int, dict[str, Any]]]) -> None:
