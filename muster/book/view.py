@@ -74,6 +74,17 @@ def intake_hours(queue: Queue) -> OpeningHours:
     return OpeningHours(_openings(queue.intake_hours)) if queue.intake_hours and deferred else opening_hours(queue)
 
 
+def calling_starts(queue: Queue, day: dt.date, zone: str) -> list[int]:
+    """Return the intervals of a day in which outbound contacts may be called: of service, within the campaign's calling hours."""
+    starts = opening_hours(queue).open_starts(day, zone, queue.interval_seconds)
+    if queue.campaign is None or not queue.campaign.calling_hours:
+        return starts
+    windows = OpeningHours(_openings(queue.campaign.calling_hours))
+    around = (day - dt.timedelta(days=1), day)
+    allowed = {s for one in around for s in windows.open_starts(one, zone, queue.interval_seconds)}
+    return [s for s in starts if s in allowed]
+
+
 def _holding(rows: Mapping[tuple[str, str], DatedRow], kind: type[R], day: str) -> dict[str, R]:
     held: dict[str, R] = {}
     for (_, _), row in sorted(rows.items(), key=lambda item: item[0]):

@@ -111,7 +111,7 @@ TEAMS = (
     ("cebu", "manila-days", "lumen/voice", 84),
     ("cebu", "manila-part-time", "lumen/voice", 16),
     ("albany", "new-york-days", "harbor/chat", 12),
-    ("leeds", "leeds-days", "northwind/mail", 8),
+    ("leeds", "leeds-days", "northwind/mail", 7),
 )
 
 

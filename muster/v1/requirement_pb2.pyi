@@ -44,6 +44,8 @@ class _RequirementDriverEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Req
     """What the forecast may miss, as the contract's staff_to says."""
     REQUIREMENT_DRIVER_DEADLINE_MET: _RequirementDriver.ValueType  # 8
     """Deferred work that is due in time."""
+    REQUIREMENT_DRIVER_CAMPAIGN: _RequirementDriver.ValueType  # 9
+    """Agents reserved for the contacts of a campaign."""
 
 class RequirementDriver(_RequirementDriver, metaclass=_RequirementDriverEnumTypeWrapper):
     """What decided the number."""
@@ -66,6 +68,8 @@ REQUIREMENT_DRIVER_UNCERTAINTY: RequirementDriver.ValueType  # 7
 """What the forecast may miss, as the contract's staff_to says."""
 REQUIREMENT_DRIVER_DEADLINE_MET: RequirementDriver.ValueType  # 8
 """Deferred work that is due in time."""
+REQUIREMENT_DRIVER_CAMPAIGN: RequirementDriver.ValueType  # 9
+"""Agents reserved for the contacts of a campaign."""
 Global___RequirementDriver: _TypeAlias = RequirementDriver  # noqa: Y015
 
 @_typing.final
