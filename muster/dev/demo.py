@@ -23,7 +23,7 @@ from muster.dev.floor_feed import FEED, Roster, picture, progress_message, sick_
 from muster.dev.live import Screen
 from muster.dev.scenario import Scenario, make_scenario
 from muster.dev.supervisor import Supervisor, running
-from muster.dev.world import CLIENTS, CONTRACTS, DEMO_DAY, HISTORY_DAYS, QUEUES, SITES, agents_contracts, book_data, manners
+from muster.dev.world import CLIENTS, CONTRACTS, DEMO_DAY, HISTORY_DAYS, QUEUES, SITES, agents_contracts, book_data
 from muster.domain.calendar import DAY, monday_of
 from muster.kit.codec import encode
 from muster.kit.topics import all_topics
@@ -157,7 +157,7 @@ class Demo:
 
     def _new_floor(self, roster: Roster) -> Floor:
         s = self._scenario
-        floor = Floor(s.callers(), self._sites, s.habits, s.seed, s.begin, manners())
+        floor = Floor(s.callers(), self._sites, s.habits, s.seed, s.begin, s.manners())
         for agent in floor.agents:
             floor.set_duties(agent, roster.duties(agent, s.begin, s.end + DAY))
         return floor

@@ -62,12 +62,17 @@ class DayResult:
 
 
 def count_service(records: Iterable[ContactRecord], end: int) -> dict[str, Counted]:
-    """Return each contract's service up to an instant in its own measure. Mail that is due later is not counted yet."""
+    """Return each contract's service up to an instant in its own measure. Mail that is due later is not counted yet; of a campaign it is
+    the share of the day's contacts that were reached."""
     queues = {q.name: q for q in QUEUES}
     totals = dict.fromkeys(CONTRACTS, Counted())
+    for queue in QUEUES:
+        totals[queue.contract] += Counted(0, queue.campaign.daily if queue.campaign else 0)
     for r in records:
         queue = queues[r.caller.queue]
-        if queue.deadline:
+        if queue.campaign:
+            counted = Counted(int(r.stage == "WRAPPED"))
+        elif queue.deadline:
             counted = Counted(int(r.in_time), 1) if r.caller.due <= end else Counted()
         else:
             answered = r.stage in ("ANSWERED", "WRAPPED")

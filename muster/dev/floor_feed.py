@@ -34,11 +34,11 @@ def contact_message(record: ContactRecord) -> volume_pb2.Contact:
         revision=record.revision,
         arrived_at=Timestamp(seconds=int(caller.arrives)),
         stage=STAGES[record.stage],
-        origin=volume_pb2.ORIGIN_NEW,
+        origin=volume_pb2.ORIGIN_OUTBOUND if caller.dialled else volume_pb2.ORIGIN_NEW,
         queue_seconds=record.wait,
     )
     if record.stage == "WRAPPED" and record.took is not None:
-        stretch = record.took / (caller.talk + caller.after_call)
+        stretch = (record.took - caller.dialled) / (caller.talk + caller.after_call)
         message.talk_seconds, message.after_call_seconds = caller.talk * stretch, caller.after_call * stretch
     if caller.due < math.inf:
         message.due_by.seconds = int(caller.due)

@@ -45,7 +45,7 @@ def past(queue: QueueWorld, begin: int, end: int, seed: int) -> Iterator[PastInt
         for slot, offered in enumerate(int(c) for c in counts):
             if callers.rates[slot] <= 0:
                 continue
-            answered = offered if queue.deadline else int(rng.binomial(offered, ANSWERED_SHARE))
+            answered = offered if queue.deadline or queue.campaign else int(rng.binomial(offered, ANSWERED_SHARE))
             within = int(rng.binomial(answered, MAIL_IN_TIME_SHARE if queue.deadline else WITHIN_SHARE))
             noise = 1 + 0.5 / np.sqrt(max(answered, 1)) * rng.standard_normal()
             handle = answered * handle_mean * max(noise, 0.3)
@@ -68,6 +68,8 @@ def _handle(queue: QueueWorld) -> float:
 
 
 def _waits(queue: QueueWorld, answered: int, within: int) -> int:
+    if queue.campaign:
+        return 0
     if queue.deadline:
         return answered * MAIL_WAIT_SECONDS * 1000
     return int(within * 2500 + (answered - within) * 48_000)
@@ -105,7 +107,7 @@ def _mail_reports(queue: QueueWorld, intervals: list[PastInterval]) -> Iterator[
 
 
 def _columns(queue: QueueWorld, intervals: list[PastInterval]) -> volume_pb2.IntervalReportColumns:
-    return volume_pb2.IntervalReportColumns(
+    columns = volume_pb2.IntervalReportColumns(
         starts_at_epoch_seconds=[i.start for i in intervals],
         interval_seconds=INTERVAL,
         revision=1,
@@ -115,13 +117,18 @@ def _columns(queue: QueueWorld, intervals: list[PastInterval]) -> volume_pb2.Int
         handle_milliseconds_sum=[i.handle_ms for i in intervals],
         answered_wait_milliseconds_sum=[i.answered_wait_ms for i in intervals],
         abandoned_wait_milliseconds_sum=[i.abandoned_wait_ms for i in intervals],
-        threshold_seconds=queue.threshold,
-        answered_within_count=[i.within for i in intervals],
     )
+    if not queue.campaign:  # nobody called waits
+        columns.threshold_seconds = queue.threshold
+        columns.answered_within_count.extend(i.within for i in intervals)
+    return columns
 
 
 def in_month(queue: QueueWorld, intervals: list[PastInterval], month_begin: int) -> tuple[int, int]:
     """Return (good, base) of the month so far, in the contract's own definition."""
     month = [i for i in intervals if i.start >= month_begin]
+    if queue.campaign:
+        days = len({i.start // DAY for i in month})
+        return sum(i.answered for i in month), queue.campaign.daily * days
     base = sum(i.answered if queue.client in OVER_ANSWERED else i.offered for i in month)
     return sum(i.within for i in month), base

@@ -14,13 +14,23 @@ from muster.domain.calendar import day_bounds, to_local
 from muster.domain.deadlines import Deadlines, deadline_of
 from muster.domain.due_rule import parse_due
 from muster.simulator.arrivals import Demand, expected_handle
-from muster.simulator.lines import Manner
 
 DEMO_DAY = dt.date(2026, 3, 25)
 HISTORY_DAYS = 56
 INTERVAL = 1800
 ALL_DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAY_FACTOR = (1.12, 1.06, 1.0, 0.98, 1.02, 0.84, 0.72)
+
+
+@dataclasses.dataclass(frozen=True)
+class CampaignWorld:
+    """What a queue of outbound is to reach a day, the share of attempts that reach someone, their seconds, and the hours of calls."""
+
+    daily: int
+    connect_rate: float
+    attempt: float
+    opens: int
+    closes: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +53,7 @@ class QueueWorld:
     channel: str = "VOICE"
     stretch: tuple[float, ...] = (1.0,)
     deadline: str = ""
+    campaign: CampaignWorld | None = None
 
     @property
     def client(self) -> str:
@@ -60,6 +71,8 @@ class QueueWorld:
     def measure(self) -> str:
         """Return what the contract promises, in few words."""
         share = round(100 * self.target)
+        if self.campaign:
+            return f"{self.campaign.daily} a day"
         if self.deadline:
             return f"{share} % in {self.deadline}"
         return f"{share}/{self.threshold}{' answered' if self.client in OVER_ANSWERED else ''}"
@@ -79,6 +92,9 @@ class QueueWorld:
     def rate(self, instant: int) -> float:
         """Return expected contacts of the half-hour that starts at an instant."""
         local = to_local(instant, self.zone)
+        if self.campaign:
+            own = self.campaign
+            return own.daily * INTERVAL / 3600 / (own.closes - own.opens) if own.opens <= local.hour < own.closes else 0.0
         return self.peak * self.shape(local.hour + local.minute / 60) * WEEKDAY_FACTOR[local.weekday()]
 
 
@@ -91,6 +107,20 @@ QUEUES = (
     QueueWorld("lumen/tech", "Asia/Manila", 7, 22, 50, 0.28, 390, 30, 0.75, 220),
     QueueWorld("harbor/chat", "America/New_York", 8, 20, 42, 0.30, 260, 60, 0.80, 240, "CHAT", (1.0, 1.3, 1.6)),
     QueueWorld("northwind/mail", "Europe/London", 8, 20, 12, 0.16, 330, 0, 0.90, math.inf, "EMAIL", deadline="4h"),
+    QueueWorld(
+        "lumen/renewals",
+        "Asia/Manila",
+        9,
+        21,
+        0,
+        0,
+        180,
+        0,
+        1.0,
+        math.inf,
+        "OUTBOUND",
+        campaign=CampaignWorld(150, 0.3, 25, 10, 18),
+    ),
 )
 CONTRACTS = tuple(dict.fromkeys(q.contract for q in QUEUES))
 # Clients whose contract divides by answered contacts; the others' divide by offered ones.
@@ -112,6 +142,7 @@ TEAMS = (
     ("cebu", "manila-part-time", "lumen/voice", 16),
     ("albany", "new-york-days", "harbor/chat", 12),
     ("leeds", "leeds-days", "northwind/mail", 7),
+    ("cebu", "manila-days", "lumen/renewals", 4),
 )
 
 
@@ -128,11 +159,6 @@ def deadlines(queue: str) -> Deadlines | None:
 def queues_of(contract: str) -> tuple[QueueWorld, ...]:
     """Return the queues that a contract covers."""
     return tuple(q for q in QUEUES if q.contract == contract)
-
-
-def manners() -> dict[str, Manner]:
-    """Return how each queue is served."""
-    return {q.name: Manner(q.stretch, bool(q.deadline)) for q in QUEUES}
 
 
 def agents_contracts() -> dict[str, str]:
@@ -188,7 +214,16 @@ def _serving(q: QueueWorld) -> dict[str, Any]:
     if q.channel == "CHAT":
         levels = [round(alone_seconds(q) * s) for s in q.stretch]
         return {"concurrency": {"max": len(levels), "aht_seconds_by_level": levels}, "patience": {"source": "ESTIMATED"}}
+    if q.campaign:
+        own = q.campaign
+        hours = _hours(own.opens, own.closes)
+        campaign = {"daily_contacts": own.daily, "connect_rate": own.connect_rate, "attempt_seconds": own.attempt}
+        return {"campaign": {**campaign, "aht_seconds": round(alone_seconds(q)), "confidence": 0.9, "calling_hours": hours}}
     return {"intake_hours": "24/7"} if q.deadline else {"patience": {"source": "ESTIMATED"}}
+
+
+def _cold_start(q: QueueWorld) -> dict[str, Any]:
+    return {"weekly_offered_count": round(q.peak * (q.closes - q.opens) * 2 * 5), "aht_seconds": q.handle_median}
 
 
 def _queues() -> list[dict[str, Any]]:
@@ -200,10 +235,7 @@ def _queues() -> list[dict[str, Any]]:
             "service_hours": _hours(q.opens, q.closes),
             "required_skills": [q.skill],
             **_serving(q),
-            "cold_start": {
-                "weekly_offered_count": round(q.peak * (q.closes - q.opens) * 2 * 5),
-                "aht_seconds": q.handle_median,
-            },
+            **({} if q.campaign else {"cold_start": _cold_start(q)}),
         }
         for q in QUEUES
     ]
@@ -213,9 +245,12 @@ def _targets(q: QueueWorld) -> list[dict[str, Any]]:
     month = {"aggregation": "CONTACT_WEIGHTED", "window": {"kind": "MONTH"}, "target": q.target}
     if q.deadline:
         return [{"metric": "DEADLINE_MET", "threshold_business": q.deadline, **month}]
+    cap = {"metric": "OCCUPANCY_CAP", "target": 0.9, "window": {"kind": "DAY"}}
+    if q.campaign:
+        return [cap]
     over = "ANSWERED" if q.client in OVER_ANSWERED else "OFFERED"
     level = {"metric": "SERVICE_LEVEL", "definition": f"ANSWERED_OVER_{over}", "threshold_seconds": q.threshold, **month}
-    return [level, {"metric": "OCCUPANCY_CAP", "target": 0.9, "window": {"kind": "DAY"}}]
+    return [level, cap]
 
 
 def _contracts() -> list[dict[str, Any]]:

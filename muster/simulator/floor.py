@@ -1,8 +1,8 @@
 """The floor, event by event: callers wait or hang up, agents log in late, overrun breaks, finish their contacts, go home.
 
 An agent serves the queue that the schedule names at the moment: calls one at a time, chats several at once (each advances the slower
-the more there are), deferred work by deadline. Lateness and overruns belong to the agent and the shift, drawn once, so that the same
-day can be played again with other shifts.
+the more there are), deferred work by deadline, contacts to be called one attempt after the other. Lateness and overruns belong to
+the agent and the shift, drawn once, so that the same day can be played again with other shifts.
 """
 
 import dataclasses
@@ -14,9 +14,9 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from muster.simulator.arrivals import Caller
-from muster.simulator.lines import VOICE, ContactRecord, Line, Manner, Pile, Room
+from muster.simulator.lines import VOICE, CallList, ContactRecord, Line, Manner, Pile, Room
 
-ARRIVE, HANG_UP, FREE, PLAN = range(4)
+ARRIVE, HANG_UP, FREE, PLAN, CALL = range(5)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,12 +81,15 @@ class Floor:
         self._events: list[tuple[float, int, int, object]] = []
         self._order = 0
         self._manners = manners or {}
-        self._waiting: dict[str, Line | Pile] = {}
+        self._waiting: dict[str, Line | Pile | CallList] = {}
         self._room: dict[str, Room] = {}
         self._changed: dict[str, ContactRecord] = {}
         self.records: list[ContactRecord] = []
         for caller in callers:
             self._push(caller.arrives, ARRIVE, caller)
+        for queue, manner in sorted(self._manners.items()):
+            for start, _ in manner.calls.spans if manner.calls else ():
+                self._push(start, CALL, queue)
 
     def _push(self, at: float, kind: int, what: object) -> None:
         self._order += 1
@@ -95,10 +98,10 @@ class Floor:
     def _manner(self, queue: str) -> Manner:
         return self._manners.get(queue, VOICE)
 
-    def _desk(self, queue: str) -> tuple[Line | Pile, Room]:
+    def _desk(self, queue: str) -> tuple[Line | Pile | CallList, Room]:
         """Return what waits in a queue, and who has room for it."""
         if queue not in self._room:
-            self._waiting[queue] = Pile() if self._manner(queue).deferred else Line()
+            self._waiting[queue] = self._manner(queue).line()
             self._room[queue] = Room(self._manner(queue).at_once)
         return self._waiting[queue], self._room[queue]
 
@@ -191,8 +194,11 @@ class Floor:
         """Give an agent a contact, beside those in hand."""
         queue, manner = contact.caller.queue, self._manner(contact.caller.queue)
         self._advance_contacts(record)
-        contact.begun, contact.left = self.now, contact.caller.talk + contact.caller.after_call
-        if manner.deferred:  # its sender hears of it when it is done
+        contact.begun, contact.left = self.now, contact.caller.own_seconds
+        if manner.calls:
+            contact.stage = "TAKEN"
+            self.records.append(contact)
+        elif manner.deferred:  # its sender hears of it when it is done
             contact.stage = "TAKEN"
         else:
             contact.stage, contact.wait = "ANSWERED", self.now - contact.caller.arrives
@@ -230,16 +236,23 @@ class Floor:
         self._advance_contacts(record)
         contact = min(record.contacts, key=lambda c: c.left)
         record.contacts.remove(contact)
-        contact.stage, contact.took = "WRAPPED", self.now - contact.begun
-        if contact.wait is None:
-            contact.wait = self.now - contact.caller.arrives
-        self._touch(contact)
+        self._end(contact)
         self._plan_end(record)
         self._desk(record.queue)[1].drop(record.agent)
         if record.contacts:
             self._open_up(record)
         else:
             self._settle(record)
+
+    def _end(self, contact: ContactRecord) -> None:
+        contact.took = self.now - contact.begun
+        if not contact.caller.reaches:
+            contact.stage = "MISSED"
+            return
+        contact.stage = "WRAPPED"
+        if self._manner(contact.caller.queue).deferred:
+            contact.wait = self.now - contact.caller.arrives
+        self._touch(contact)
 
     def advance(self, to: int) -> None:
         """Play everything up to an instant."""
@@ -253,6 +266,8 @@ class Floor:
             elif kind == FREE and isinstance(what, tuple):
                 if what[0].turn == what[1]:
                     self._free(what[0])
+            elif kind == CALL and isinstance(what, str):
+                self._serve(what)
             elif kind == PLAN and isinstance(what, tuple) and self.agents[what[0]].plan == what[1]:
                 self._follow_plan(self.agents[what[0]])
         self.now = float(to)

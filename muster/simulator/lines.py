@@ -1,4 +1,4 @@
-"""Contacts as they wait, and agents as they have room: in line or by deadline, one at a time or several."""
+"""Contacts as they wait, and agents as they have room: in line, by deadline or to be called, one at a time or several."""
 
 import collections
 import dataclasses
@@ -9,15 +9,25 @@ from muster.simulator.arrivals import Caller
 
 
 @dataclasses.dataclass(frozen=True)
+class Calls:
+    """Contacts to be called: attempts in order, how many are to be reached, and when calls may be made, spans [begin, end)."""
+
+    attempts: tuple[Caller, ...]
+    wanted: int
+    spans: tuple[tuple[int, int], ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Manner:
     """How a queue's contacts are served.
 
     stretch: how many times its own handle time a contact takes whose agent has 1, 2, … of them, as many as an agent may have.
-    deferred: they wait on a pile, by deadline, and are told once they are done.
+    deferred: they wait on a pile, by deadline. calls: agents call them. Both are told once they are done.
     """
 
     stretch: tuple[float, ...] = (1.0,)
     deferred: bool = False
+    calls: Calls | None = None
 
     def __post_init__(self) -> None:
         if not self.stretch or self.stretch[0] != 1.0 or any(b < a for a, b in itertools.pairwise(self.stretch)):
@@ -27,6 +37,12 @@ class Manner:
     def at_once(self) -> int:
         """Contacts that an agent may have."""
         return len(self.stretch)
+
+    def line(self) -> "Line | Pile | CallList":
+        """Return what contacts wait in, empty."""
+        if self.calls:
+            return CallList(self.calls)
+        return Pile() if self.deferred else Line()
 
 
 VOICE = Manner()
@@ -86,6 +102,26 @@ class Pile:
             heapq.heappush(self._late, heapq.heappop(self._timely))
         pile = self._timely or self._late
         return heapq.heappop(pile)[2] if pile else None
+
+
+class CallList:
+    """Contacts to be called: there is a next while calls may be made, until as many as wanted are, or will be, reached."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls, self._attempts, self._reached = calls, iter(calls.attempts), 0
+
+    def add(self, contact: ContactRecord) -> None:
+        raise ValueError(f"{contact.caller.contact_id} came to {contact.caller.queue}; allowed: contacts that are called")
+
+    def take(self, now: float) -> ContactRecord | None:
+        """Take the next attempt, which begins now; None: no call may be made, or none is left to make."""
+        if self._reached >= self._calls.wanted or not any(begin <= now < end for begin, end in self._calls.spans):
+            return None
+        attempt = next(self._attempts, None)
+        if attempt is None:
+            return None
+        self._reached += attempt.reaches
+        return ContactRecord(dataclasses.replace(attempt, arrives=now))
 
 
 class Room:

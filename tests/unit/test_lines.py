@@ -9,7 +9,7 @@ import pytest
 from muster.simulator.arrivals import Caller, Demand, draw_callers
 from muster.simulator.chats import ChatDay, play_chats
 from muster.simulator.floor import Duty, Floor, Habits, chance
-from muster.simulator.lines import Manner
+from muster.simulator.lines import Calls, Manner
 
 T0 = 1_774_400_400
 PUNCTUAL = Habits(0.001, 0.001, 0.0)
@@ -114,3 +114,40 @@ def test_a_stretch_that_falls_is_refused() -> None:
     for stretch in ((), (2.0,), (1.0, 0.9)):
         with pytest.raises(ValueError, match="stretch is"):
             Manner(stretch)
+
+
+def attempts(count: int, connect_rate: float, seconds: float, dialled: float) -> tuple[Caller, ...]:
+    hits = chance(3, "attempts").random(count) < connect_rate
+    return tuple(
+        Caller(f"t{n}", "a/b", 0.0, math.inf, seconds, 0.0, dialled=dialled, reaches=bool(hit)) for n, hit in enumerate(hits)
+    )
+
+
+def test_agents_call_one_after_the_other_in_calling_hours_until_enough_are_reached() -> None:
+    calls = Calls(attempts(4000, 0.25, 200.0, 20.0), 60, ((T0 + 1800, T0 + 5400), (T0 + 7200, T0 + 36_000)))
+    floor = floor_of([], 3, Manner(calls=calls))
+    floor.advance(T0 + 1800)
+    assert not floor.records
+    assert all(a.state == "AVAILABLE" for a in floor.agents.values())
+    floor.advance(T0 + 7100)
+    first = [r.begun - T0 for r in floor.records]
+    assert min(first) == pytest.approx(1800.0, abs=1)
+    assert max(first) < 5400
+    floor.advance(T0 + 36_000)
+    assert sum(r.stage == "WRAPPED" for r in floor.records) == 60
+    assert {r.stage for r in floor.records} == {"WRAPPED", "MISSED"}
+    assert all(a.state == "AVAILABLE" for a in floor.agents.values())
+    took = {r.stage: r.took for r in floor.records}
+    assert took == {"WRAPPED": pytest.approx(220.0), "MISSED": pytest.approx(20.0)}
+    # 60 contacts of 200 s and four attempts of 20 s each, by three agents.
+    busy = sum(r.took or 0.0 for r in floor.records)
+    assert busy == pytest.approx(60 * (200 + 80), rel=0.15)
+
+
+def test_only_contacts_that_were_reached_are_told() -> None:
+    calls = Calls(attempts(40, 0.5, 100.0, 10.0), 10, ((T0, T0 + 36_000),))
+    floor = floor_of([], 1, Manner(calls=calls))
+    floor.advance(T0 + 36_000)
+    told = floor.take_contacts()
+    assert len(told) == 10
+    assert all(r.stage == "WRAPPED" and r.caller.arrives == r.begun and r.wait is None for r in told)
