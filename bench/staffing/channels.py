@@ -15,11 +15,12 @@ from collections.abc import Callable
 import numpy as np
 
 from muster.domain.calendar import Opening, OpeningHours, resolve
+from muster.domain.deadlines import deadline_of
 from muster.domain.due_rule import parse_due
 from muster.simulator.chats import ChatDay, play_chats
 from muster.simulator.deferred import Mail, play_mail
 from services.staffing.domain.chat import Chats, carried, chat_service, fewest_chat_agents
-from services.staffing.domain.deferred import Desk, deadline_of, fewest_deferred_agents, work_of
+from services.staffing.domain.deferred import Desk, fewest_deferred_agents, work_of
 from services.staffing.domain.erlang import SL_OFFERED, Floats, Ints
 from services.staffing.domain.outbound import Campaign, reserve
 

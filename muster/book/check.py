@@ -53,7 +53,7 @@ SHORTEST_DEADLINE = 60
 
 def check_book(book: Book) -> None:
     """Raise Refusal with every violation that a row alone can't see."""
-    found = [*_doubles(book), *_references(book), *_not_served(book), *_chats(book), *_deadlines(book)]
+    found = [*_doubles(book), *_references(book), *_not_served(book), *_chats(book), *_deadlines(book), *_campaigns(book)]
     found += [*_contracts(book), *_patterns(book), *_grids(book)]
     if found:
         raise Refusal("INVALID_BOOK", f"{len(found)} faults in the book", tuple(found))
@@ -200,13 +200,24 @@ def _deadline(at: str, target: Target) -> Iterable[Violation]:
         yield Violation(f"{at}.threshold_seconds", f"is {target.threshold_seconds:g}; allowed: {SHORTEST_DEADLINE} or more")
 
 
+def _campaigns(book: Book) -> Iterable[Violation]:
+    """Outbound has a campaign, and nobody who waits; how much of reserved time may be worked is its contract's cap."""
+    outbound = {queue.name for queue in book.queues if queue.channel == Channel.OUTBOUND}
+    for i, queue in enumerate(book.queues):
+        if (queue.name in outbound) != (queue.campaign is not None):
+            said = "has no campaign" if queue.campaign is None else f"goes with channel OUTBOUND, not {queue.channel}"
+            yield Violation(f"queues[{i}].campaign", f"{said}; allowed: one for each queue of channel OUTBOUND, and only there")
+    for i, contract in enumerate(book.contracts):
+        for j, target in enumerate(contract.targets):
+            wrong = sorted(outbound & set(target.queues or contract.queues))
+            if wrong and target.metric != TargetMetric.OCCUPANCY_CAP:
+                why = f"is {target.metric}, which nobody called waits for ({', '.join(wrong)}); allowed for OUTBOUND: OCCUPANCY_CAP"
+                yield Violation(f"contracts[{i}].targets[{j}].metric", why)
+
+
 def _not_served(book: Book) -> Iterable[Violation]:
     deferred = {queue.name for queue in book.queues if queue.channel in DEFERRED}
     for i, queue in enumerate(book.queues):
-        if queue.channel == Channel.OUTBOUND:
-            yield Violation(
-                f"queues[{i}].channel", "is OUTBOUND; allowed: VOICE, CHAT, EMAIL, BACK_OFFICE (outbound comes later)"
-            )
         if queue.intake_hours and queue.name not in deferred:
             yield Violation(f"queues[{i}].intake_hours", f"goes with EMAIL and BACK_OFFICE, not {queue.channel}")
     for i, contract in enumerate(book.contracts):

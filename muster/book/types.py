@@ -236,6 +236,16 @@ class ColdStart(Row):
     shape: str = ""
 
 
+class Campaign(Row):
+    daily_contacts: float = Field(gt=0, le=1_000_000)
+    connect_rate: float = Field(gt=0, le=1)
+    aht_seconds: float = Field(gt=0, le=86_400)
+    attempt_seconds: float = Field(0.0, ge=0, le=3600)
+    aht_variation: float = Field(1.0, ge=0, le=3)
+    confidence: float = Field(0.5, ge=0.5, lt=1)
+    calling_hours: Annotated[tuple[Hours, ...], BeforeValidator(_hours)] = ()
+
+
 class AllocationShare(Row):
     starts_on: Date
     share: Share
@@ -262,10 +272,19 @@ class Queue(DatedRow):
     cold_start: ColdStart | None = None
     allocation_share: tuple[AllocationShare, ...] = ()
     site_restrictions: SiteRestrictions | None = None
+    campaign: Campaign | None = None
 
     @property
     def client(self) -> str:
         return self.name.partition("/")[0]
+
+    @property
+    def profile(self) -> ColdStart | None:
+        """What is expected without history: as declared, of outbound what its campaign is to reach."""
+        if self.campaign is None or self.cold_start is not None:
+            return self.cold_start
+        days = {day for hours in self.service_hours for day in hours.days}
+        return ColdStart(weekly_offered_count=self.campaign.daily_contacts * len(days), aht_seconds=self.campaign.aht_seconds)
 
     @model_validator(mode="after")
     def _interval(self) -> Self:

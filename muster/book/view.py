@@ -26,9 +26,13 @@ from muster.book.types import (
     Queue,
     Shrinkage,
     Site,
+    Target,
+    TargetMetric,
     WorkPattern,
 )
 from muster.domain.calendar import WEEKDAYS, Opening, OpeningHours, parse_date, time_of_day
+from muster.domain.deadlines import Deadlines
+from muster.domain.due_rule import DueRule, parse_due
 
 R = TypeVar("R", bound=DatedRow)
 
@@ -56,11 +60,29 @@ def opening_hours(queue: Queue) -> OpeningHours:
     return OpeningHours(_openings(queue.service_hours), tuple(holidays.countries) if holidays else (), special)
 
 
+def due_rule(target: Target) -> DueRule:
+    """Return when a target DEADLINE_MET says that an item is due."""
+    if target.threshold_business:
+        return parse_due(target.threshold_business)
+    return DueRule(elapsed=max(round(target.threshold_seconds or 0.0), 1))
+
+
 @functools.lru_cache(2048)
 def intake_hours(queue: Queue) -> OpeningHours:
     """Return when a queue's contacts come: intake hours, on holidays too; without them the hours in which they are answered."""
     deferred = queue.channel in (Channel.EMAIL, Channel.BACK_OFFICE)
     return OpeningHours(_openings(queue.intake_hours)) if queue.intake_hours and deferred else opening_hours(queue)
+
+
+def calling_starts(queue: Queue, day: dt.date, zone: str) -> list[int]:
+    """Return the intervals of a day in which outbound contacts may be called: of service, within the campaign's calling hours."""
+    starts = opening_hours(queue).open_starts(day, zone, queue.interval_seconds)
+    if queue.campaign is None or not queue.campaign.calling_hours:
+        return starts
+    windows = OpeningHours(_openings(queue.campaign.calling_hours))
+    around = (day - dt.timedelta(days=1), day)
+    allowed = {s for one in around for s in windows.open_starts(one, zone, queue.interval_seconds)}
+    return [s for s in starts if s in allowed]
 
 
 def _holding(rows: Mapping[tuple[str, str], DatedRow], kind: type[R], day: str) -> dict[str, R]:
@@ -99,6 +121,12 @@ class BookDay:
     def contract_of(self, queue: str) -> Contract | None:
         """Return the contract that covers a queue."""
         return next((c for _, c in sorted(self.contracts.items()) if queue in c.queues), None)
+
+    def deadlines(self, queue: Queue, target: Target) -> Deadlines | None:
+        """Return by which deadlines a target judges a queue; None: by none."""
+        if target.metric != TargetMetric.DEADLINE_MET or (target.queues and queue.name not in target.queues):
+            return None
+        return Deadlines(due_rule(target), opening_hours(queue), self.zone_of(queue))
 
     def minimum_staff(self, queue: str) -> int:
         """Return the fewest agents on a queue, whatever the load."""

@@ -147,7 +147,11 @@ FORMULAS = {
     "LESS_SHORT_ABANDONS": "answered within T ÷ (offered − short abandons)",
     "ABANDONED_IN_TIME_COUNT": "(answered within T + abandoned within T) ÷ offered",
 }
-QUOTIENTS = {"ASA": "milliseconds waited by the answered ÷ answered", "ABANDONMENT": "abandoned ÷ offered"}
+QUOTIENTS = {
+    "ASA": "milliseconds waited by the answered ÷ answered",
+    "ABANDONMENT": "abandoned ÷ offered",
+    "DEADLINE_MET": "done by its deadline ÷ received",
+}
 AGGREGATIONS = {
     "CONTACT_WEIGHTED": "sum of numerators ÷ sum of denominators",
     "MEAN_OF_INTERVALS": "mean of the intervals' quotients, those without a denominator left out",
@@ -160,6 +164,9 @@ def _explain(a: requirement_pb2.Attainment, rows: list[staffing.TargetInterval],
     out = console()
     formula = FORMULAS.get(a.definition, QUOTIENTS.get(a.metric, a.metric))
     threshold = f", T = {a.threshold_seconds:g} s" if a.HasField("threshold_seconds") else ""
+    if a.HasField("due_through"):
+        threshold = f", due {a.threshold_business or f'after {a.threshold_seconds:g} s'}"
+        threshold += f"; counted is what came before {shown(a.due_through.seconds, a.zone)}: all of it is due by now"
     out.print(f"{a.contract}, target {a.target_index}: {a.metric} {a.target:g} a {a.window}, in {a.zone}", style="bold")
     out.print(f"  each interval: {formula}{threshold}", highlight=False)
     out.print(f"  the window: {AGGREGATIONS.get(a.aggregation, a.aggregation).format(each=a.each_target)}", highlight=False)
@@ -183,3 +190,10 @@ def _explain(a: requirement_pb2.Attainment, rows: list[staffing.TargetInterval],
     out.print(table)
     left = f"{a.unobserved_interval_count} of {a.interval_count} intervals not observed, {a.excluded_interval_count} excluded"
     out.print(f"  {a.good_count:,} ÷ {a.base_count:,}; to date {_value(a)} of {a.target:g}; {left}", highlight=False)
+    if a.unsure_count:
+        most = (a.good_count + a.unsure_count) / a.base_count
+        out.print(
+            f"  {a.unsure_count:,} were done so close to their deadline that intervals can't say on which side; they count as late "
+            f"(all in time: {most:.2%})",
+            highlight=False,
+        )

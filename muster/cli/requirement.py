@@ -54,7 +54,14 @@ def requirement_explain(queue: Queue, interval: Annotated[str, typer.Argument(me
     table.add_row("contacts expected", f"{e.offered_count:.2f}")
     table.add_row("× AHT, seconds", f"{e.aht_seconds:.1f}")
     table.add_row("= load, erlangs", f"{e.load_erlangs:.3f}")
-    table.add_row("carried over from before, by part, erlangs", " ".join(f"{v:.2f}" for v in e.carried_erlangs))
+    if e.HasField("campaign"):
+        c = e.campaign
+        table.add_row("the day's contacts, attempts for them", f"{c.daily_contacts:g}, {c.attempts:,.0f}")
+        sure = f"hours that reach them with a chance of {c.confidence:.0%}"
+        table.add_row(f"{sure}, / {c.occupancy_cap:.0%} worked", f"{c.agent_seconds / 3600 / c.occupancy_cap:.2f}")
+        table.add_row("level over intervals in which calls may be made", str(c.calling_intervals))
+    else:
+        table.add_row("carried over from before, by part, erlangs", " ".join(f"{v:.2f}" for v in e.carried_erlangs))
     table.add_row("formula", e.formula)
     for n in e.needs:
         table.add_row(f"{_promise(n)} asks for", str(n.agents))
@@ -65,6 +72,8 @@ def requirement_explain(queue: Queue, interval: Annotated[str, typer.Argument(me
     )
     table.add_row(f"paid: / (1 − {e.placed_shrinkage:.1%}) that it does", f"{e.paid_agents:.2f}")
     out.print(table)
+    if not e.around:
+        return
     table = table_of("Agents on queue would give", "agents", *[_promise(n) for n in e.needs], "ASA s", "abandoned", "occupancy")
     for a in e.around:
         values = [f"{v:.1f} s" if n.metric == "ASA" else f"{v:.1%}" for n, v in zip(e.needs, a.values, strict=True)]

@@ -23,11 +23,12 @@ from muster.dev.floor_feed import FEED, Roster, picture, progress_message, sick_
 from muster.dev.live import Screen
 from muster.dev.scenario import Scenario, make_scenario
 from muster.dev.supervisor import Supervisor, running
-from muster.dev.world import CLIENTS, DEMO_DAY, HISTORY_DAYS, QUEUES, SITES, book_data
+from muster.dev.world import CLIENTS, CONTRACTS, DEMO_DAY, HISTORY_DAYS, QUEUES, SITES, agents_contracts, book_data
 from muster.domain.calendar import DAY, monday_of
 from muster.kit.codec import encode
 from muster.kit.topics import all_topics
 from muster.simulator.floor import Floor, chance
+from muster.simulator.lines import ContactRecord
 from muster.v1 import book_pb2, decision_pb2, schedule_pb2, staffing_service_pb2
 from muster.v1 import scheduler_service_pb2 as scheduling
 
@@ -57,7 +58,7 @@ class Demo:
         self._conductor = Conductor(addresses.bootstrap, addresses.world)
         self._scenario: Scenario = make_scenario(options.seed)
         self._sites = {a["name"]: a["site"] for a in book_data()["agents"]}
-        self._clients = {a["name"]: a["eligible_clients"][0] for a in book_data()["agents"]}
+        self._contracts = agents_contracts()
         self._roster = Roster()
         self._plan = Roster()
         self._away: dict[str, tuple[int, int]] = {}
@@ -113,14 +114,17 @@ class Demo:
         month = month_begin(self._scenario.begin)
         told = 0
         for queue in QUEUES:
-            intervals = list(history.past(queue, begin, end, self._options.seed))
+            through = end - history.OVERNIGHT_SECONDS if queue.deadline and end == self._scenario.begin else end
+            intervals = list(history.past(queue, begin, through, self._options.seed))
             told += len(intervals)
             good, base = history.in_month(queue, intervals, month)
-            mine = self._month.get(queue.client, end_card.Counted())
-            self._month[queue.client] = mine + end_card.Counted(good, base)
+            mine = self._month.get(queue.contract, end_card.Counted())
+            self._month[queue.contract] = mine + end_card.Counted(good, base)
             for first in range(0, len(intervals), 1000):
                 message = history.message(queue, intervals[first : first + 1000], FEED)
                 await self._send("muster.volume.observed.v1", queue.name, message)
+        for volume in volume_messages(ContactRecord(c) for c in self._scenario.overnight() if c.arrives < end):
+            await self._send("muster.volume.observed.v1", volume.queue, volume)
         for client in CLIENTS:
             await self._send("muster.feed.progressed.v1", f"{client}/{FEED}", progress_message(client, end))
         self._screen.say(f"history told: {told:,} intervals of {len(QUEUES)} queues")
@@ -153,7 +157,7 @@ class Demo:
 
     def _new_floor(self, roster: Roster) -> Floor:
         s = self._scenario
-        floor = Floor(s.callers(), self._sites, s.habits, s.seed, s.begin)
+        floor = Floor(s.callers(), self._sites, s.habits, s.seed, s.begin, s.manners())
         for agent in floor.agents:
             floor.set_duties(agent, roster.duties(agent, s.begin, s.end + DAY))
         return floor
@@ -284,9 +288,9 @@ class Demo:
 
     def _result(self, floor: Floor, roster: Roster, end: int) -> end_card.DayResult:
         s = self._scenario
-        service = end_card.count_service(floor.records)
-        month = {client: self._month[client] + service[client] for client in CLIENTS}
-        hours = end_card.count_hours(roster, self._sites, self._clients, set(self._away), s.begin, end)
+        service = end_card.count_service(floor.records, end)
+        month = {contract: self._month[contract] + service[contract] for contract in CONTRACTS}
+        hours = end_card.count_hours(roster, self._sites, self._contracts, set(self._away), s.begin, end)
         return end_card.DayResult(service, month, hours)
 
 
@@ -321,9 +325,8 @@ def play(options: Options, console: Console) -> int:
         demo.began = began
         with screen.live():
             with_decisions, without = asyncio.run(demo.run())
-        targets = {client: next(q.target for q in QUEUES if q.client == client) for client in CLIENTS}
-        table = end_card.render(with_decisions, without, targets, options.seed)
-        end_card.show(console, table, end_card.verdict(with_decisions, without, targets))
+        table = end_card.render(with_decisions, without, options.seed)
+        end_card.show(console, table, end_card.verdict(with_decisions, without))
         _closing(console, demo, supervisor, options, began)
         if options.linger and sys.stdin.isatty():
             console.print("Muster stays up; Ctrl-C stops it.")

@@ -1,4 +1,4 @@
-"""The end card: the same day with and without the decisions, in the contract's own definition, with its costs."""
+"""The end card: the same day with and without the decisions, each contract in its own measure, with its costs."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -8,18 +8,16 @@ from rich.console import Console
 from rich.table import Table
 
 from muster.dev.floor_feed import Roster
-from muster.dev.world import CLIENTS, QUEUES, SITES
-from muster.simulator.floor import ContactRecord
+from muster.dev.world import CONTRACTS, OVER_ANSWERED, QUEUES, SITES, queues_of
+from muster.simulator.lines import ContactRecord
 
-# Clients whose contract divides by answered contacts; the others' divide by offered ones.
-OVER_ANSWERED = ("lumen",)
 TO_POUNDS = {"GBP": Decimal(1), "USD": Decimal("0.79"), "PHP": Decimal("0.0138")}
 OVERTIME = Decimal("1.5")
 
 
 @dataclasses.dataclass(frozen=True)
 class Counted:
-    """Numerator and denominator of a service level."""
+    """Numerator and denominator of a share."""
 
     good: int = 0
     base: int = 0
@@ -34,7 +32,7 @@ class Counted:
 
 @dataclasses.dataclass(frozen=True)
 class Hours:
-    """Paid hours of a client's agents: planned ones that were worked, overtime, time off given; cost in pounds."""
+    """Paid hours of a contract's agents: planned ones that were worked, overtime, time off given; cost in pounds."""
 
     normal: Decimal = Decimal(0)
     overtime: Decimal = Decimal(0)
@@ -56,30 +54,39 @@ class Hours:
 
 @dataclasses.dataclass(frozen=True)
 class DayResult:
-    """A played day, by client."""
+    """A played day, by contract."""
 
     service: Mapping[str, Counted]
     month: Mapping[str, Counted]
     hours: Mapping[str, Hours]
 
 
-def count_service(records: Iterable[ContactRecord]) -> dict[str, Counted]:
-    """Return each client's service of the day in its contract's own definition."""
-    threshold = {q.name: q.threshold for q in QUEUES}
-    totals = dict.fromkeys(CLIENTS, Counted())
+def count_service(records: Iterable[ContactRecord], end: int) -> dict[str, Counted]:
+    """Return each contract's service up to an instant in its own measure. Mail that is due later is not counted yet; of a campaign it is
+    the share of the day's contacts that were reached."""
+    queues = {q.name: q for q in QUEUES}
+    totals = dict.fromkeys(CONTRACTS, Counted())
+    for queue in QUEUES:
+        totals[queue.contract] += Counted(0, queue.campaign.daily if queue.campaign else 0)
     for r in records:
-        client = r.caller.queue.partition("/")[0]
-        answered = r.stage in ("ANSWERED", "WRAPPED")
-        in_time = answered and r.wait is not None and r.wait <= threshold[r.caller.queue]
-        totals[client] += Counted(int(in_time), int(answered or client not in OVER_ANSWERED))
+        queue = queues[r.caller.queue]
+        if queue.campaign:
+            counted = Counted(int(r.stage == "WRAPPED"))
+        elif queue.deadline:
+            counted = Counted(int(r.in_time), 1) if r.caller.due <= end else Counted()
+        else:
+            answered = r.stage in ("ANSWERED", "WRAPPED")
+            in_time = answered and r.wait is not None and r.wait <= queue.threshold
+            counted = Counted(int(in_time), int(answered or queue.client not in OVER_ANSWERED))
+        totals[queue.contract] += counted
     return totals
 
 
 def count_hours(
-    roster: Roster, sites: Mapping[str, str], clients: Mapping[str, str], away: set[str], begin: int, end: int
+    roster: Roster, sites: Mapping[str, str], contracts: Mapping[str, str], away: set[str], begin: int, end: int
 ) -> dict[str, Hours]:
-    """Return each client's paid hours between two instants; agents away are not paid."""
-    totals = dict.fromkeys(CLIENTS, Hours())
+    """Return each contract's paid hours between two instants; agents away are not paid."""
+    totals = dict.fromkeys(CONTRACTS, Hours())
     for agent, site in sites.items():
         if agent in away:
             continue
@@ -93,11 +100,11 @@ def count_hours(
                 hours = Decimal(seconds) / 3600
                 extra = bool(g.decision_id) and (g.ends_at.seconds <= zone_start or g.starts_at.seconds >= zone_end)
                 if g.activity == "voluntary-time-off":
-                    totals[clients[agent]] += Hours(time_off=hours)
+                    totals[contracts[agent]] += Hours(time_off=hours)
                 elif extra:
-                    totals[clients[agent]] += Hours(overtime=hours, cost=hours * pay * OVERTIME)
+                    totals[contracts[agent]] += Hours(overtime=hours, cost=hours * pay * OVERTIME)
                 else:
-                    totals[clients[agent]] += Hours(normal=hours, cost=hours * pay)
+                    totals[contracts[agent]] += Hours(normal=hours, cost=hours * pay)
     return totals
 
 
@@ -121,25 +128,26 @@ def _share(counted: Counted) -> str:
     return "–" if counted.level is None else f"{counted.level:6.1%}"
 
 
-def render(with_decisions: DayResult, without: DayResult, targets: Mapping[str, float], seed: int) -> Table:
+def render(with_decisions: DayResult, without: DayResult, seed: int) -> Table:
     """Return the end card as a table. Totals are sums of the rows above them."""
     table = Table(title=f"The same day with and without Muster's decisions (seed {seed})", title_justify="left")
-    table.add_column("client")
-    for head in ("target", "day without", "day with", "month without", "month with"):
+    table.add_column("contract", no_wrap=True)
+    table.add_column("promise", no_wrap=True)
+    for head in ("day without", "day with", "month without", "month with"):
         table.add_column(head, justify="right")
     for head in ("paid h without", "with", "overtime h", "time off h", "cost £ without", "with"):
         table.add_column(head, justify="right")
     total_a, total_b = Hours(), Hours()
-    for client in CLIENTS:
-        a, b = without.hours[client], with_decisions.hours[client]
+    for contract in CONTRACTS:
+        a, b = without.hours[contract], with_decisions.hours[contract]
         total_a, total_b = total_a + a, total_b + b
         table.add_row(
-            client,
-            f"{targets[client]:.0%}",
-            _share(without.service[client]),
-            _share(with_decisions.service[client]),
-            _share(without.month[client]),
-            _share(with_decisions.month[client]),
+            contract,
+            queues_of(contract)[0].measure,
+            _share(without.service[contract]),
+            _share(with_decisions.service[contract]),
+            _share(without.month[contract]),
+            _share(with_decisions.month[contract]),
             *_hours(a, b),
         )
     table.add_section()
@@ -152,26 +160,26 @@ def _hours(a: Hours, b: Hours) -> list[str]:
     return [*[f"{n:,.2f}" for n in numbers], f"{a.cost:,.2f}", f"{b.cost:,.2f}"]
 
 
-def verdict(with_decisions: DayResult, without: DayResult, targets: Mapping[str, float]) -> list[str]:
-    """Return a line a client: what became of its contract and its cost, and why where either is worse."""
+def verdict(with_decisions: DayResult, without: DayResult) -> list[str]:
+    """Return a line a contract: what became of it and its cost, and why where either is worse."""
     lines = []
-    for client in CLIENTS:
-        a, b = without.service[client].level, with_decisions.service[client].level
+    for contract in CONTRACTS:
+        a, b = without.service[contract].level, with_decisions.service[contract].level
         if a is None or b is None:
-            lines.append(f"{client}: nothing offered in the hours played")
+            lines.append(f"{contract}: nothing to count in the hours played")
             continue
-        month = with_decisions.month[client].level or 0.0
-        cost = with_decisions.hours[client].cost - without.hours[client].cost
-        kept = "keeps" if month >= targets[client] else "misses"
+        month, target = with_decisions.month[contract].level or 0.0, queues_of(contract)[0].target
+        cost = with_decisions.hours[contract].cost - without.hours[contract].cost
+        kept = "keeps" if month >= target else "misses"
         why = ""
         if b < a:
-            hours = with_decisions.hours[client].time_off
+            hours = with_decisions.hours[contract].time_off
             gave = f"{hours:.1f} h of time off were given while the month was safe"
             why = f"; {gave if hours else 'agents moved between its queues, and this day it did not pay'}"
         if cost > 0:
-            why += f"; overtime of {with_decisions.hours[client].overtime:.1f} h was paid where service would have fallen far below target"
+            why += f"; overtime of {with_decisions.hours[contract].overtime:.1f} h was paid where service would have fallen far below target"
         signed = f"{'+' if cost > 0 else '-' if cost < 0 else '±'}£{abs(cost):,.2f}"
-        lines.append(f"{client}: day {a:.1%} → {b:.1%}, month {month:.1%} {kept} its {targets[client]:.0%}; cost {signed}{why}")
+        lines.append(f"{contract}: day {a:.1%} → {b:.1%}, month {month:.1%} {kept} its {target:.0%}; cost {signed}{why}")
     return lines
 
 

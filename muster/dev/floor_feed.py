@@ -1,15 +1,18 @@
 """The simulated floor as a client system: what happened becomes messages, and schedule messages become duties."""
 
 import dataclasses
+import math
 from collections.abc import Iterable
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from muster.simulator.floor import ContactRecord, Duty, Floor
+from muster.simulator.floor import Duty, Floor
+from muster.simulator.lines import ContactRecord
 from muster.v1 import attendance_pb2, feed_pb2, floor_pb2, schedule_pb2, volume_pb2
 
 STAGES = {
     "OFFERED": volume_pb2.STAGE_OFFERED,
+    "TAKEN": volume_pb2.STAGE_OFFERED,
     "ANSWERED": volume_pb2.STAGE_ANSWERED,
     "WRAPPED": volume_pb2.STAGE_WRAPPED,
     "ABANDONED": volume_pb2.STAGE_ABANDONED,
@@ -31,11 +34,14 @@ def contact_message(record: ContactRecord) -> volume_pb2.Contact:
         revision=record.revision,
         arrived_at=Timestamp(seconds=int(caller.arrives)),
         stage=STAGES[record.stage],
-        origin=volume_pb2.ORIGIN_NEW,
+        origin=volume_pb2.ORIGIN_OUTBOUND if caller.dialled else volume_pb2.ORIGIN_NEW,
         queue_seconds=record.wait,
     )
-    if record.stage == "WRAPPED":
-        message.talk_seconds, message.after_call_seconds = caller.talk, caller.after_call
+    if record.stage == "WRAPPED" and record.took is not None:
+        stretch = (record.took - caller.dialled) / (caller.talk + caller.after_call)
+        message.talk_seconds, message.after_call_seconds = caller.talk * stretch, caller.after_call * stretch
+    if caller.due < math.inf:
+        message.due_by.seconds = int(caller.due)
     return message
 
 
@@ -65,7 +71,7 @@ def picture(floor: Floor, site: str, now: int) -> floor_pb2.FloorObserved:
                 state=STATES[agent.state],
                 aux_code=agent.reason if agent.state == "AUX" else "",
                 queues=[agent.queue] if agent.queue else [],
-                open_contacts=int(agent.contact is not None),
+                open_contacts=len(agent.contacts),
                 since=Timestamp(seconds=max(int(agent.since), 1)),
             )
     return message

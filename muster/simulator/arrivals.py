@@ -4,6 +4,7 @@ All randomness belongs to the contact, so that two floors with different agents 
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -36,7 +37,10 @@ class Demand:
 
 @dataclasses.dataclass(frozen=True)
 class Caller:
-    """One contact to come. Seconds; `arrives` since 1970, with parts of a second."""
+    """One contact to come. Seconds; `arrives` and `due` since 1970, with parts of a second; due inf: it has no deadline.
+
+    Of outbound, an attempt: `dialled` is what it takes before somebody answers, or nobody does (`reaches` false).
+    """
 
     contact_id: str
     queue: str
@@ -44,6 +48,14 @@ class Caller:
     patience: float
     talk: float
     after_call: float
+    due: float = math.inf
+    dialled: float = 0.0
+    reaches: bool = True
+
+    @property
+    def own_seconds(self) -> float:
+        """What it takes an agent who has nothing else."""
+        return self.dialled + (self.talk + self.after_call if self.reaches else 0.0)
 
 
 def expected_handle(demand: Demand) -> float:
@@ -66,14 +78,19 @@ def draw_counts(demand: Demand, rng: np.random.Generator) -> NDArray[np.int64]:
     return counts
 
 
+def draw_talks(demand: Demand, size: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Return seconds of talk, and of after-call work, of so many contacts."""
+    talk = demand.handle_median * np.exp(demand.handle_sigma * rng.standard_normal(size))
+    return talk, talk * demand.after_call_share * rng.uniform(0.5, 1.5, size)
+
+
 def draw_callers(demand: Demand, rng: np.random.Generator) -> list[Caller]:
     """Return the day's callers in order of arrival."""
     counts = draw_counts(demand, rng)
     slot = np.repeat(np.arange(counts.size), counts)
     arrives = np.sort(demand.begin + (slot + rng.random(slot.size)) * demand.seconds)
     size = arrives.size
-    talk = demand.handle_median * np.exp(demand.handle_sigma * rng.standard_normal(size))
-    after = talk * demand.after_call_share * rng.uniform(0.5, 1.5, size)
+    talk, after = draw_talks(demand, size, rng)
     # Some give up within seconds of hearing the queue; the others' patience is Weibull with shape 1.4: it wears thin.
     patient = demand.patience_mean / 0.9114 * rng.weibull(1.4, size)
     hasty = rng.random(size) < demand.hasty_share

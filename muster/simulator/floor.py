@@ -1,20 +1,22 @@
-"""The floor, event by event: callers wait or hang up, agents log in late, overrun breaks, finish their contact, go home.
+"""The floor, event by event: callers wait or hang up, agents log in late, overrun breaks, finish their contacts, go home.
 
-An agent serves the queue that the schedule names at the moment. Lateness and overruns belong to the agent and the shift,
-drawn once, so that the same day can be played again with other shifts.
+An agent serves the queue that the schedule names at the moment: calls one at a time, chats several at once (each advances the slower
+the more there are), deferred work by deadline, contacts to be called one attempt after the other. Lateness and overruns belong to
+the agent and the shift, drawn once, so that the same day can be played again with other shifts.
 """
 
-import collections
 import dataclasses
 import heapq
+import math
 import zlib
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from muster.simulator.arrivals import Caller
+from muster.simulator.lines import VOICE, CallList, ContactRecord, Line, Manner, Pile, Room
 
-ARRIVE, HANG_UP, FREE, PLAN = range(4)
+ARRIVE, HANG_UP, FREE, PLAN, CALL = range(5)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,18 +39,9 @@ class Habits:
 
 
 @dataclasses.dataclass
-class ContactRecord:
-    """A contact as it has gone so far."""
-
-    caller: Caller
-    revision: int = 1
-    stage: str = "OFFERED"
-    wait: float | None = None
-
-
-@dataclasses.dataclass
 class AgentRecord:
-    """An agent as they are now. `queue` is where they take contacts; `since` when the state began."""
+    """An agent as they are now. `queue` is where they take contacts; `since` when the state began; `turn` counts changes of `contacts`,
+    which had advanced as told at `seen`."""
 
     agent: str
     site: str
@@ -57,7 +50,9 @@ class AgentRecord:
     state: str = "LOGGED_OUT"
     reason: str = ""
     since: float = 0.0
-    contact: ContactRecord | None = None
+    contacts: list[ContactRecord] = dataclasses.field(default_factory=list)
+    seen: float = 0.0
+    turn: int = 0
     plan: int = 0
     on_queue_seconds: float = 0.0
 
@@ -70,23 +65,45 @@ def chance(seed: int, *words: object) -> np.random.Generator:
 class Floor:
     """Plays callers against agents. `advance` moves time; what changed is taken with `take_contacts`."""
 
-    def __init__(self, callers: Iterable[Caller], sites: Mapping[str, str], habits: Habits, seed: int, begin: int) -> None:
-        """Take callers in order of arrival and agents with their sites."""
+    def __init__(
+        self,
+        callers: Iterable[Caller],
+        sites: Mapping[str, str],
+        habits: Habits,
+        seed: int,
+        begin: int,
+        manners: Mapping[str, Manner] | None = None,
+    ) -> None:
+        """Take callers in order of arrival, agents with their sites, and how queues are served: as calls where not said."""
         self.now = float(begin)
         self.agents = {agent: AgentRecord(agent, site, since=float(begin)) for agent, site in sorted(sites.items())}
         self._habits, self._seed = habits, seed
         self._events: list[tuple[float, int, int, object]] = []
         self._order = 0
-        self._waiting: dict[str, collections.deque[ContactRecord]] = collections.defaultdict(collections.deque)
-        self._idle: dict[str, dict[str, None]] = collections.defaultdict(dict)
+        self._manners = manners or {}
+        self._waiting: dict[str, Line | Pile | CallList] = {}
+        self._room: dict[str, Room] = {}
         self._changed: dict[str, ContactRecord] = {}
         self.records: list[ContactRecord] = []
         for caller in callers:
             self._push(caller.arrives, ARRIVE, caller)
+        for queue, manner in sorted(self._manners.items()):
+            for start, _ in manner.calls.spans if manner.calls else ():
+                self._push(start, CALL, queue)
 
     def _push(self, at: float, kind: int, what: object) -> None:
         self._order += 1
         heapq.heappush(self._events, (at, self._order, kind, what))
+
+    def _manner(self, queue: str) -> Manner:
+        return self._manners.get(queue, VOICE)
+
+    def _desk(self, queue: str) -> tuple[Line | Pile | CallList, Room]:
+        """Return what waits in a queue, and who has room for it."""
+        if queue not in self._room:
+            self._waiting[queue] = self._manner(queue).line()
+            self._room[queue] = Room(self._manner(queue).at_once)
+        return self._waiting[queue], self._room[queue]
 
     # Plans
 
@@ -124,19 +141,27 @@ class Floor:
         queue, reason = (duty.queue, duty.reason) if duty else ("", "")
         if queue == record.queue and queue and record.state != "LOGGED_OUT":
             return
-        self._idle[record.queue].pop(record.agent, None)
+        self._desk(record.queue)[1].drop(record.agent)
         record.queue, record.reason = queue, reason
-        if record.contact is None:
+        if record.contacts:
+            self._open_up(record)
+        else:
             self._settle(record)
 
     def _settle(self, record: AgentRecord) -> None:
         """Put an agent without a contact where the plan has them."""
         if record.queue:
             self._set_state(record, "AVAILABLE")
-            self._idle[record.queue][record.agent] = None
-            self._serve(record.queue)
+            self._open_up(record)
         else:
             self._set_state(record, "AUX" if record.reason else "LOGGED_OUT")
+
+    def _open_up(self, record: AgentRecord) -> None:
+        """Let an agent take from their queue, unless what is in hand is another queue's or all they may have."""
+        queue, in_hand = record.queue, record.contacts
+        if queue and all(c.caller.queue == queue for c in in_hand) and len(in_hand) < self._manner(queue).at_once:
+            self._desk(queue)[1].put(record.agent, len(in_hand))
+            self._serve(queue)
 
     def _set_state(self, record: AgentRecord, state: str) -> None:
         if state != record.state:
@@ -150,8 +175,9 @@ class Floor:
         record = ContactRecord(caller)
         self.records.append(record)
         self._touch(record, bump=False)
-        self._waiting[caller.queue].append(record)
-        self._push(self.now + caller.patience, HANG_UP, record)
+        self._desk(caller.queue)[0].add(record)
+        if caller.patience < math.inf:
+            self._push(self.now + caller.patience, HANG_UP, record)
         self._serve(caller.queue)
 
     def _touch(self, record: ContactRecord, bump: bool = True) -> None:
@@ -159,19 +185,46 @@ class Floor:
         self._changed[record.caller.contact_id] = record
 
     def _serve(self, queue: str) -> None:
-        waiting, idle = self._waiting[queue], self._idle[queue]
-        while waiting and idle:
-            contact = waiting.popleft()
-            if contact.stage != "OFFERED":
-                continue
-            agent = next(iter(idle))  # idle longest
-            del idle[agent]
-            record = self.agents[agent]
+        waiting, room = self._desk(queue)
+        while (agent := room.first()) is not None and (contact := waiting.take(self.now)) is not None:
+            room.drop(agent)
+            self._take(self.agents[agent], contact)
+
+    def _take(self, record: AgentRecord, contact: ContactRecord) -> None:
+        """Give an agent a contact, beside those in hand."""
+        queue, manner = contact.caller.queue, self._manner(contact.caller.queue)
+        self._advance_contacts(record)
+        contact.begun, contact.left = self.now, contact.caller.own_seconds
+        if manner.calls:
+            contact.stage = "TAKEN"
+            self.records.append(contact)
+        elif manner.deferred:  # its sender hears of it when it is done
+            contact.stage = "TAKEN"
+        else:
             contact.stage, contact.wait = "ANSWERED", self.now - contact.caller.arrives
             self._touch(contact)
-            record.contact = contact
-            self._set_state(record, "ON_CONTACT")
-            self._push(self.now + contact.caller.talk + contact.caller.after_call, FREE, record)
+        record.contacts.append(contact)
+        self._set_state(record, "ON_CONTACT")
+        self._plan_end(record)
+        if len(record.contacts) < manner.at_once:
+            self._desk(queue)[1].put(record.agent, len(record.contacts))
+
+    def _advance_contacts(self, record: AgentRecord) -> None:
+        """Bring what an agent has in hand up to now."""
+        if record.contacts:
+            passed = (self.now - record.seen) / self._pace(record)
+            for contact in record.contacts:
+                contact.left = max(contact.left - passed, 0.0)
+        record.seen = self.now
+
+    def _pace(self, record: AgentRecord) -> float:
+        return self._manner(record.contacts[0].caller.queue).stretch[len(record.contacts) - 1]
+
+    def _plan_end(self, record: AgentRecord) -> None:
+        record.turn += 1
+        if record.contacts:
+            soonest = min(c.left for c in record.contacts)
+            self._push(self.now + soonest * self._pace(record), FREE, (record, record.turn))
 
     def _hang_up(self, contact: ContactRecord) -> None:
         if contact.stage == "OFFERED":
@@ -179,11 +232,27 @@ class Floor:
             self._touch(contact)
 
     def _free(self, record: AgentRecord) -> None:
-        contact, record.contact = record.contact, None
-        if contact is not None:
-            contact.stage = "WRAPPED"
-            self._touch(contact)
-        self._settle(record)
+        """End the contact with least left."""
+        self._advance_contacts(record)
+        contact = min(record.contacts, key=lambda c: c.left)
+        record.contacts.remove(contact)
+        self._end(contact)
+        self._plan_end(record)
+        self._desk(record.queue)[1].drop(record.agent)
+        if record.contacts:
+            self._open_up(record)
+        else:
+            self._settle(record)
+
+    def _end(self, contact: ContactRecord) -> None:
+        contact.took = self.now - contact.begun
+        if not contact.caller.reaches:
+            contact.stage = "MISSED"
+            return
+        contact.stage = "WRAPPED"
+        if self._manner(contact.caller.queue).deferred:
+            contact.wait = self.now - contact.caller.arrives
+        self._touch(contact)
 
     def advance(self, to: int) -> None:
         """Play everything up to an instant."""
@@ -194,8 +263,11 @@ class Floor:
                 self._arrive(what)
             elif kind == HANG_UP and isinstance(what, ContactRecord):
                 self._hang_up(what)
-            elif kind == FREE and isinstance(what, AgentRecord):
-                self._free(what)
+            elif kind == FREE and isinstance(what, tuple):
+                if what[0].turn == what[1]:
+                    self._free(what[0])
+            elif kind == CALL and isinstance(what, str):
+                self._serve(what)
             elif kind == PLAN and isinstance(what, tuple) and self.agents[what[0]].plan == what[1]:
                 self._follow_plan(self.agents[what[0]])
         self.now = float(to)

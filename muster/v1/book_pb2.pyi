@@ -662,6 +662,54 @@ class Concurrency(_message.Message):
 Global___Concurrency: _TypeAlias = Concurrency  # noqa: Y015
 
 @_typing.final
+class Campaign(_message.Message):
+    """What a queue of outbound contacts is to reach."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAILY_CONTACTS_FIELD_NUMBER: _builtins.int
+    CONNECT_RATE_FIELD_NUMBER: _builtins.int
+    AHT_SECONDS_FIELD_NUMBER: _builtins.int
+    ATTEMPT_SECONDS_FIELD_NUMBER: _builtins.int
+    AHT_VARIATION_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    CALLING_HOURS_FIELD_NUMBER: _builtins.int
+    daily_contacts: _builtins.float
+    """Contacts to reach on each day of service, above 0."""
+    connect_rate: _builtins.float
+    """Share of attempts that reach someone, above 0 to 1."""
+    aht_seconds: _builtins.float
+    """Handle time of a contact, seconds, above 0."""
+    attempt_seconds: _builtins.float
+    """What an attempt takes its agent before the answer or instead of one, seconds, 0 or more; 0: dialled for the agent."""
+    aht_variation: _builtins.float
+    """Standard deviation of handle times over their mean, 0 to 3."""
+    confidence: _builtins.float
+    """Chance, on a day, that the contacts are reached on it, 0.5 to below 1."""
+    @_builtins.property
+    def calling_hours(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hours]:
+        """When calls may be made, within the service hours; none: in all of them."""
+
+    def __init__(
+        self,
+        *,
+        daily_contacts: _builtins.float = ...,
+        connect_rate: _builtins.float = ...,
+        aht_seconds: _builtins.float = ...,
+        attempt_seconds: _builtins.float = ...,
+        aht_variation: _builtins.float = ...,
+        confidence: _builtins.float = ...,
+        calling_hours: _abc.Iterable[Global___Hours] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aht_seconds", b"aht_seconds", "aht_variation", b"aht_variation", "attempt_seconds", b"attempt_seconds", "calling_hours", b"calling_hours", "confidence", b"confidence", "connect_rate", b"connect_rate", "daily_contacts", b"daily_contacts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Campaign: _TypeAlias = Campaign  # noqa: Y015
+
+@_typing.final
 class ColdStart(_message.Message):
     """What a queue without history is expected to get."""
 
@@ -782,6 +830,7 @@ class Queue(_message.Message):
     SITE_RESTRICTIONS_FIELD_NUMBER: _builtins.int
     VALID_FROM_FIELD_NUMBER: _builtins.int
     VALID_UNTIL_FIELD_NUMBER: _builtins.int
+    CAMPAIGN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Key: client/queue."""
     display_name: _builtins.str
@@ -832,6 +881,10 @@ class Queue(_message.Message):
     def site_restrictions(self) -> Global___SiteRestrictions:
         """Who may serve it."""
 
+    @_builtins.property
+    def campaign(self) -> Global___Campaign:
+        """What outbound is to reach."""
+
     def __init__(
         self,
         *,
@@ -851,10 +904,11 @@ class Queue(_message.Message):
         site_restrictions: Global___SiteRestrictions | None = ...,
         valid_from: _builtins.str = ...,
         valid_until: _builtins.str = ...,
+        campaign: Global___Campaign | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cold_start", b"cold_start", "concurrency", b"concurrency", "holidays", b"holidays", "patience", b"patience", "site_restrictions", b"site_restrictions"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["campaign", b"campaign", "cold_start", b"cold_start", "concurrency", b"concurrency", "holidays", b"holidays", "patience", b"patience", "site_restrictions", b"site_restrictions"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocation_share", b"allocation_share", "channel", b"channel", "cold_start", b"cold_start", "concurrency", b"concurrency", "display_name", b"display_name", "holidays", b"holidays", "intake_hours", b"intake_hours", "interval_seconds", b"interval_seconds", "name", b"name", "patience", b"patience", "required_skills", b"required_skills", "service_hours", b"service_hours", "site_restrictions", b"site_restrictions", "valid_from", b"valid_from", "valid_until", b"valid_until", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocation_share", b"allocation_share", "campaign", b"campaign", "channel", b"channel", "cold_start", b"cold_start", "concurrency", b"concurrency", "display_name", b"display_name", "holidays", b"holidays", "intake_hours", b"intake_hours", "interval_seconds", b"interval_seconds", "name", b"name", "patience", b"patience", "required_skills", b"required_skills", "service_hours", b"service_hours", "site_restrictions", b"site_restrictions", "valid_from", b"valid_from", "valid_until", b"valid_until", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

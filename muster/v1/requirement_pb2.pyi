@@ -44,6 +44,8 @@ class _RequirementDriverEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Req
     """What the forecast may miss, as the contract's staff_to says."""
     REQUIREMENT_DRIVER_DEADLINE_MET: _RequirementDriver.ValueType  # 8
     """Deferred work that is due in time."""
+    REQUIREMENT_DRIVER_CAMPAIGN: _RequirementDriver.ValueType  # 9
+    """Agents reserved for the contacts of a campaign."""
 
 class RequirementDriver(_RequirementDriver, metaclass=_RequirementDriverEnumTypeWrapper):
     """What decided the number."""
@@ -66,6 +68,8 @@ REQUIREMENT_DRIVER_UNCERTAINTY: RequirementDriver.ValueType  # 7
 """What the forecast may miss, as the contract's staff_to says."""
 REQUIREMENT_DRIVER_DEADLINE_MET: RequirementDriver.ValueType  # 8
 """Deferred work that is due in time."""
+REQUIREMENT_DRIVER_CAMPAIGN: RequirementDriver.ValueType  # 9
+"""Agents reserved for the contacts of a campaign."""
 Global___RequirementDriver: _TypeAlias = RequirementDriver  # noqa: Y015
 
 @_typing.final
@@ -257,6 +261,9 @@ class Attainment(_message.Message):
     THRESHOLD_SECONDS_FIELD_NUMBER: _builtins.int
     ZONE_FIELD_NUMBER: _builtins.int
     EACH_TARGET_FIELD_NUMBER: _builtins.int
+    THRESHOLD_BUSINESS_FIELD_NUMBER: _builtins.int
+    UNSURE_COUNT_FIELD_NUMBER: _builtins.int
+    DUE_THROUGH_FIELD_NUMBER: _builtins.int
     contract: _builtins.str
     """The contract, client/contract."""
     target_index: _builtins.int
@@ -284,14 +291,22 @@ class Attainment(_message.Message):
     aggregation: _builtins.str
     """How intervals add up, by the book's name."""
     threshold_seconds: _builtins.float
-    """The T of service level, seconds."""
+    """The T of service level, or of an elapsed deadline, seconds."""
     zone: _builtins.str
     """Zone of the window and its days."""
     each_target: _builtins.float
     """For SHARE_OF_INTERVALS and SHARE_OF_DAYS: what each must reach, in the unit of the metric."""
+    threshold_business: _builtins.str
+    """For DEADLINE_MET: when an item is due, by the book's name; empty: after `threshold_seconds`."""
+    unsure_count: _builtins.int
+    """For DEADLINE_MET: of the denominator, done so close to their deadline that intervals can't say on which side; they count as late."""
     @_builtins.property
     def window_starts_at(self) -> _timestamp_pb2.Timestamp:
         """First instant of the window."""
+
+    @_builtins.property
+    def due_through(self) -> _timestamp_pb2.Timestamp:
+        """For DEADLINE_MET: all that came before it is due by now; what came later isn't counted yet."""
 
     def __init__(
         self,
@@ -313,10 +328,13 @@ class Attainment(_message.Message):
         threshold_seconds: _builtins.float | None = ...,
         zone: _builtins.str = ...,
         each_target: _builtins.float = ...,
+        threshold_business: _builtins.str = ...,
+        unsure_count: _builtins.int = ...,
+        due_through: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_threshold_seconds", b"_threshold_seconds", "_value", b"_value", "threshold_seconds", b"threshold_seconds", "value", b"value", "window_starts_at", b"window_starts_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_threshold_seconds", b"_threshold_seconds", "_value", b"_value", "due_through", b"due_through", "threshold_seconds", b"threshold_seconds", "value", b"value", "window_starts_at", b"window_starts_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_threshold_seconds", b"_threshold_seconds", "_value", b"_value", "aggregation", b"aggregation", "base_count", b"base_count", "contract", b"contract", "definition", b"definition", "each_target", b"each_target", "excluded_interval_count", b"excluded_interval_count", "good_count", b"good_count", "interval_count", b"interval_count", "metric", b"metric", "target", b"target", "target_index", b"target_index", "threshold_seconds", b"threshold_seconds", "unobserved_interval_count", b"unobserved_interval_count", "value", b"value", "window", b"window", "window_starts_at", b"window_starts_at", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_threshold_seconds", b"_threshold_seconds", "_value", b"_value", "aggregation", b"aggregation", "base_count", b"base_count", "contract", b"contract", "definition", b"definition", "due_through", b"due_through", "each_target", b"each_target", "excluded_interval_count", b"excluded_interval_count", "good_count", b"good_count", "interval_count", b"interval_count", "metric", b"metric", "target", b"target", "target_index", b"target_index", "threshold_business", b"threshold_business", "threshold_seconds", b"threshold_seconds", "unobserved_interval_count", b"unobserved_interval_count", "unsure_count", b"unsure_count", "value", b"value", "window", b"window", "window_starts_at", b"window_starts_at", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__threshold_seconds: _TypeAlias = _typing.Literal["threshold_seconds"]  # noqa: Y015
     _WhichOneofArgType__threshold_seconds: _TypeAlias = _typing.Literal["_threshold_seconds", b"_threshold_seconds"]  # noqa: Y015

@@ -838,6 +838,7 @@ class ExplainRequirementResponse(_message.Message):
     PAID_AGENTS_FIELD_NUMBER: _builtins.int
     AROUND_FIELD_NUMBER: _builtins.int
     FORECAST_VERSION_FIELD_NUMBER: _builtins.int
+    CAMPAIGN_FIELD_NUMBER: _builtins.int
     offered_count: _builtins.float
     """Contacts expected."""
     aht_seconds: _builtins.float
@@ -874,6 +875,10 @@ class ExplainRequirementResponse(_message.Message):
     def around(self) -> _containers.RepeatedCompositeFieldContainer[Global___RequirementAround]:
         """One agent fewer, as many, one more."""
 
+    @_builtins.property
+    def campaign(self) -> Global___CampaignNeed:
+        """For outbound: what the day's campaign takes."""
+
     def __init__(
         self,
         *,
@@ -892,14 +897,57 @@ class ExplainRequirementResponse(_message.Message):
         paid_agents: _builtins.float = ...,
         around: _abc.Iterable[Global___RequirementAround] | None = ...,
         forecast_version: _builtins.int = ...,
+        campaign: Global___CampaignNeed | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["campaign", b"campaign"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aht_seconds", b"aht_seconds", "around", b"around", "carried_erlangs", b"carried_erlangs", "driver", b"driver", "forecast_version", b"forecast_version", "formula", b"formula", "load_erlangs", b"load_erlangs", "minimum_agents", b"minimum_agents", "needs", b"needs", "offered_count", b"offered_count", "on_queue_agents", b"on_queue_agents", "paid_agents", b"paid_agents", "placed_shrinkage", b"placed_shrinkage", "scheduled_agents", b"scheduled_agents", "unplaced_shrinkage", b"unplaced_shrinkage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aht_seconds", b"aht_seconds", "around", b"around", "campaign", b"campaign", "carried_erlangs", b"carried_erlangs", "driver", b"driver", "forecast_version", b"forecast_version", "formula", b"formula", "load_erlangs", b"load_erlangs", "minimum_agents", b"minimum_agents", "needs", b"needs", "offered_count", b"offered_count", "on_queue_agents", b"on_queue_agents", "paid_agents", b"paid_agents", "placed_shrinkage", b"placed_shrinkage", "scheduled_agents", b"scheduled_agents", "unplaced_shrinkage", b"unplaced_shrinkage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExplainRequirementResponse: _TypeAlias = ExplainRequirementResponse  # noqa: Y015
+
+@_typing.final
+class CampaignNeed(_message.Message):
+    """From a campaign's contacts to the agents reserved on a day."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAILY_CONTACTS_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    AGENT_SECONDS_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    OCCUPANCY_CAP_FIELD_NUMBER: _builtins.int
+    CALLING_INTERVALS_FIELD_NUMBER: _builtins.int
+    daily_contacts: _builtins.float
+    """Contacts to reach on the day."""
+    attempts: _builtins.float
+    """Attempts expected for them."""
+    agent_seconds: _builtins.float
+    """Agent seconds that reach them with the chance wanted, attempts included."""
+    confidence: _builtins.float
+    """Chance, on a day, that they are reached."""
+    occupancy_cap: _builtins.float
+    """Share of reserved time that may be worked."""
+    calling_intervals: _builtins.int
+    """Intervals of the day in which calls may be made."""
+    def __init__(
+        self,
+        *,
+        daily_contacts: _builtins.float = ...,
+        attempts: _builtins.float = ...,
+        agent_seconds: _builtins.float = ...,
+        confidence: _builtins.float = ...,
+        occupancy_cap: _builtins.float = ...,
+        calling_intervals: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_seconds", b"agent_seconds", "attempts", b"attempts", "calling_intervals", b"calling_intervals", "confidence", b"confidence", "daily_contacts", b"daily_contacts", "occupancy_cap", b"occupancy_cap"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CampaignNeed: _TypeAlias = CampaignNeed  # noqa: Y015
 
 @_typing.final
 class PriceRequirementRequest(_message.Message):

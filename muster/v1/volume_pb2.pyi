@@ -166,7 +166,7 @@ class Contact(_message.Message):
     ivr_seconds: _builtins.float
     """Time in the voice menu before the queue, seconds, 0 or more."""
     queue_seconds: _builtins.float
-    """Wait in the queue, seconds, 0 or more."""
+    """Wait in the queue, seconds, 0 or more; of deferred work until it is done."""
     ring_seconds: _builtins.float
     """Ringing at the agent, seconds, 0 or more."""
     talk_seconds: _builtins.float
@@ -323,7 +323,7 @@ class IntervalReport(_message.Message):
 
     @_builtins.property
     def answered_within(self) -> _containers.RepeatedCompositeFieldContainer[Global___WithinCount]:
-        """Answered within thresholds, cumulative."""
+        """Answered within thresholds, cumulative; deferred work done, by its wait until then."""
 
     @_builtins.property
     def abandoned_within(self) -> _containers.RepeatedCompositeFieldContainer[Global___WithinCount]:

@@ -106,6 +106,19 @@ class Streams:
         own = [t.threshold_seconds for t in contract.targets if t.threshold_seconds] if contract else []
         return tuple(sorted({*FIXED_EDGES, *(round(s * 1000) for s in own)}))
 
+    def _deadline_edges(self, connection: sa.Connection, queue: Queue, starts: Sequence[int]) -> dict[int, tuple[int, ...]]:
+        """Return for intervals of deferred work what their items may wait until they are due: the least and the most, milliseconds."""
+        book = self.book_today(connection)
+        contract = book.contract_of(queue.name)
+        found: dict[int, tuple[int, ...]] = {}
+        for target in contract.targets if contract and starts else ():
+            deadlines = book.deadlines(queue, target)
+            if deadlines is not None:
+                least, most = deadlines.waits(np.array(starts, np.int64), queue.interval_seconds)
+                for start, *seconds in zip(starts, least, most, strict=True):
+                    found[start] = (*found.get(start, ()), *(1000 * int(s) for s in seconds))
+        return found
+
     def _park(self, connection: sa.Connection, facts: list[Fact], handled: Handled) -> None:
         client = facts[0].message.client
         room, rows = PARKED_LIMIT - store.parked_of(connection, client), list[dict[str, Any]]()
@@ -151,7 +164,9 @@ class Streams:
             return
         told = self._contacts_told(scanned, good)
         state = VolumeSlice(queue.name, queue.interval_seconds, edges)
-        store.load_contacts(connection, state, {s for rows in told.values() for s in spans_of(rows, state.seconds)}, self.hot)
+        starts = {s for rows in told.values() for s in spans_of(rows, state.seconds)}
+        state.own_edges = self._deadline_edges(connection, queue, sorted(starts))
+        store.load_contacts(connection, state, starts, self.hot)
         reported = {r.starts_at for f in good for r in f.message.reports}
         reported.update(*(f.message.columns.starts for f in good if f.message.columns))
         store.load_reports(connection, state, reported)

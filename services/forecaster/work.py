@@ -339,7 +339,7 @@ class Work:
         for s in starts:
             tally = told[s].tally if s in told else None
             cells[s] = (tally.offered, tally.handled, tally.handle_ms) if tally else (0, 0, 0)
-        cold = queue.cold_start
+        cold = queue.profile
         facts = QueueFacts(
             queue.name,
             zone,

@@ -1,5 +1,6 @@
 """How contracts' targets stand: the book's terms, and the intervals counted so far."""
 
+import dataclasses
 import datetime as dt
 
 import sqlalchemy as sa
@@ -52,5 +53,21 @@ def window_end_of(book: BookDay, contract: str, target: Target, now: int) -> int
 
 def standing(connection: sa.Connection, book: BookDay, contract: str, index: int, target: Target, now: int) -> Standing:
     """Return how a target stands in its window."""
-    since = window_of(book, contract, target, now)
-    return stand(judging_of(book, contract, target), plans.target_intervals(connection, contract, index, since))
+    since, until = window_of(book, contract, target, now), due_through(book, contract, target, now)
+    judging = judging_of(book, contract, target)
+    if until is None:
+        return stand(judging, plans.target_intervals(connection, contract, index, since))
+    found = stand(judging, plans.target_intervals(connection, contract, index, since, until))
+    unsure = plans.target_unsure(connection, contract, index, since, until)
+    return dataclasses.replace(found, unsure=sum(n for start, n in unsure if not judging.excludes(start)), through=until)
+
+
+def due_through(book: BookDay, contract: str, target: Target, now: int) -> int | None:
+    """Return the instant before which all that came is due by now, in every queue of a target; None: it has no deadlines."""
+    found = []
+    for name in target.queues or book.contracts[contract].queues:
+        queue = book.queues.get(name)
+        deadlines = book.deadlines(queue, target) if queue else None
+        if queue and deadlines:
+            found.append(deadlines.due_through(now, queue.interval_seconds))
+    return min(found, default=None)

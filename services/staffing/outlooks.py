@@ -36,6 +36,7 @@ from services.staffing.store import decisions, floor, plans
 from services.staffing.streams import Streams
 
 LONGEST_DAY = 12 * 3600
+IN_TIME = (TargetMetric.SERVICE_LEVEL, TargetMetric.DEADLINE_MET)
 
 
 @dataclasses.dataclass
@@ -179,14 +180,14 @@ class Outlooks:
         return all(s + queue.interval_seconds <= max(through, 0) for s in starts if s + queue.interval_seconds <= late)
 
     def _window_safe(self, book: BookDay, queue: Queue, stood: Callable[[str, int], float | None]) -> bool:
-        """Return whether the service-level target of the queue stands above its promise; unknown is not safe."""
-        found = _promise(book, queue.name)
+        """Return whether the service level promised for a queue stands above its promise; unknown is not safe."""
+        found = _promise(book, queue.name, (TargetMetric.SERVICE_LEVEL,))
         value = stood(found[0], found[1]) if found else None
         return found is not None and value is not None and value >= found[2] + self.settings.safe_margin
 
     def attainment(self, connection: sa.Connection, book: BookDay, queue: str) -> tuple[float, float] | None:
-        """Return (value to date, promise) of the service-level target that covers a queue; None if not observed."""
-        found = _promise(book, queue)
+        """Return (value to date, promise) of the target that covers a queue; None if not observed."""
+        found = _promise(book, queue, IN_TIME)
         value = self._standing(connection, book, found[0], found[1]) if found else None
         return (value, found[2]) if found and value is not None else None
 
@@ -276,10 +277,10 @@ class Outlooks:
         return found
 
 
-def _promise(book: BookDay, queue: str) -> tuple[str, int, float] | None:
-    """Return the service-level target that covers a queue: contract, index, and what is promised."""
+def _promise(book: BookDay, queue: str, metrics: Sequence[TargetMetric]) -> tuple[str, int, float] | None:
+    """Return the target that covers a queue, the first of some metrics: contract, index, and what is promised."""
     contract = book.contract_of(queue)
     for index, t in enumerate(contract.targets if contract else ()):
-        if contract and t.metric == TargetMetric.SERVICE_LEVEL and (not t.queues or queue in t.queues):
+        if contract and t.metric in metrics and (not t.queues or queue in t.queues):
             return contract.name, index, t.target
     return None

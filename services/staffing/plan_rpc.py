@@ -21,6 +21,7 @@ from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.requirement import Goal
 from services.staffing.domain.uncertainty import Choice
 from services.staffing.handlers.ahead import WindowCase
+from services.staffing.handlers.calling import CallingDay, explain_campaign
 from services.staffing.handlers.explaining import Explanation, explain
 from services.staffing.handlers.predicting import Prediction, predict_plan
 from services.staffing.handlers.requiring import QueueRules
@@ -69,6 +70,12 @@ class PlanEdge:
         rules = self.work.requiring.rules_of(connection, book, book.queues.get(queue.name, queue))
         if rules.due is not None:
             raise NotNow("NOT_FOR_DEFERRED", f"{queue.name} is work with a deadline; see muster requirement show")
+        if rules.campaign is not None:
+            called = self.work.requiring.calling_day(connection, book, book.queues.get(queue.name, queue), forecast)
+            if start not in called.starts:
+                raise NotFound("NO_SUCH_INTERVAL", f"no interval of {queue.name} in which there is service starts at {start}")
+            now = self.work.clock.now()
+            return lambda: _called(called, start, rules, now)
         return lambda: _explained(explain(forecast, forecast.starts.index(start), rules), rules, forecast.version)
 
     def pricing(
@@ -163,6 +170,8 @@ class PlanEdge:
             raise NotNow("NOT_FOR_CHAT", f"{queue.name} has several chats an agent; see muster requirement show and explain")
         if rules.due is not None:
             raise NotNow("NOT_FOR_DEFERRED", f"{queue.name} is work with a deadline; see muster requirement show")
+        if rules.campaign is not None:
+            raise NotNow("NOT_FOR_OUTBOUND", f"{queue.name} is called, nobody waits; see muster requirement show and explain")
         goal = rules.rules.promised
         if goal is None:
             raise NotNow("NO_SERVICE_LEVEL", f"no contract promises a service level for {queue.name}")
@@ -252,6 +261,23 @@ def _simulated(found: Simulation, goal: Goal) -> pb.SimulatePlanResponse:
         target=goal.target,
         threshold_seconds=goal.threshold,
     )
+
+
+def _called(day: CallingDay, start: int, rules: QueueRules, now: int) -> pb.ExplainRequirementResponse:
+    campaign, found = rules.campaign, explain_campaign(day, start, rules, now)
+    assert campaign
+    answer = _explained(found, rules, day.forecast.version)
+    answer.campaign.MergeFrom(
+        pb.CampaignNeed(
+            daily_contacts=campaign.contacts,
+            attempts=campaign.attempts,
+            agent_seconds=campaign.seconds,
+            confidence=campaign.confidence,
+            occupancy_cap=campaign.occupancy_cap,
+            calling_intervals=len(day.calls),
+        )
+    )
+    return answer
 
 
 def _explained(found: Explanation, rules: QueueRules, version: int) -> pb.ExplainRequirementResponse:

@@ -75,7 +75,7 @@ class Pooling:
         for name, told in zip(names, expected, strict=True):
             rules = self.requiring.rules_of(connection, book, book.queues[name])
             goal = rules.rules.promised
-            if goal is None or rules.at_once > 1 or book.queues[name].interval_seconds != own.seconds:
+            if goal is None or not rules.in_line or rules.at_once > 1 or book.queues[name].interval_seconds != own.seconds:
                 why = f"{name} has no service level, several chats an agent, or other intervals than {first.name}"
                 raise Refusal("INVALID_POOL", f"{why}; allowed: calls with a promise, of one length of interval")
             volume = np.array([told.get(s, (0.0, 0.0))[0] for s in grid])

@@ -9,16 +9,18 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sa
 
 from muster.book.types import Channel, Queue, Target, TargetMetric
-from muster.book.view import BookDay, opening_hours
-from muster.domain.calendar import DAY, local_date, parse_date
-from muster.domain.due_rule import DueRule, parse_due
+from muster.book.view import BookDay, calling_starts, due_rule, opening_hours
+from muster.domain.calendar import DAY, day_bounds, local_date, parse_date
+from muster.domain.due_rule import DueRule
 from muster.kit.clock import Clock
 from muster.kit.logs import get_log
 from muster.kit.outbox import Outbox
 from services.staffing import wire
 from services.staffing.domain.deferred import Desk
 from services.staffing.domain.facts import ForecastDay, RequirementDay
+from services.staffing.domain.outbound import Campaign
 from services.staffing.domain.requirement import Goal, Rules, combined_shrinkage
+from services.staffing.handlers.calling import CallingDay, describe, on_campaign
 from services.staffing.handlers.deferring import on_deferred
 from services.staffing.handlers.requiring import QueueRules, on_forecast
 from services.staffing.settings import StaffingSettings
@@ -29,16 +31,21 @@ BACKLOG_SECONDS = 14 * DAY
 DAYS_AT_ONCE = 1
 
 
-def _due(t: Target) -> DueRule:
-    return (
-        parse_due(t.threshold_business) if t.threshold_business else DueRule(elapsed=max(round(t.threshold_seconds or 0.0), 1))
-    )
-
-
 def goal_of(t: Target) -> Goal:
     """Return what a target asks of a queue."""
     definition = str(t.definition or "ANSWERED_OVER_OFFERED")
     return Goal(str(t.metric), t.target, definition, t.threshold_seconds or 0.0, t.short_abandon_seconds or 0.0)
+
+
+def campaign_of(queue: Queue, rules: Rules) -> Campaign | None:
+    """Return what outbound is to reach on a day, as much of reserved time worked as the contract's cap says; None for other channels."""
+    said = queue.campaign if queue.channel == Channel.OUTBOUND else None
+    if said is None:
+        return None
+    cap = min((g.target for g in rules.goals if g.metric == TargetMetric.OCCUPANCY_CAP), default=1.0)
+    return Campaign(
+        said.daily_contacts, said.connect_rate, said.aht_seconds, said.attempt_seconds, said.aht_variation, cap, said.confidence
+    )
 
 
 def _says_the_same(before: RequirementDay | None, day: RequirementDay) -> bool:
@@ -69,7 +76,7 @@ class Requiring:
                 continue
             if t.metric == TargetMetric.DEADLINE_MET:
                 if due is None:
-                    due, kept = _due(t), t.target
+                    due, kept = due_rule(t), t.target
             else:
                 goals.append(goal_of(t))
                 if t.metric == TargetMetric.SERVICE_LEVEL and staff_to == "MEAN":
@@ -85,7 +92,9 @@ class Requiring:
                 f"{at_once} chats at once; {formula.replace('Erlang A', 'some give up').replace('Erlang C', 'nobody gives up')}"
             )
         rules = Rules(tuple(goals), minimum, unplaced, placed, staff_to, sureness)
-        return QueueRules(rules, patience, formula, at_once, tuple(by_level), due, kept)
+        campaign = campaign_of(queue, rules)
+        formula = describe(campaign) if campaign else formula
+        return QueueRules(rules, patience, formula, at_once, tuple(by_level), due, kept, campaign)
 
     def _patience(self, connection: sa.Connection, queue: Queue) -> tuple[float, str]:
         """Return mean patience in seconds: declared, or total waiting of all / abandons; unknown is conservative."""
@@ -141,10 +150,12 @@ class Requiring:
                 plans.forget_answers(connection, name, today)
             days, left = days[:DAYS_AT_ONCE], days[DAYS_AT_ONCE:]
         version = plans.last_requirement_version(connection, name) + 1
-        if rules.due is None:
-            answers = self._answers(connection, name, days, version)
-        else:
+        if rules.campaign is not None:
+            answers = self._reserved(connection, name, days, version)
+        elif rules.due is not None:
             answers = self._deferred(connection, book, queue, rules, version)
+        else:
+            answers = self._answers(connection, name, days, version)
         for day in answers:
             plans.save_requirement(connection, day)
         self.outbox.write(connection, [wire.requirement_published(day) for day in answers])
@@ -163,6 +174,33 @@ class Requiring:
             queue = book.queues.get(name)
             if queue is not None:
                 answers += on_forecast(alike, self.rules_of(connection, book, queue), version, self.clock.now())
+        return answers
+
+    def calling_day(self, connection: sa.Connection, book: BookDay, queue: Queue, day: ForecastDay) -> CallingDay:
+        """Return a day of outbound: when calls may be made, and, of today, what has been reached."""
+        date, zone, now = parse_date(day.local_date), book.zone_of(queue), self.clock.now()
+        reached = None
+        if date == local_date(now, zone):
+            cells = plans.cells_since(connection, queue.name, day_bounds(date, zone)[0])
+            told = [facts.answered for _, _, facts in cells if facts.offered and facts.answered is not None]
+            reached = sum(told) if told else None
+        starts = opening_hours(queue).open_starts(date, zone, queue.interval_seconds)
+        return CallingDay(day, starts, frozenset(calling_starts(queue, date, zone)), reached)
+
+    def _reserved(
+        self, connection: sa.Connection, name: str, days: Sequence[ForecastDay], version: int
+    ) -> list[RequirementDay]:
+        """Return the days of a campaign, each by the book as it holds on that day."""
+        view, answers = self.streams.book.view(connection), []
+        for day in days:
+            book = view.at(parse_date(day.local_date))
+            queue = book.queues.get(name)
+            rules = self.rules_of(connection, book, queue) if queue else None
+            if queue is None or rules is None or rules.campaign is None:
+                continue
+            before = next(iter(plans.list_requirements(connection, name, day.local_date, day.local_date)), None)
+            called = self.calling_day(connection, book, queue, day)
+            answers.append(on_campaign(called, rules.campaign, rules.rules, version, self.clock.now(), before))
         return answers
 
     def _deferred(

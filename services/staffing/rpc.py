@@ -23,7 +23,7 @@ from muster.v1 import book_pb2, decision_pb2, requirement_pb2
 from muster.v1 import staffing_service_pb2 as pb
 from muster.v1 import staffing_service_pb2_grpc as stubs
 from services.staffing import wire
-from services.staffing.attaining import judging_of, standing, window_of, zone_of
+from services.staffing.attaining import due_through, judging_of, standing, window_of, zone_of
 from services.staffing.handlers.ahead import windows_ahead
 from services.staffing.plan_rpc import PlanEdge
 from services.staffing.states import queue_states
@@ -106,27 +106,30 @@ class StaffingRpc(stubs.StaffingServiceServicer):
                     continue
                 for index, t in enumerate(contract.targets):
                     found = standing(connection, book, name, index, t, now)
-                    rows.append(
-                        requirement_pb2.Attainment(
-                            contract=name,
-                            target_index=index,
-                            window_starts_at=Timestamp(seconds=window_of(book, name, t, now)),
-                            window=t.window.kind,
-                            value=found.value,
-                            target=t.target,
-                            good_count=found.good,
-                            base_count=found.base,
-                            interval_count=found.intervals,
-                            unobserved_interval_count=found.unobserved,
-                            excluded_interval_count=found.excluded,
-                            metric=str(t.metric),
-                            definition=str(t.definition or "ANSWERED_OVER_OFFERED") if t.metric == "SERVICE_LEVEL" else "",
-                            aggregation=str(t.aggregation),
-                            threshold_seconds=t.threshold_seconds,
-                            zone=zone_of(book, name, t),
-                            each_target=judging_of(book, name, t).each,
-                        )
+                    row = requirement_pb2.Attainment(
+                        contract=name,
+                        target_index=index,
+                        window_starts_at=Timestamp(seconds=window_of(book, name, t, now)),
+                        window=t.window.kind,
+                        value=found.value,
+                        target=t.target,
+                        good_count=found.good,
+                        base_count=found.base,
+                        interval_count=found.intervals,
+                        unobserved_interval_count=found.unobserved,
+                        excluded_interval_count=found.excluded,
+                        metric=str(t.metric),
+                        definition=str(t.definition or "ANSWERED_OVER_OFFERED") if t.metric == "SERVICE_LEVEL" else "",
+                        aggregation=str(t.aggregation),
+                        threshold_seconds=t.threshold_seconds,
+                        zone=zone_of(book, name, t),
+                        each_target=judging_of(book, name, t).each,
+                        threshold_business=t.threshold_business,
+                        unsure_count=found.unsure,
                     )
+                    if found.through is not None:
+                        row.due_through.seconds = found.through
+                    rows.append(row)
             return rows
 
         rows = (await self._parts.database.read(work))[offset:]
@@ -149,7 +152,9 @@ class StaffingRpc(stubs.StaffingServiceServicer):
                 raise NotFound("NO_SUCH_TARGET", f"no target {request.target_index} of contract {request.contract!r}")
             target = contract.targets[request.target_index]
             judging, since = judging_of(book, contract.name, target), window_of(book, contract.name, target, now)
-            rows = plans.target_cells(connection, contract.name, request.target_index, since, limit + 1, offset)
+            until = due_through(book, contract.name, target, now)
+            span = (since, plans.LAST if until is None else until)
+            rows = plans.target_cells(connection, contract.name, request.target_index, span, limit + 1, offset)
             answer = pb.ListTargetIntervalsResponse(next_page_token=next_token(limit, offset, rows))
             for queue, start, good, base in rows[:limit]:
                 answer.intervals.append(

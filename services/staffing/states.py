@@ -53,7 +53,7 @@ def queue_states(connection: sa.Connection, work: Work) -> list[QueueState]:
         on_queue = seen.on_queue if seen else (0.0 if present else None)
         predicted = None
         rules = work.requiring.rules_of(connection, book, queue)
-        if forecast is not None and place is not None and rules.due is None:
+        if forecast is not None and place is not None and rules.in_line:
             load = load_of(forecast, forecast.offered, rules).pick(np.array([place]))
             agents = float(on_now[name]) if on_queue is None else on_queue
             value = float(predicted_service_level(load, np.array([agents]), rules.rules.shown)[0])

@@ -75,13 +75,14 @@ class Streams:
     @staticmethod
     def rules_of(book: BookDay, queue: str) -> list[tuple[str, int, TargetRule]]:
         """Return the targets that cover a queue: contract, index, what is counted."""
-        contract = book.contract_of(queue)
+        contract, row = book.contract_of(queue), book.queues.get(queue)
         found = []
         for index, t in enumerate(contract.targets if contract else ()):
-            if not t.queues or queue in t.queues:
+            if row is not None and (not t.queues or queue in t.queues):
                 definition = str(t.definition or "ANSWERED_OVER_OFFERED")
                 threshold, short = t.threshold_seconds or 0, t.short_abandon_seconds or 0
-                rule = TargetRule(str(t.metric), definition, round(threshold * 1000), round(short * 1000))
+                deadlines, told = book.deadlines(row, t), (round(threshold * 1000), round(short * 1000))
+                rule = TargetRule(str(t.metric), definition, *told, deadlines, row.interval_seconds)
                 found.append((contract.name if contract else "", index, rule))
         return found
 

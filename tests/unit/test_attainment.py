@@ -4,8 +4,21 @@ import datetime as dt
 
 import pytest
 
-from muster.domain.calendar import resolve
-from services.staffing.domain.attainment import CellFacts, Judging, TargetRule, contribution, stand, window_start, within
+from muster.domain.calendar import Opening, OpeningHours, resolve
+from muster.domain.deadlines import Deadlines
+from muster.domain.due_rule import parse_due
+from services.staffing.domain.attainment import (
+    Added,
+    CellFacts,
+    Judging,
+    TargetRule,
+    contribution,
+    contributions,
+    in_deadline,
+    stand,
+    window_start,
+    within,
+)
 
 # 10 offered: 7 answered (4 within 10 s, 2 more within 20 s, 1 later), 3 abandoned (1 within 10 s, 1 within 20 s, 1 later).
 CELL = CellFacts(10, 7, 3, 95_000, (10_000, 20_000), (4, 2, 1), (1, 1, 1))
@@ -38,6 +51,41 @@ def test_an_interval_with_nothing_offered_adds_nothing() -> None:
 
 def test_asa_is_over_answered_contacts() -> None:
     assert contribution(TargetRule("ASA", "", 0, 0), CELL) == (95_000, 7)
+
+
+# 20 items came: 5 done within two hours, 3 more within two and a half, 4 later, 8 are open.
+MAIL = CellFacts(20, 12, 0, None, (7_200_000, 9_000_000), (5, 3, 4), (0, 0, 0), 8)
+
+
+def test_what_is_open_when_it_is_due_was_not_done_in_time() -> None:
+    assert in_deadline(MAIL, 9_000_000, 9_000_000) == Added(8, 20, 0)
+
+
+def test_what_is_done_close_to_its_deadline_is_not_called_in_time() -> None:
+    """It came somewhere in an interval of half an hour: what waited two to two and a half hours may be early or late."""
+    assert in_deadline(MAIL, 7_200_000, 9_000_000) == Added(5, 20, 3)
+
+
+def test_a_deadline_without_its_edges_was_not_observed() -> None:
+    assert in_deadline(MAIL, 3_600_000, 9_000_000) is None
+    assert in_deadline(CellFacts(20, 12, 0, None, (), (), (), 8), 7_200_000, 9_000_000) is None
+    assert in_deadline(CellFacts(0, 0, 0, None, (), (), ()), 7_200_000, 9_000_000) == Added(0, 0, 0)
+
+
+def test_each_interval_is_judged_by_what_its_own_items_may_wait() -> None:
+    """Open from 9 to 17, due within two hours of service: at noon two hours later, by night at 11."""
+    always = OpeningHours((Opening(frozenset(range(7)), 9 * 3600, 17 * 3600),))
+    rule = TargetRule("DEADLINE_MET", "", 0, 0, Deadlines(parse_due("2h"), always, "UTC"), 1800)
+    day = 1_780_272_000
+    noon, night = day + 12 * 3600, day + 8 * 3600
+    hours = (7_200_000, 9_000_000, 10_800_000)
+    cell = CellFacts(9, 9, 0, None, hours, (4, 3, 2, 0), (0, 0, 0, 0))
+    assert contributions(rule, [(noon, cell), (night, cell), (noon + 9000, cell)]) == [Added(4, 9), Added(7, 9, 2), Added(4, 9)]
+
+
+def test_a_day_reaches_a_share_of_deadlines_from_below() -> None:
+    judging = Judging("DEADLINE_MET", "SHARE_OF_DAYS", 0.8, "UTC")
+    assert stand(judging, [(0, 9, 10), (86_400, 7, 10)]).value == 0.5
 
 
 def test_windows_begin_at_local_midnight() -> None:

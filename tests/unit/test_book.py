@@ -12,7 +12,7 @@ from muster.book.copy import BookCopy, BookOwner, add_book_tables
 from muster.book.text import read_book
 from muster.book.types import KINDS, SINGULAR, STAFFING_KINDS, Channel, Holidays, Hours, topic_of
 from muster.book.unused import UNUSED, declared_unused
-from muster.book.view import intake_hours, opening_hours
+from muster.book.view import calling_starts, intake_hours, opening_hours
 from muster.book.wire import book_to_message, row_from_message, row_to_message, to_data
 from muster.dev.world import book_data
 from muster.kit.errors import Refusal
@@ -95,9 +95,49 @@ def test_an_override_refuses_nonsense(field: str, value: object, where: str, say
     assert says in refused(changed(overrides=[{**good, field: value}]))[where]
 
 
-def test_channels_that_are_not_served_yet_are_refused_with_that_reason() -> None:
-    queues = [{**book_data()["queues"][0], "channel": "OUTBOUND"}, *book_data()["queues"][1:]]
-    assert "outbound comes later" in refused(changed(queues=queues))["queues[0].channel"]
+CAMPAIGN = {"daily_contacts": 200, "connect_rate": 0.25, "aht_seconds": 300}
+
+
+def test_outbound_has_a_campaign_and_promises_no_wait() -> None:
+    first, *others = book_data()["queues"]
+    bare = refused(changed(queues=[{**first, "channel": "OUTBOUND"}, *others]))
+    assert "has no campaign" in bare["queues[0].campaign"]
+    assert "which nobody called waits for" in bare["contracts[0].targets[0].metric"]
+    assert (
+        "goes with channel OUTBOUND, not VOICE"
+        in refused(changed(queues=[{**first, "campaign": CAMPAIGN}, *others]))["queues[0].campaign"]
+    )
+    for field, value in (
+        ("connect_rate", 0),
+        ("daily_contacts", 0),
+        ("aht_seconds", 0),
+        ("confidence", 1.0),
+        ("attempt_seconds", -1),
+    ):
+        wrong = {**first, "channel": "OUTBOUND", "campaign": {**CAMPAIGN, field: value}}
+        assert f"queues[0].campaign.{field}" in refused(changed(queues=[wrong, *others]))
+
+
+def test_without_history_a_campaign_is_what_is_expected() -> None:
+    days = [{"days": ["mon", "tue", "thu"], "opens": "09:00", "closes": "17:00"}]
+    row = {**book_data()["queues"][0], "channel": "OUTBOUND", "campaign": CAMPAIGN, "service_hours": days}
+    told = parse_book(changed(queues=[row, *book_data()["queues"][1:]])).queues[0]
+    assert told.profile == told.cold_start  # as declared
+    bare = told.model_copy(update={"cold_start": None}).profile
+    assert bare is not None
+    assert (bare.weekly_offered_count, bare.aht_seconds) == (600.0, 300.0)
+
+
+def test_calls_are_made_in_the_campaigns_hours_of_service_and_not_on_holidays() -> None:
+    evening = [{"days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "opens": "16:00", "closes": "22:00"}]
+    served = [{"days": ["wed", "thu"], "opens": "09:00", "closes": "18:00"}]
+    campaign = {**CAMPAIGN, "calling_hours": evening}
+    closed = {"dates": [{"date": "2026-03-26"}]}
+    row = {**book_data()["queues"][0], "channel": "OUTBOUND", "campaign": campaign, "service_hours": served, "holidays": closed}
+    told = parse_book(changed(queues=[row, *book_data()["queues"][1:]])).queues[0]
+    found = calling_starts(told, dt.date(2026, 3, 25), "UTC")
+    assert [s % 86_400 // 1800 for s in found] == [32, 33, 34, 35]
+    assert calling_starts(told, dt.date(2026, 3, 26), "UTC") == []
 
 
 def test_calls_have_no_deadline_and_no_hours_of_intake() -> None:
@@ -145,7 +185,7 @@ def deadlines(**row: Any) -> dict[str, Any]:
     for contract in contracts:
         contract["minimum_staff"] = [m for m in contract.get("minimum_staff", []) if m["queue"] != name]
     targets = [{**row, "window": {"kind": "WEEK"}}]
-    return changed(queues=queues, contracts=[*contracts, {"name": f"{client}/mail", "queues": [name], "targets": targets}])
+    return changed(queues=queues, contracts=[*contracts, {"name": f"{client}/letters", "queues": [name], "targets": targets}])
 
 
 @pytest.mark.parametrize(
@@ -247,10 +287,13 @@ def test_groups_are_queues_that_share_agents(connection: Any) -> None:
         BookOwner(copy, kinds).apply(sql, parse_book(book_data()), False, 1000)
     groups = copy.view(sql).at(dt.date(2026, 3, 25)).groups
     assert {g.name: g.queues for g in groups.values()} == {
+        "harbor/chat": ("harbor/chat",),
         "harbor/orders": ("harbor/orders", "harbor/service"),
         "lumen/care": ("lumen/care", "lumen/tech"),
+        "lumen/renewals": ("lumen/renewals",),
         "northwind/billing": ("northwind/billing", "northwind/support"),
+        "northwind/mail": ("northwind/mail",),
     }
-    assert sum(len(g.agents) for g in groups.values()) == 300
+    assert sum(len(g.agents) for g in groups.values()) == 323
     queue = copy.view(sql).at(dt.date(2026, 3, 25)).queues["lumen/care"]
     assert len(opening_hours(queue).open_starts(dt.date(2026, 3, 25), "Asia/Manila", 1800)) == 30

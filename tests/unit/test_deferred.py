@@ -7,6 +7,7 @@ import pytest
 from scipy.optimize import linprog
 
 from muster.domain.calendar import Opening, OpeningHours, resolve
+from muster.domain.deadlines import Deadlines, deadline_of, deadlines_of
 from muster.domain.due_rule import DueRule, parse_due
 from muster.simulator.deferred import Mail, play_mail
 from services.staffing.domain.deferred import (
@@ -14,8 +15,6 @@ from services.staffing.domain.deferred import (
     Desk,
     Work,
     blend,
-    deadline_of,
-    deadlines_of,
     done_in_time,
     fewest_deferred_agents,
     level_agents,
@@ -52,6 +51,31 @@ def at(text: str, zone: str = LONDON) -> int:
 def test_a_business_deadline_is_what_a_planner_counts_on_the_calendar(rule: str, came: str, due: str) -> None:
     england = OpeningHours(OFFICE.weekly, ("GB",), ((dt.date(2026, 4, 6), ()),))
     assert deadline_of(at(came), parse_due(rule), england, LONDON) == at(due)
+
+
+@pytest.mark.parametrize("rule", ["4h", "90m", "end_of_day", "end_of_day+1@15:10", "elapsed"])
+def test_what_an_interval_may_wait_is_what_its_every_second_may(rule: str) -> None:
+    hours = OpeningHours((Opening(WEEK, 9 * 3600 + 600, 17 * 3600 + 1200), Opening(frozenset((5,)), 10 * 3600, 12 * 3600)))
+    kept = Deadlines(DueRule(elapsed=5000) if rule == "elapsed" else parse_due(rule), hours, LONDON)
+    starts = np.arange(at("2026-03-27 06:00"), at("2026-03-30 20:00"), 1800)  # over a weekend with a clock change
+    least, most = kept.waits(starts, 1800)
+    for start, low, high in list(zip(starts, least, most, strict=True))[::3]:
+        seconds = np.arange(start, start + 1800)
+        seconds = seconds[seconds % 60 > 0]  # what comes as the minute begins may still be due a day earlier
+        allowed = deadlines_of(seconds, kept.rule, hours, LONDON) - seconds
+        assert allowed.min() - 1 <= low <= allowed.min()
+        assert allowed.max() <= high <= allowed.max() + 1
+        assert rule == "elapsed" or (low % 60, high % 60) == (0, 0)
+
+
+@pytest.mark.parametrize("rule", ["4h", "end_of_day", "end_of_day+1@15:10"])
+def test_what_came_before_due_through_is_due_and_what_came_later_is_not(rule: str) -> None:
+    kept = Deadlines(parse_due(rule), OFFICE, LONDON)
+    for now in range(at("2026-06-01 07:00"), at("2026-06-03 20:00"), 4500):
+        border = kept.due_through(now, 1800)
+        last, later = border - 1, border + 1799
+        assert border % 1800 == 0
+        assert deadline_of(last, kept.rule, OFFICE, LONDON) <= now < deadline_of(later, kept.rule, OFFICE, LONDON)
 
 
 def test_business_time_runs_by_elapsed_hours_through_a_clock_change() -> None:

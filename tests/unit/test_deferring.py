@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from muster.domain.calendar import Opening, OpeningHours, day_starts, local_date, parse_date
+from muster.domain.deadlines import deadline_of
 from muster.domain.due_rule import DueRule, parse_due
 from muster.simulator.deferred import Mail, MailSeen, play_mail
-from services.staffing.domain.deferred import Desk, deadline_of
+from services.staffing.domain.deferred import Desk
 from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.requirement import Rules
 from services.staffing.handlers.deferring import mean_handle, on_deferred

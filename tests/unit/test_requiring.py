@@ -17,8 +17,10 @@ from muster.kit.errors import Refusal
 from muster.kit.loop import Fact
 from muster.kit.outbox import Outbox
 from muster.kit.sql import Database, migrate
+from services.staffing.attaining import standing
 from services.staffing.domain.attainment import CellFacts
 from services.staffing.domain.facts import ClosedCell, ForecastDay
+from services.staffing.handlers.calling import explain_campaign
 from services.staffing.requiring import Requiring
 from services.staffing.settings import StaffingSettings
 from services.staffing.store import plans
@@ -28,7 +30,7 @@ from tests.support.small_world import book
 
 MONDAY = int(dt.datetime(2026, 3, 23, tzinfo=dt.UTC).timestamp())  # London is on UTC until the 29th
 DAY, HALF_HOUR = 86_400, 1800
-MAIL, CHAT = "acme/mail", "acme/chat"
+MAIL, CHAT, CALLS = "acme/mail", "acme/chat", "acme/campaign"
 
 
 def with_mail_and_chat(**more: Any) -> dict[str, Any]:
@@ -138,6 +140,117 @@ def test_what_is_not_observed_is_no_backlog(staffing: Staffing) -> None:
         staffing.database.run_here(lambda c, cell=cell: staffing.streams.on_closed(c, [Fact(cell, MONDAY, b"", "")]))  # type: ignore[misc]
     left_open = [count for _, count in staffing.database.run_here(lambda c: plans.open_items(c, MAIL, MONDAY))]
     assert left_open == [0, 30, 7]
+
+
+def test_deadlines_are_judged_once_all_that_came_is_due(staffing: Staffing) -> None:
+    """Eight hours of service from eight on: what came by night is due at four, what came from half past eight to nine at five."""
+    hour = 3_600_000
+    told = ((0, (16 * hour - 1_800_000, 16 * hour), (6, 3, 0)), (8, (8 * hour,), (7, 2)), (11, (22 * hour,), (9, 0)))
+    for at, edges, waits in told:
+        facts = CellFacts(10, 9, 0, None, edges, waits, (0,) * len(waits), 1)
+        cell = ClosedCell(MAIL, MONDAY + at * 3600, HALF_HOUR, 1, MONDAY, facts, None)
+        staffing.database.run_here(lambda c, cell=cell: staffing.streams.on_closed(c, [Fact(cell, MONDAY, b"", "")]))  # type: ignore[misc]
+
+    def stands(hours: float) -> Any:
+        now = MONDAY + int(hours * 3600)
+
+        def found(connection: sa.Connection) -> Any:
+            day = staffing.streams.book_today(connection)
+            return standing(connection, day, "acme/back-office", 0, day.contracts["acme/back-office"].targets[0], now)
+
+        return staffing.database.run_here(found)
+
+    assert stands(15.9).base == 0
+    by_four, by_five = stands(16.0), stands(16.5)
+    assert (by_four.good, by_four.base, by_four.unsure, by_four.through) == (6, 10, 3, MONDAY + 8 * 3600)
+    assert (by_five.good, by_five.base, by_five.unobserved) == (13, 20, 0)
+    assert stands(24 + 17.5).base == 30
+
+
+def with_a_campaign(**more: Any) -> dict[str, Any]:
+    """Return the book with outbound: 90 contacts a weekday from nine to five, a third of attempts of 20 s reach someone."""
+    data = with_mail_and_chat()
+    served = [{"days": ["mon", "tue", "wed", "thu", "fri"], "opens": "09:00", "closes": "17:00"}]
+    campaign = {"daily_contacts": 90, "connect_rate": 1 / 3, "aht_seconds": 300, "attempt_seconds": 20, **more}
+    plain = {k: v for k, v in data["queues"][0].items() if k not in ("patience", "cold_start")}
+    data["queues"].append({**plain, "name": CALLS, "channel": "OUTBOUND", "service_hours": served, "campaign": campaign})
+    cap = {"metric": "OCCUPANCY_CAP", "target": 0.9, "window": {"kind": "DAY"}}
+    data["contracts"].append({"name": "acme/outbound", "queues": [CALLS], "targets": [cap]})
+    check_book(parse_book(data))
+    return data
+
+
+def applied(staffing: Staffing, data: dict[str, Any]) -> None:
+    copy = staffing.streams.book
+    staffing.database.run_here(lambda c: BookOwner(copy, tuple(KINDS)).apply(c, parse_book(data), False, 2))
+
+
+def test_a_campaign_is_reserved_level_through_its_hours(staffing: Staffing) -> None:
+    applied(staffing, with_a_campaign())
+    staffing.expect(CALLS, 2.0, 300.0, 6)
+    days = {day.local_date: day for day in staffing.required(CALLS)}
+    tuesday, saturday = days["2026-03-24"], days["2026-03-28"]
+    # 32,400 s of work, at 90 % 36,000 s: ten agent-hours over eight.
+    assert sum(tuesday.on_queue) / 2 == 10.0
+    assert set(tuesday.on_queue) == {1.0, 2.0}
+    assert tuesday.load == pytest.approx([1.125] * 16)
+    assert set(tuesday.drivers) == {"CAMPAIGN"}
+    assert tuesday.service_level == [None] * 16
+    assert tuesday.scheduled[0] == pytest.approx(tuesday.on_queue[0] / 0.95)
+    assert "90 contacts a day" in tuesday.formula
+    assert saturday.starts == []
+    assert sum(tuesday.on_queue_safe) > sum(tuesday.on_queue)
+
+
+def test_a_campaign_that_must_be_sure_takes_more_and_one_of_few_hours_is_higher(staffing: Staffing) -> None:
+    evening = [{"days": ["tue"], "opens": "15:00", "closes": "20:00"}]
+    applied(staffing, with_a_campaign(confidence=0.95, calling_hours=evening))
+    staffing.expect(CALLS, 2.0, 300.0, 3)
+    _, tuesday, wednesday = staffing.required(CALLS)
+    assert tuesday.on_queue[:12] == [0.0] * 12
+    assert 10.5 < sum(tuesday.on_queue) / 2 < 14
+    assert set(tuesday.drivers[:12]) == {"CLOSED"}
+    assert not any(wednesday.on_queue)
+
+
+def test_what_today_has_reached_is_taken_off_the_rest_of_today(staffing: Staffing) -> None:
+    applied(staffing, with_a_campaign())
+    staffing.expect(CALLS, 2.0, 300.0, 2)
+    before = staffing.required(CALLS)[0]
+    staffing.requiring.clock.move(MONDAY + 13 * 3600)  # type: ignore[attr-defined]
+    staffing.came(CALLS, 9, 60, 60)
+    staffing.database.run_here(lambda c: staffing.requiring.require_all(c, CALLS, 0))
+    after, tomorrow = staffing.required(CALLS)
+    assert after.on_queue[:8] == before.on_queue[:8]
+    assert sum(after.on_queue[8:]) / 2 == pytest.approx(30 / 90 * 10, abs=0.5)
+    assert sum(tomorrow.on_queue) / 2 == 10.0
+
+
+def test_a_campaign_ends_with_its_row(staffing: Staffing) -> None:
+    data = with_a_campaign()
+    data["queues"][-1]["valid_until"] = "2026-03-25"
+    applied(staffing, data)
+    staffing.expect(CALLS, 2.0, 300.0, 5)
+    assert [day.local_date for day in staffing.required(CALLS)] == ["2026-03-23", "2026-03-24"]
+
+
+def test_why_an_interval_reserves_its_agents(staffing: Staffing) -> None:
+    applied(staffing, with_a_campaign())
+    staffing.expect(CALLS, 2.0, 300.0, 2)
+    tuesday = staffing.required(CALLS)[1]
+
+    def explained(connection: sa.Connection) -> Any:
+        book = staffing.streams.book_today(connection)
+        queue, rules = book.queues[CALLS], staffing.requiring.rules_of(connection, book, book.queues[CALLS])
+        day = plans.load_forecast(connection, CALLS, tuesday.local_date)
+        assert day is not None
+        called = staffing.requiring.calling_day(connection, book, queue, day)
+        return explain_campaign(called, tuesday.starts[3], rules, MONDAY + 8 * 3600)
+
+    why = staffing.database.run_here(explained)
+    assert (why.on_queue, why.load, why.driver) == (tuesday.on_queue[3], tuesday.load[3], "CAMPAIGN")
+    assert why.offered == pytest.approx(90 / 16)  # contacts of half an hour
+    assert why.aht == pytest.approx(360.0)  # with three attempts each
 
 
 def test_what_is_staffed_surely_takes_a_transaction_a_day_and_comes_to_an_end(staffing: Staffing) -> None:

@@ -351,6 +351,16 @@ def test_a_span_keeps_the_edges_it_began_with() -> None:
     assert [state.contacts["live", False, T0 + n, 1800].total.edges for n in (0, 1800)] == [FIXED_EDGES, edges]
 
 
+def test_an_interval_of_deferred_work_has_edges_of_its_own_deadlines() -> None:
+    state = VolumeSlice("acme/mail", 1800, FIXED_EDGES, own_edges={T0: (14_400_000, 16_200_000)})
+    on_contacts(state, "live", False, [row(1, 1, Stage.WRAPPED, wait=15_000_000), row(2, 1, Stage.OFFERED, T0 + 1800)], T0)
+    first, second = (state.contacts["live", False, T0 + n, 1800].total for n in (0, 1800))
+    assert first.edges == (*FIXED_EDGES, 14_400_000, 16_200_000)
+    assert first.answered_waits is not None
+    assert first.answered_waits[-3:] == (0, 1, 0)
+    assert second.edges == FIXED_EDGES
+
+
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_the_highest_revision_of_an_adjustment_stands(order: tuple[int, int]) -> None:
     state = VolumeSlice("acme/help", 1800, FIXED_EDGES)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -42,7 +42,8 @@ def new_span(edges: tuple[int, ...]) -> ContactSpan:
 
 @dataclasses.dataclass
 class VolumeSlice:
-    """What is known of one queue, as far as a batch touches it. `seconds`: the queue's interval; `edges` of new histograms.
+    """What is known of one queue, as far as a batch touches it. `seconds`: the queue's interval; `edges` of new histograms, and beside
+    them `own_edges` of those of some starts.
 
     `reports`: the restatements of a span, packed.
     """
@@ -54,6 +55,12 @@ class VolumeSlice:
     reports: dict[SpanKey, bytes] = dataclasses.field(default_factory=dict)
     changed_reports: set[SpanKey] = dataclasses.field(default_factory=set)
     adjustments: dict[str, Adjustment] = dataclasses.field(default_factory=dict)
+    own_edges: Mapping[int, tuple[int, ...]] = dataclasses.field(default_factory=dict)
+
+    def edges_at(self, start: int) -> tuple[int, ...]:
+        """Return the edges of a new histogram of the span that starts at an instant."""
+        own = self.own_edges.get(start)
+        return tuple(sorted({*self.edges, *own})) if own else self.edges
 
     def changed_starts(self) -> set[int]:
         """Return the starts of the spans that the batch changed."""
@@ -89,7 +96,7 @@ def on_contacts(state: VolumeSlice, feed: str, official: bool, rows: Sequence[Co
     for begin, end in itertools.pairwise(bounds):
         if begin < end:
             key = (feed, official, int(starts[begin]), state.seconds)
-            span = state.contacts.get(key) or state.contacts.setdefault(key, new_span(state.edges))
+            span = state.contacts.get(key) or state.contacts.setdefault(key, new_span(state.edges_at(key[2])))
             _fold_span(span, told[begin:end], minute_of(known_at))
     return state
 

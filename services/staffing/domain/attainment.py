@@ -4,8 +4,12 @@ import dataclasses
 import datetime as dt
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
 
 from muster.domain.calendar import WEEKDAYS, local_date, resolve
+from muster.domain.deadlines import Deadlines
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +28,23 @@ class CellFacts:
 
 @dataclasses.dataclass(frozen=True)
 class TargetRule:
-    """A target of a contract, as far as counting goes."""
+    """A target of a contract, as far as counting goes: for deferred work its deadlines, and the length of the queue's intervals."""
 
     metric: str
     definition: str
     threshold_ms: int
     short_ms: int
+    deadlines: Deadlines | None = None
+    seconds: int = 1800
+
+
+class Added(NamedTuple):
+    """What an interval adds to a target. unsure: of the base, done so close to the deadline that a histogram can't say on which side;
+    they are not in `good`."""
+
+    good: int
+    base: int
+    unsure: int = 0
 
 
 def within(edges: Sequence[int], bins: Sequence[int], threshold_ms: int) -> int | None:
@@ -64,6 +79,30 @@ def contribution(rule: TargetRule, cell: CellFacts) -> tuple[int, int] | None:
     return good, base
 
 
+def in_deadline(cell: CellFacts, least_ms: int, most_ms: int) -> Added | None:
+    """Return what an interval of deferred work adds; None where it was not observed.
+
+    What waited at most the least that any item of the interval may was done in time, what waited longer than the most was late.
+    """
+    if cell.offered == 0:
+        return Added(0, 0)
+    sure, perhaps = (within(cell.edges, cell.answered_waits, ms) for ms in (least_ms, most_ms))
+    if cell.offered is None or sure is None or perhaps is None:
+        return None
+    return Added(sure, cell.offered, perhaps - sure)
+
+
+def contributions(rule: TargetRule, cells: Sequence[tuple[int, CellFacts]]) -> list[Added | None]:
+    """Return what each interval (start, facts) adds to a target; None where it was not observed."""
+    if rule.deadlines is None:
+        added = (contribution(rule, facts) for _, facts in cells)
+        return [None if one is None else Added(*one) for one in added]
+    least, most = rule.deadlines.waits(np.array([start for start, _ in cells], np.int64), rule.seconds)
+    return [
+        in_deadline(facts, 1000 * int(low), 1000 * int(high)) for (_, facts), low, high in zip(cells, least, most, strict=True)
+    ]
+
+
 @dataclasses.dataclass(frozen=True)
 class Judging:
     """How a target's intervals add up to one value.
@@ -88,14 +127,17 @@ class Judging:
         return any(begin <= starts_at < end for begin, end in self.exclusions)
 
     def reaches(self, good: int, base: int) -> bool:
-        """Return whether one interval or day is good: service levels from below, waits and abandons from above."""
+        """Return whether one interval or day is good: shares in time from below, waits and abandons from above."""
         value = good / base / self.scale
-        return value >= self.each if self.metric == "SERVICE_LEVEL" else value <= self.each
+        return value >= self.each if self.metric in ("SERVICE_LEVEL", "DEADLINE_MET") else value <= self.each
 
 
 @dataclasses.dataclass(frozen=True)
 class Standing:
-    """A target's window so far. `value` is None where nothing was observed; good and base are sums over the intervals counted."""
+    """A target's window so far. `value` is None where nothing was observed; good and base are sums over the intervals counted.
+
+    For deferred work: unsure as in Added, and through: what came from then on isn't all due yet, and isn't counted.
+    """
 
     value: float | None
     good: int
@@ -103,6 +145,8 @@ class Standing:
     intervals: int
     unobserved: int
     excluded: int
+    unsure: int = 0
+    through: int | None = None
 
 
 def stand(judging: Judging, added: Sequence[tuple[int, int | None, int | None]]) -> Standing:

@@ -1,4 +1,4 @@
-"""Deferred work: when each item is due, and the fewest agents that have it done by then, level through the hours of service.
+"""Deferred work: the fewest agents that have each item done by its deadline, level through the hours of service.
 
 Items are worked off by earliest deadline (Jackson, 1955; in a fluid nothing keeps more deadlines). The cumulated work of any plan that
 keeps them lies between what is due and what has come; of those with the fewest hours the levelest, for every convex cost at once, is the
@@ -8,75 +8,16 @@ bipartite graph", Naval Research Logistics 14, 1967).
 """
 
 import dataclasses
-import datetime as dt
 import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from muster.domain.calendar import OpeningHours, dates, local_date, merge_spans, resolve
+from muster.domain.calendar import OpeningHours, dates, local_date, merge_spans
+from muster.domain.deadlines import deadlines_of
 from muster.domain.due_rule import DueRule
 from services.staffing.domain.erlang import Floats, Ints, compiled
-
-NEAR, FAR = 14, 400
-
-
-def _clock(day: dt.date, seconds: int, zone: str) -> int:
-    return resolve(dt.datetime.combine(day, dt.time()) + dt.timedelta(seconds=seconds), zone)
-
-
-def _end_of_day(arrival: int, days: int, cut_off: int | None, hours: OpeningHours, zone: str) -> int:
-    """Return the end of business day + days; a business day's hours past midnight are its own."""
-    first, counted = local_date(arrival, zone) - dt.timedelta(days=1), -1
-    for day in dates(first, first + dt.timedelta(days=FAR)):
-        if own := hours.hours_of(day):
-            closes = max(c for _, c in own)
-            if counted >= 0 or arrival < _clock(day, closes if cut_off is None else min(closes, cut_off), zone):
-                counted += 1
-            if counted == days:
-                return _clock(day, closes, zone)
-    raise ValueError(f"no {days} business days within {FAR} days of {arrival} in {zone}")
-
-
-def deadline_of(arrival: int, rule: DueRule, hours: OpeningHours, zone: str) -> int:
-    """Return the instant by which an item must be done. Raise ValueError where service hours don't come within 400 days."""
-    if rule.elapsed is not None:
-        return arrival + rule.elapsed
-    if rule.days is not None:
-        return _end_of_day(arrival, rule.days, rule.cut_off, hours, zone)
-    first, left = local_date(arrival, zone), int(rule.business or 0)
-    for day in dates(first, first + dt.timedelta(days=FAR)):
-        for begin, end in merge_spans(hours.spans(day, zone)):
-            begin = max(begin, arrival)
-            if end - begin >= left:
-                return begin + left
-            left -= max(end - begin, 0)
-    raise ValueError(f"no {rule.business} seconds of service within {FAR} days of {arrival} in {zone}")
-
-
-def deadlines_of(arrivals: Ints, rule: DueRule, hours: OpeningHours, zone: str) -> Ints:
-    """Return what `deadline_of` says of each arrival (K,), looked up for all at once."""
-    if rule.elapsed is not None or not arrivals.size:
-        return arrivals + (rule.elapsed or 0)
-    first, last = (local_date(int(t), zone) for t in (arrivals.min(), arrivals.max()))
-    for ahead in (NEAR, FAR):
-        days = list(dates(first - dt.timedelta(days=1), last + dt.timedelta(days=ahead)))
-        if rule.days is not None:
-            closes = [(day, max(c for _, c in own)) for day in days if (own := hours.hours_of(day))]
-            cuts = [_clock(day, min(c, c if rule.cut_off is None else rule.cut_off), zone) for day, c in closes]
-            counts = np.searchsorted(np.maximum.accumulate(np.array(cuts, np.int64)), arrivals, "right") + rule.days
-            if counts.max() < len(closes):
-                return np.array([_clock(day, c, zone) for day, c in closes], np.int64)[counts]
-        else:
-            spans = np.array(merge_spans([s for day in days for s in hours.spans(day, zone)]), np.int64).reshape(-1, 2)
-            served = np.append(0, np.cumsum(spans[:, 1] - spans[:, 0]))
-            at = np.minimum(np.searchsorted(spans[:, 1], arrivals, "right"), len(spans) - 1)
-            wanted = int(rule.business or 0) + served[at] + np.maximum(arrivals - spans[at, 0], 0) if len(spans) else served
-            if wanted.max() <= served[-1] and len(spans):
-                to = np.searchsorted(served, wanted) - 1
-                return np.asarray(spans[to, 0] + wanted - served[to], np.int64)
-    return np.array([deadline_of(int(t), rule, hours, zone) for t in arrivals], np.int64)
 
 
 @dataclasses.dataclass(frozen=True)

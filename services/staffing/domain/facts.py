@@ -52,6 +52,22 @@ def merge_forecast(old: ForecastDay | None, new: ForecastDay) -> ForecastDay:
     )
 
 
+COLUMNS = (
+    "starts",
+    "load",
+    "carried",
+    "on_queue",
+    "on_queue_safe",
+    "scheduled",
+    "paid",
+    "service_level",
+    "asa",
+    "abandonment",
+    "occupancy",
+    "drivers",
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class RequirementDay:
     """A queue's local day of requirement. Lists have one value an interval; `load` is offered, `carried` is in service (none: not kept)."""
@@ -77,6 +93,16 @@ class RequirementDay:
     made_at: int
     watermark: int
     carried: list[float] = dataclasses.field(default_factory=list)
+
+    def behind(self, before: "RequirementDay", begin: int) -> "RequirementDay":
+        """Return the day with the intervals before an instant as an earlier version had them."""
+        before = dataclasses.replace(before, carried=before.carried or before.load)
+        over = [i for i, start in enumerate(before.starts) if start < begin]
+        rest = [i for i, start in enumerate(self.starts) if start >= begin]
+        parts: dict[str, Any] = {
+            c: [getattr(before, c)[i] for i in over] + [getattr(self, c)[i] for i in rest] for c in COLUMNS
+        }
+        return dataclasses.replace(self, **parts)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from muster.domain.calendar import DAY, day_bounds, parse_date
-from services.staffing.domain.deferred import Cohort, Desk, Work, blend, deadlines_of, done_in_time, level_agents, work_of
+from muster.domain.deadlines import deadlines_of
+from services.staffing.domain.deferred import Cohort, Desk, Work, blend, done_in_time, level_agents, work_of
 from services.staffing.domain.erlang import Floats, Ints
 from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.requirement import Rules
@@ -208,7 +209,7 @@ def on_deferred(
     planned = plan_days(days, backlog, desk, target, rules.minimum, now)
     found = [_answer(day, n, planned, desk, rules, target, version, now) for n, day in enumerate(days)]
     if before is not None and before.local_date == found[0].local_date:
-        found[0] = _behind(before, found[0], planned.begin)
+        found[0] = found[0].behind(before, planned.begin)
     return found
 
 
@@ -244,18 +245,6 @@ def _answer(
         made_at=now,
         watermark=day.watermark,
     )
-
-
-ASKED = ("load", "on_queue", "on_queue_safe", "scheduled", "paid")
-GIVEN = ("service_level", "asa", "abandonment", "occupancy", "drivers")
-
-
-def _behind(before: RequirementDay, new: RequirementDay, begin: int) -> RequirementDay:
-    """Return the new day behind those intervals of the one before that are over."""
-    before = dataclasses.replace(before, carried=before.carried or before.load)
-    over = [i for i, start in enumerate(before.starts) if start < begin]
-    columns = ("starts", "carried", *ASKED, *GIVEN)
-    return dataclasses.replace(new, **{c: [getattr(before, c)[i] for i in over] + getattr(new, c) for c in columns})
 
 
 def _plain(values: Floats) -> list[float]:

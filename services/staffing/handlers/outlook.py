@@ -48,7 +48,7 @@ def series(forecasts: Iterable[ForecastDay], requirements: Iterable[RequirementD
     handle = np.where(aht > 0, aht, 300.0)
     # What is offered and not yet answered by a requirement has its own load.
     patience = np.full(SLOTS, rules.patience)
-    if rules.due is not None:  # nobody waits in line: the hours to come are short of nothing but their plan
+    if not rules.in_line:  # nobody waits in line: the hours to come are short of nothing but their plan
         return Series(Load(np.zeros(SLOTS), handle, patience), required, safe)
     if rules.at_once > 1:
         levels = rules.levels(handle)

@@ -7,9 +7,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from muster.kit.sql import given, upsert
-from services.staffing.domain.attainment import CellFacts, TargetRule, contribution
+from services.staffing.domain.attainment import CellFacts, TargetRule, contributions
 from services.staffing.domain.facts import ClosedCell, ForecastDay, RequirementDay
 from services.staffing.store import tables as t
+
+LAST = 2**62
 
 # Statements on the way to a decision.
 _f, _r, _v, _c = t.forecast_day.c, t.requirement_day.c, t.volume_cell.c, t.target_cell.c
@@ -32,13 +34,22 @@ _REQUIREMENTS = (
     .limit(given("most"))
     .offset(given("after"))
 )
-_TARGET = (_c.contract == given("of_contract")) & (_c.target_index == given("index")) & (_c.starts_at >= _since)
+_of_target = (_c.contract == given("of_contract")) & (_c.target_index == given("index"))
+_TARGET = _of_target & (_c.starts_at >= _since) & (_c.starts_at < given("until"))
 _missing = sa.func.sum(sa.case((_c.base.is_(None), 1), else_=0))
 _TARGET_INTERVALS = (
     sa.select(_c.starts_at, sa.func.sum(_c.good), sa.func.sum(_c.base), _missing)
     .where(_TARGET)
     .group_by(_c.starts_at)
     .order_by(_c.starts_at)
+)
+_UNSURE = sa.select(_c.starts_at, _c.unsure).where(_TARGET & (_c.unsure > 0))
+_TARGET_CELLS = (
+    sa.select(_c.queue, _c.starts_at, _c.good, _c.base)
+    .where(_TARGET)
+    .order_by(_c.starts_at, _c.queue)
+    .limit(given("most"))
+    .offset(given("after"))
 )
 _COMPLETE = sa.select(sa.func.max(_v.complete_through)).where(_v.queue == _queue)
 _waited = (_v.queue == _queue) & (_v.starts_at >= _since) & _v.wait_ms.is_not(None)
@@ -133,15 +144,14 @@ def open_items(connection: sa.Connection, queue: str, since: int) -> list[tuple[
 
 
 def save_contributions(
-    connection: sa.Connection, contract: str, index: int, rule: TargetRule, cells: Iterable[tuple[str, int, CellFacts]]
+    connection: sa.Connection, contract: str, index: int, rule: TargetRule, cells: Sequence[tuple[str, int, CellFacts]]
 ) -> None:
     """Keep what cells (queue, start, facts) add to a target."""
-    rows = []
-    for queue, start, facts in cells:
-        added = contribution(rule, facts)
-        good, base = added if added is not None else (None, None)
+    rows, found = [], contributions(rule, [(start, facts) for _, start, facts in cells])
+    for (queue, start, _), added in zip(cells, found, strict=True):
+        good, base, unsure = added if added is not None else (None, None, 0)
         key = {"contract": contract, "target_index": index, "queue": queue, "starts_at": start}
-        rows.append({**key, "good": good, "base": base})
+        rows.append({**key, "good": good, "base": base, "unsure": unsure})
     upsert(connection, t.target_cell, rows)
 
 
@@ -158,20 +168,28 @@ def forget_contributions(connection: sa.Connection, contract: str) -> None:
 
 
 def target_intervals(
-    connection: sa.Connection, contract: str, index: int, since: int
+    connection: sa.Connection, contract: str, index: int, since: int, until: int = LAST
 ) -> list[tuple[int, int | None, int | None]]:
-    """Return (start, good, base) of a target's intervals from an instant on, queues together; None where one was not observed."""
-    rows = connection.execute(_TARGET_INTERVALS, {"of_contract": contract, "index": index, "since": since})
+    """Return (start, good, base) of a target's intervals between two instants, queues together; None where one was not observed."""
+    rows = connection.execute(_TARGET_INTERVALS, _span(contract, index, since, until))
     return [(r[0], None, None) if r[3] else (r[0], int(r[1]), int(r[2])) for r in rows]
 
 
+def _span(contract: str, index: int, since: int, until: int) -> dict[str, Any]:
+    return {"of_contract": contract, "index": index, "since": since, "until": until}
+
+
+def target_unsure(connection: sa.Connection, contract: str, index: int, since: int, until: int) -> list[tuple[int, int]]:
+    """Return (start, how many) of what was done so close to its deadline that nobody can say on which side."""
+    return [(r.starts_at, r.unsure) for r in connection.execute(_UNSURE, _span(contract, index, since, until))]
+
+
 def target_cells(
-    connection: sa.Connection, contract: str, index: int, since: int, limit: int, offset: int
+    connection: sa.Connection, contract: str, index: int, span: tuple[int, int], limit: int, offset: int
 ) -> list[tuple[str, int, int | None, int | None]]:
-    """Return (queue, start, good, base) of a target's intervals from an instant on, in order."""
-    query = sa.select(_c.queue, _c.starts_at, _c.good, _c.base).where(_TARGET).order_by(_c.starts_at, _c.queue)
-    wanted = {"of_contract": contract, "index": index, "since": since}
-    return [(r.queue, r.starts_at, r.good, r.base) for r in connection.execute(query.limit(limit).offset(offset), wanted)]
+    """Return (queue, start, good, base) of a target's intervals of a span [begin, end), in order."""
+    wanted = {**_span(contract, index, *span), "most": limit, "after": offset}
+    return [(r.queue, r.starts_at, r.good, r.base) for r in connection.execute(_TARGET_CELLS, wanted)]
 
 
 def save_window_outlooks(connection: sa.Connection, now: int, found: Sequence[tuple[str, int, dict[str, Any]]]) -> None:

@@ -54,6 +54,7 @@ target_cell = sa.Table(
     sa.Column("starts_at", sa.BigInteger, primary_key=True),
     sa.Column("good", sa.BigInteger),
     sa.Column("base", sa.BigInteger),
+    sa.Column("unsure", sa.BigInteger, nullable=False, server_default="0"),
 )
 
 # Where each target's window will end, as last computed.
