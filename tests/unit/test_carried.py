@@ -103,3 +103,9 @@ def test_nothing_offered_needs_nobody_and_unequal_arrays_are_refused() -> None:
     assert predict(none, np.zeros(3), EIGHTY_TWENTY).within.tolist() == [1.0, 1.0, 1.0]
     with pytest.raises(ValueError, match="2 volumes, 3 AHTs"):
         carry(np.zeros(2), np.zeros(3), starts(2), HALF_HOUR, 60.0)
+
+
+def test_where_nobody_answers_no_wait_ends() -> None:
+    load = carry(np.array([40.0, 40.0]), np.full(2, 300.0), starts(2), HALF_HOUR, 60.0)
+    assert predict(load, np.array([0, 8]), EIGHTY_TWENTY).asa.tolist() == [math.inf, pytest.approx(15, abs=15)]
+    assert fewest_agents(load, Goal("ASA", 200.0)).tolist() == [1, 1]

@@ -19,21 +19,17 @@ from services.staffing.domain.erlang import (
     ANSWERED,
     ASA,
     DEEP,
-    ENOUGH,
     LEFT_SHORT,
     LEFT_WITHIN,
     NUMBERS,
-    SL_VIRTUAL,
     WAITS,
     WITHIN,
     Floats,
     Ints,
     Service,
     compiled,
-    fewest,
-    measure,
-    serve,
 )
+from services.staffing.domain.fewest import fewest_parts, serve_parts
 
 PARTS = 4
 WHOLE_DAY = 23 * 3600
@@ -127,64 +123,20 @@ def joined(days: Sequence[Carried]) -> Carried:
 
 
 @compiled
-def _serve_parts(
-    n: Any, load: Any, share: Any, handle: Any, patience: Any, threshold: Any, short: Any, deep: Any, one: Any, out: Any
-) -> Any:
-    """Fill out (NUMBERS,) with what an interval's contacts meet; `one` is scratch. ASA is weighted by who is answered."""
-    out[:] = 0.0
-    for k in range(len(load)):
-        if share[k] <= 0:
-            continue
-        serve(n, load[k], handle, patience, threshold, short, deep, one)
-        for j in range(NUMBERS):
-            if j != ASA:
-                out[j] += share[k] * one[j]
-        if one[ANSWERED] > 0:
-            out[ASA] += share[k] * one[ANSWERED] * one[ASA]
-    if out[ANSWERED] > 0:
-        out[ASA] /= out[ANSWERED]
-
-
-@compiled
-def _fewest_parts(
-    kind: Any, target: Any, load: Any, share: Any, handle: Any, patience: Any, threshold: Any, short: Any, one: Any, out: Any
-) -> Any:
-    """Return the fewest agents whose service of all parts together keeps a target: between those of the least and the greatest load."""
-    least, most, mean, total = np.inf, 0.0, 0.0, 0.0
-    for k in range(len(load)):
-        if share[k] > 0:
-            least, most = min(least, load[k]), max(most, load[k])
-            mean += share[k] * load[k]
-            total += share[k]
-    if total <= 0:
-        return 0
-    low = fewest(kind, target, least, handle, patience, threshold, short, one) - 1
-    high = fewest(kind, target, most, handle, patience, threshold, short, one)
-    while high - low > 1:
-        n = (low + high) // 2
-        _serve_parts(float(n), load, share, handle, patience, threshold, short, ENOUGH, one, out)
-        value = measure(kind, out, float(n), mean)
-        if (value >= target) if kind <= SL_VIRTUAL else (value <= target):
-            high = n
-        else:
-            low = n
-    return high
-
-
-@compiled
 def _all_fewest(
     kind: Any, target: Any, load: Any, share: Any, handle: Any, patience: Any, threshold: Any, short: Any, found: Any
 ) -> Any:
     one, out = np.zeros(NUMBERS), np.zeros(NUMBERS)
     for i in range(len(handle)):
-        found[i] = _fewest_parts(kind, target, load[i], share[i], handle[i], patience[i], threshold, short, one, out)
+        times = (handle[i], patience[i], threshold, short)
+        found[i] = fewest_parts(kind, target, load[i], share[i], times, one, out)
 
 
 @compiled
 def _all_served(agents: Any, load: Any, share: Any, handle: Any, patience: Any, threshold: Any, short: Any, found: Any) -> Any:
     one = np.zeros(NUMBERS)
     for i in range(len(handle)):
-        _serve_parts(agents[i], load[i], share[i], handle[i], patience[i], threshold, short, DEEP, one, found[i])
+        serve_parts(agents[i], load[i], share[i], (handle[i], patience[i], threshold, short), DEEP, one, found[i])
 
 
 def fewest_carried(kind: int, target: float, load: Carried, threshold: float, short: float) -> Ints:
