@@ -185,7 +185,7 @@ def test_states_summed_up_and_integrals_tell_the_same(a: float, handle: float, p
     empty = before(n, a)
     if not y < 2000 or empty > 1e200:
         return
-    by_series(empty, y * n / a, y, patience, 20.0, 5.0, found[0])
+    by_series(empty, y * n / a, y, patience, 20.0, 5.0, DEEP, found[0])
     by_panels(empty, a / handle, n / handle, patience, 20.0, 5.0, DEEP, found[1])
     assert found[0] == pytest.approx(found[1], rel=1e-9, abs=1e-12)
 

@@ -91,17 +91,25 @@ def _scaled(kind: Any, value: Any) -> Any:
 
 
 @compiled
-def _guess(kind: Any, target: Any, a: Any, patience: Any, threshold: Any) -> Any:
+def _spread(a: Any, handle: Any, patience: Any) -> Any:
+    """Return about how many agents move the scale by one: by √a where patience is long, by √(a·AHT/patience) where it decides."""
+    return math.sqrt(a * (0.25 + 0.2 * min(handle / patience, 4.0)))
+
+
+@compiled
+def _guess(kind: Any, target: Any, a: Any, handle: Any, patience: Any, threshold: Any) -> Any:
     """Return about how many agents keep a target where they are many: those of the fluid limit, and some for luck."""
-    luck = 0.5 * math.sqrt(a)
     if kind <= SL_VIRTUAL:
-        return a * math.exp(-threshold / patience) - 0.6 * math.sqrt(a) * _scaled(kind, target)
+        share = math.exp(-threshold / patience)
+        if kind == SL_OFFERED:
+            share = max(share, target)
+        return a * share - _spread(a, handle, patience) * _scaled(kind, target)
     if kind == BY_ASA:
         return a * math.exp(-target / patience)
     if kind == BY_ABANDONED:
         return a * (1.0 - target)
     if kind == BY_WAITS:
-        return a + luck
+        return a - _spread(a, handle, patience) * _scaled(kind, target)
     return a / target
 
 
@@ -111,9 +119,9 @@ def _search(kind: Any, target: Any, load: Any, share: Any, times: Any, low: Any,
     mean = 0.0
     for k in range(len(load)):
         mean += share[k] * load[k]
-    goal, spread = _scaled(kind, target), 0.6 * math.sqrt(mean)
+    goal, spread = _scaled(kind, target), _spread(mean, times[0], times[1])
     high, missed, spare = MOST, -1.0, 0.0
-    n, step, turn = first, 0, 0
+    n, step, turn, before, was = first, 0, 0, first, 0.0
     while high - low > 1:
         by = 0.0
         for deep in (ENOUGH, DEEP):
@@ -123,19 +131,21 @@ def _search(kind: Any, target: Any, load: Any, share: Any, times: Any, low: Any,
             if abs(by) > NEAR * (1.0 + target):
                 break
         apart = _scaled(kind, value) - goal
-        turn += 1
         if by > 0:
             low, missed = n, max(apart, 0.0)
         else:
-            high, spare = n, apart
+            high, spare = n, min(apart, 0.0)
+        turn += 1
         if missed >= 0 and high < MOST:
-            n = (low + high) // 2
+            before, n = n, (low + high) // 2
             if turn % 4 > 0 and missed > spare:
                 n = low + math.ceil((high - low) * missed / (missed - spare))
         else:
-            step = max(2 * step, math.floor(abs(apart) * spread) + (by > 0), 1)
-            n = low + step if by > 0 else high - step
-        n = min(max(n, low + 1), high - 1)
+            if turn > 1 and (was - apart) * (n - before) > 0:
+                spread = (n - before) / (was - apart)
+            step = max(math.floor(min(abs(apart) * spread, MOST / 4.0)) + (by > 0), 2 * step if turn > 2 else 1)
+            before, n = n, n + step if by > 0 else n - step
+        n, was = min(max(n, low + 1), high - 1), apart
     return high
 
 
@@ -169,23 +179,29 @@ def fewest(kind: Any, target: Any, a: Any, handle: Any, patience: Any, threshold
         return 0
     if patience == np.inf:
         return _fewest_patient(kind, target, a, handle, threshold, out)
-    first = int(min(max(_guess(kind, target, a, patience, threshold), 1.0), MOST / 2.0))
+    first = int(min(max(_guess(kind, target, a, handle, patience, threshold), 1.0), MOST / 2.0))
     alone = np.array([a, 1.0])
     return _search(kind, target, alone[:1], alone[1:], (handle, patience, threshold, short), -1, first, out, out)
 
 
 @compiled
-def fewest_parts(kind: Any, target: Any, load: Any, share: Any, times: Any, one: Any, out: Any) -> Any:
-    """Return the fewest agents whose service of all parts together keeps a target, from those of the mean load on."""
+def fewest_parts(kind: Any, target: Any, load: Any, share: Any, times: Any, luck: Any, one: Any, out: Any) -> Any:
+    """Return the fewest agents whose service of all parts together keeps a target, and luck (), by how many √load they are off the
+    guess: it begins the search for the next interval."""
     handle, patience, threshold, short = times
-    mean, least, low = 0.0, np.inf, -1
+    mean, least = 0.0, np.inf
     for k in range(len(load)):
         if share[k] > 0:
             mean += share[k] * load[k]
             least = min(least, load[k])
     if least == np.inf:
-        return 0
-    first = fewest(kind, target, mean, handle, patience, threshold, short, out)
-    if patience == np.inf:  # who never leaves is answered some day, however few there are: not below what each part needs
+        return 0, luck
+    if patience == np.inf:
+        first = fewest(kind, target, mean, handle, patience, threshold, short, out)
+        # Who never leaves is answered some day, however few there are: not below what each part needs.
         low = fewest(kind, target, least, handle, patience, threshold, short, out) - 1
-    return _search(kind, target, load, share, times, low, first, one, out)
+        return _search(kind, target, load, share, times, low, first, one, out), luck
+    guess = _guess(kind, target, mean, handle, patience, threshold)
+    first = int(min(max(guess + luck * math.sqrt(mean) + 0.5, 1.0), MOST / 2.0))
+    found = _search(kind, target, load, share, times, -1, first, one, out)
+    return found, (found - 0.5 - guess) / math.sqrt(mean)

@@ -26,51 +26,60 @@ NUMBERS = 9
 
 
 @compiled
-def _beyond(x: Any, y: Any, waits: Any) -> Any:
-    """Return the integrals of w and of w·e^−θv over waits beyond so many patiences, in units of 1/θ; w: the density over that at 0."""
+def _density(x: Any, y: Any, waits: Any) -> Any:
+    """Return w at a wait of so many patiences, over that at 0."""
+    return math.exp(-y * math.expm1(-waits) - x * waits)
+
+
+@compiled
+def _left_within(x: Any, y: Any, waits: Any, left: Any, mass: Any, tiny: Any) -> Any:
+    """Return who leaves within so many patiences, of offered; left: who leaves at all."""
     stays = math.exp(-waits)
     rest = y * stays
     at = x + 1.0
     term = 1.0 / at
     total = term
-    while term > 1e-18 * total:
+    while term > tiny * total:
         at += 1.0
         term *= rest / at
         total += term
-    w = math.exp(-y * math.expm1(-waits) - x * waits)
-    return w * (1.0 + rest * total) / x, w * stays * total
+    return max(left - rest * _density(x, y, waits) * ((1.0 + rest * total) / x - total) / mass, 0.0)
 
 
 @compiled
-def by_series(empty: Any, x: Any, y: Any, patience: Any, threshold: Any, short: Any, out: Any) -> Any:
-    """Fill out (NUMBERS,) by sums over the chain's states; empty: ε."""
-    at, k = x + 1.0, 1.0
-    term = each = 1.0 / at
-    total, leaving, waited = term, term, term * each
-    while term * k > 1e-18 * total:
+def by_series(empty: Any, x: Any, y: Any, patience: Any, threshold: Any, short: Any, deep: Any, out: Any) -> Any:
+    """Fill out (NUMBERS,) by sums over the chain's states; empty: ε. e^−deep are left out."""
+    at, k, waits, tiny = x + 1.0, 1.0, threshold / patience, math.exp(-deep)
+    stays = math.exp(-waits)
+    rest = y * stays
+    term = later = each = 1.0 / at
+    total, beyond, leaving, waited = term, term, term, term * term
+    while term * k > tiny * total:
         at += 1.0
         k += 1.0
         part = 1.0 / at
         term *= y * part
+        later *= rest * part
         each += part
         total += term
+        beyond += later
         leaving += k * term
         waited += each * term
     waiting = (1.0 + y * total) / x
     mass = empty + y * waiting
-    left = y * leaving / x / mass
-    out[WAITS], out[ANSWERED], out[ABANDONED] = y * waiting / mass, (empty + y * total) / mass, left
-    out[ASA], out[WAIT_OF_ALL] = patience * y * waited / (empty + y * total), left * patience
-    late, answered_late = (waiting, total) if threshold <= 0 else _beyond(x, y, threshold / patience)
-    out[WITHIN] = max(out[ANSWERED] - y * answered_late / mass, 0.0)
-    out[REACHED] = max(1.0 - y * late / mass, 0.0)
-    out[LEFT_WITHIN] = max(left - y * (math.exp(-threshold / patience) * late - answered_late) / mass, 0.0)
+    left, answered = y * leaving / x / mass, (empty + y * total) / mass
+    late = y * _density(x, y, waits) / mass
+    late_waiting, late_answered = late * (1.0 + rest * beyond) / x, late * stays * beyond
+    out[WAITS], out[ANSWERED], out[ABANDONED] = y * waiting / mass, answered, left
+    out[WITHIN] = max(answered - late_answered, 0.0)
+    out[REACHED] = max(1.0 - late_waiting, 0.0)
+    out[LEFT_WITHIN] = max(left - stays * late_waiting + late_answered, 0.0)
     out[LEFT_SHORT] = 0.0
     if short == threshold:
         out[LEFT_SHORT] = out[LEFT_WITHIN]
     elif short > 0:
-        late, answered_late = _beyond(x, y, short / patience)
-        out[LEFT_SHORT] = max(left - y * (math.exp(-short / patience) * late - answered_late) / mass, 0.0)
+        out[LEFT_SHORT] = _left_within(x, y, short / patience, left, mass, tiny)
+    out[ASA], out[WAIT_OF_ALL] = patience * y * waited / (mass * answered), left * patience
 
 
 @compiled
@@ -160,7 +169,7 @@ def erlang_a(n: Any, a: Any, handle: Any, patience: Any, threshold: Any, short: 
         out[:] = 0.0
         out[ANSWERED], out[WITHIN], out[REACHED] = 1.0, 1.0, 1.0
     elif max(y - x, 0.0) + 9.0 * math.sqrt(y) < TERMS:
-        by_series(empty, x, y, patience, threshold, short, out)
+        by_series(empty, x, y, patience, threshold, short, deep, out)
     else:
         by_panels(empty, a / handle, n / handle, patience, threshold, short, deep, out)
 
