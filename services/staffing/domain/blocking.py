@@ -48,14 +48,14 @@ def _fraction(f: Any, a: Any) -> Any:
 
 
 @compiled
-def inverse_b(n: Any, a: Any) -> Any:
-    """Return 1/B(n, a) for real n ≥ 0 and a > 0, infinite beyond 1e300."""
+def inverse_b(n: Any, a: Any, deep: Any = DEEP) -> Any:
+    """Return 1/B(n, a) for real n ≥ 0 and a > 0, infinite beyond 1e300; e^−deep of what it is begun with is left."""
     whole = math.floor(n)
     f = n - whole
     top = min(n, a)
-    back = math.sqrt(2.0 * DEEP * a) + 2.0
+    back = math.sqrt(2.0 * deep * a) + 2.0
     if top < a:
-        back = min(back, DEEP / math.log(a / top) + 2.0) if top > 0 else 0.0
+        back = min(back, deep / math.log(a / top) + 2.0) if top > 0 else 0.0
     begin = math.floor(top - back)
     x = 1.0
     at = 0.0
@@ -82,9 +82,9 @@ def inverse_b(n: Any, a: Any) -> Any:
 
 
 @compiled
-def before(n: Any, a: Any) -> Any:
+def before(n: Any, a: Any, deep: Any = DEEP) -> Any:
     """Return ε = 1/B(n − 1, a), continued to n > 0."""
-    return inverse_b(n - 1.0, a) if n >= 1.0 else (inverse_b(n, a) - 1.0) * a / n
+    return inverse_b(n - 1.0, a, deep) if n >= 1.0 else (inverse_b(n, a) - 1.0) * a / n
 
 
 @compiled

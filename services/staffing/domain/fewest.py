@@ -29,7 +29,7 @@ from services.staffing.domain.waiting import (
 SL_OFFERED, SL_ANSWERED, SL_EXCLUDED, SL_ALL, SL_VIRTUAL, BY_ASA, BY_ABANDONED, BY_WAITS, BY_OCCUPANCY = range(9)
 MOST = 2**40
 # Nearer to a target than this a look is taken again with every digit: far above what a look leaves out.
-NEAR = 1e-8
+NEAR = 1e-6
 
 
 @compiled
@@ -124,7 +124,7 @@ def _search(kind: Any, target: Any, load: Any, share: Any, times: Any, low: Any,
     n, step, turn, before, was = first, 0, 0, first, 0.0
     while high - low > 1:
         by = 0.0
-        for deep in (ENOUGH, DEEP):
+        for deep in (DEEP if kind == BY_ASA else ENOUGH, DEEP):
             serve_parts(float(n), load, share, times, deep, one, out)
             value = measure(kind, out, float(n), mean)
             by = target - value if kind <= SL_VIRTUAL else value - target

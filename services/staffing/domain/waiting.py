@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from services.staffing.domain.blocking import before, compiled, inverse_b
+from services.staffing.domain.blocking import DEEP, before, compiled, inverse_b
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(16)
 # Panels of FOLDS e-foldings, and of SPAN patiences, are exact to the last digits with 16 nodes.
-ENOUGH, FOLDS, SPAN = 25.0, 12.0, 8.0
-# A series of more terms takes longer than panels do.
-TERMS = 150.0
+ENOUGH, FOLDS, SPAN = 18.0, 12.0, 8.0
+# A series of more terms takes as long as panels do, and may outgrow a double.
+TERMS = 500.0
 # Where each number lies in what `serve` fills in.
 WAITS, ANSWERED, ABANDONED, WITHIN, LEFT_WITHIN, LEFT_SHORT, REACHED, ASA, WAIT_OF_ALL = range(9)
 NUMBERS = 9
@@ -47,11 +47,25 @@ def _left_within(x: Any, y: Any, waits: Any, left: Any, mass: Any, tiny: Any) ->
 
 
 @compiled
-def by_series(empty: Any, x: Any, y: Any, patience: Any, threshold: Any, short: Any, deep: Any, out: Any) -> Any:
-    """Fill out (NUMBERS,) by sums over the chain's states; empty: ε. e^−deep are left out."""
-    at, k, waits, tiny = x + 1.0, 1.0, threshold / patience, math.exp(-deep)
-    stays = math.exp(-waits)
-    rest = y * stays
+def _answered_sums(x: Any, y: Any, rest: Any, tiny: Any) -> Any:
+    """Return the series of who is answered, at y and at rest ≤ y."""
+    at = x + 1.0
+    term = later = 1.0 / at
+    total = beyond = term
+    while term > tiny * total:
+        at += 1.0
+        part = 1.0 / at
+        term *= y * part
+        later *= rest * part
+        total += term
+        beyond += later
+    return total, beyond
+
+
+@compiled
+def _all_sums(x: Any, y: Any, rest: Any, tiny: Any) -> Any:
+    """Return the series of who is answered, at y and at rest ≤ y, of who leaves (times x), and of the waits of who is answered."""
+    at, k = x + 1.0, 1.0
     term = later = each = 1.0 / at
     total, beyond, leaving, waited = term, term, term, term * term
     while term * k > tiny * total:
@@ -65,7 +79,22 @@ def by_series(empty: Any, x: Any, y: Any, patience: Any, threshold: Any, short: 
         beyond += later
         leaving += k * term
         waited += each * term
-    waiting = (1.0 + y * total) / x
+    return total, beyond, leaving, waited
+
+
+@compiled
+def by_series(empty: Any, x: Any, y: Any, patience: Any, threshold: Any, short: Any, deep: Any, out: Any) -> Any:
+    """Fill out (NUMBERS,) by sums over the chain's states; empty: ε. e^−deep are left out, below DEEP ASA too."""
+    waits, tiny = threshold / patience, math.exp(-deep)
+    stays = math.exp(-waits)
+    rest = y * stays
+    if deep < DEEP:
+        total, beyond = _answered_sums(x, y, rest, tiny)
+        waiting = (1.0 + y * total) / x
+        leaving, waited = x * (waiting - total), np.nan
+    else:
+        total, beyond, leaving, waited = _all_sums(x, y, rest, tiny)
+        waiting = (1.0 + y * total) / x
     mass = empty + y * waiting
     left, answered = y * leaving / x / mass, (empty + y * total) / mass
     late = y * _density(x, y, waits) / mass
@@ -137,7 +166,7 @@ def by_panels(empty: Any, lam: Any, rate: Any, patience: Any, threshold: Any, sh
     far = (math.sqrt(linear * linear + 8.0 * deep * square) - linear) / (2.0 * square)
     near = min(peak, math.sqrt(2.0 * deep / (base * theta))) if peak > 0 else 0.0
     low, high = peak - near, peak + far
-    panels = math.ceil(deep / FOLDS - 0.5)
+    panels = math.ceil(deep / FOLDS)
     left, right = max(near, 1e-300) / panels, far / panels
     lesser = min(max(min(short, threshold), low), high)
     greater = min(max(max(short, threshold), low), high)
@@ -162,8 +191,8 @@ def by_panels(empty: Any, lam: Any, rate: Any, patience: Any, threshold: Any, sh
 @compiled
 def erlang_a(n: Any, a: Any, handle: Any, patience: Any, threshold: Any, short: Any, deep: Any, out: Any) -> Any:
     """Fill out (NUMBERS,) with the service of n > 0 agents; times in seconds, patience finite, a > 0. deep: DEEP, or less where fewer
-    digits do (e^−deep are left out)."""
-    empty, y = before(n, a), a * patience / handle
+    digits do and nobody asks for ASA (e^−deep are left out)."""
+    empty, y = before(n, a, deep), a * patience / handle
     x = y * n / a
     if empty == np.inf:
         out[:] = 0.0
