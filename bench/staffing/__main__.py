@@ -1,6 +1,7 @@
 """What requirements cost: Erlang C and A, fewest agents for 80/20 on a mix of 0.05 to 500 Erlangs, beside pyworkforce where it is installed.
 
-python -m bench.staffing: CPU time, side by side in one run; a day as it moves, and one warm call.
+python -m bench.staffing: CPU time, side by side in one run; what is published of 500 queues' days, from forecast to answer, load carried over
+and both numbers of agents with the service predicted; a day as it moves, and one warm call.
 """
 
 import importlib.util
@@ -11,9 +12,12 @@ from typing import Any
 import numpy as np
 
 from services.staffing.domain.erlang import SL_OFFERED, Floats, Load, fewest_agents_for
+from services.staffing.domain.facts import ForecastDay
+from services.staffing.domain.requirement import Goal, Rules
 from services.staffing.domain.transient import Day, fewest_day
+from services.staffing.handlers.requiring import QueueRules, on_forecast
 
-COUNT, PEERS = 20_000, 200
+COUNT, PEERS, QUEUES = 20_000, 200, 500
 HANDLE, THRESHOLD, TARGET, PATIENCE = 300.0, 20.0, 0.8, 120.0
 
 
@@ -29,6 +33,30 @@ def load_of(erlangs: Floats, patience: float) -> Load:
     return Load(erlangs / HANDLE, np.full(erlangs.size, HANDLE), np.full(erlangs.size, patience))
 
 
+def forecast(erlangs: float, intervals: int, luck: np.random.Generator) -> ForecastDay:
+    """Return a day of so many intervals of 15 minutes that rises and falls about a load."""
+    volume = erlangs * 900 / HANDLE * (1 + np.sin(np.linspace(-1.5, 4.5, intervals))) * np.exp(luck.normal(0, 0.1, intervals))
+    return ForecastDay(
+        queue="acme/help",
+        local_date="2026-06-01",
+        seconds=900,
+        starts=[900 * i for i in range(intervals)],
+        versions=[1] * intervals,
+        offered=volume.tolist(),
+        high=(1.3 * volume + 1).tolist(),
+        aht=[HANDLE] * intervals,
+        watermark=0,
+        version=1,
+        whole=True,
+    )
+
+
+def publish(days: list[ForecastDay], patience: float) -> None:
+    rules = QueueRules(Rules((Goal("SERVICE_LEVEL", TARGET, threshold=THRESHOLD),), 0, 0.1, 0.06), patience, "")
+    for day in days:
+        on_forecast([day], rules, 1, 0)
+
+
 def main() -> None:
     luck = np.random.default_rng(1)
     erlangs = np.exp(luck.uniform(np.log(0.05), np.log(500), COUNT))
@@ -37,10 +65,16 @@ def main() -> None:
         load = load_of(erlangs, patience)
         spent[name] = microseconds(lambda load=load: fewest_agents_for(SL_OFFERED, TARGET, load, THRESHOLD, 0.0), COUNT)  # type: ignore[misc]
         print(f"Erlang {name} requirement: {spent[name]:.2f} µs each (goal {goal})")
-    queues = load_of(np.exp(luck.uniform(np.log(0.05), np.log(500), 500 * 96)), PATIENCE)
-    began = time.process_time()
-    fewest_agents_for(SL_OFFERED, TARGET, queues, THRESHOLD, 0.0)
-    print(f"500 queues × 96 intervals: {time.process_time() - began:.2f} s CPU (goal 0.5)")
+    days = [forecast(a, 96, luck) for a in np.exp(luck.uniform(np.log(0.05), np.log(500), QUEUES))]
+    plain = load_of(np.exp(luck.uniform(np.log(0.05), np.log(500), QUEUES * 96)), PATIENCE)
+    formula = microseconds(lambda: fewest_agents_for(SL_OFFERED, TARGET, plain, THRESHOLD, 0.0), 1)
+    print(f"{QUEUES} queues × 96 intervals, formula: {formula / 1e6:.2f} s CPU (goal 0.5)")
+    for name, patience in (("A", PATIENCE), ("C", np.inf)):
+        published = microseconds(lambda patience=patience: publish(days, patience), 1)  # type: ignore[misc]
+        print(f"{QUEUES} queues × 96 intervals as published, Erlang {name}: {published / 1e6:.2f} s CPU (goal 0.5)")
+    few = [forecast(20.0, 4, luck)]
+    hour = microseconds(lambda: [publish(few, PATIENCE) for _ in range(1000)], 1000)
+    print(f"one queue's hour as published: {hour:.0f} µs")
     one = load_of(np.array([20.0]), PATIENCE)
     single = microseconds(lambda: [fewest_agents_for(SL_OFFERED, TARGET, one, THRESHOLD, 0.0) for _ in range(1000)], 1000)
     print(f"one warm call: {single:.1f} µs (goal 20)")

@@ -103,3 +103,35 @@ def test_nothing_offered_needs_nobody_and_unequal_arrays_are_refused() -> None:
     assert predict(none, np.zeros(3), EIGHTY_TWENTY).within.tolist() == [1.0, 1.0, 1.0]
     with pytest.raises(ValueError, match="2 volumes, 3 AHTs"):
         carry(np.zeros(2), np.zeros(3), starts(2), HALF_HOUR, 60.0)
+
+
+def test_where_nobody_answers_no_wait_ends() -> None:
+    load = carry(np.array([40.0, 40.0]), np.full(2, 300.0), starts(2), HALF_HOUR, 60.0)
+    assert predict(load, np.array([0, 8]), EIGHTY_TWENTY).asa.tolist() == [math.inf, pytest.approx(15, abs=15)]
+    assert fewest_agents(load, Goal("ASA", 200.0)).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("patience", [20.0, 180.0, 3000.0, math.inf])
+@pytest.mark.parametrize(
+    "goal",
+    [
+        EIGHTY_TWENTY,
+        Goal("SERVICE_LEVEL", 0.9, "LESS_SHORT_ABANDONS", 0.0, 5.0),
+        Goal("SERVICE_LEVEL", 0.7, "ABANDONED_IN_TIME_COUNT", 60.0),
+        Goal("ASA", 25.0),
+        Goal("ABANDONMENT", 0.04),
+        Goal("OCCUPANCY_CAP", 0.85),
+    ],
+    ids=lambda goal: f"{goal.metric} {goal.definition}",
+)
+def test_nobody_fewer_would_do_as_load_is_carried(goal: Goal, patience: float) -> None:
+    """A day from one contact to thousands an interval."""
+    volume = np.array([1.0, 3.0, 30.0, 200.0, 900.0, 2400.0, 2300.0, 700.0, 90.0, 4.0])
+    load = carry(volume, np.full(10, 420.0), starts(10), HALF_HOUR, patience)
+    needed = fewest_agents(load, goal)
+    assert goal.met(goal.value(predict(load, needed, goal))).all()
+    fewer = np.maximum(needed - 1, 0)
+    short = ~goal.met(goal.value(predict(load, fewer, goal)))
+    if math.isinf(patience):  # who never leaves is answered some day: no fewer than the part that asks for least has to have
+        short |= needed == np.floor(load.load.min(axis=1)) + 1
+    assert (short | (needed <= 1)).all()

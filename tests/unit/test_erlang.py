@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.staffing.domain.erlang import Load, inverse_b, service
+from services.staffing.domain.blocking import DEEP, before, inverse_b
+from services.staffing.domain.erlang import Load, service
 from services.staffing.domain.requirement import Goal, Rules, combined_shrinkage, fewest_agents, predict, require
+from services.staffing.domain.waiting import NUMBERS, by_panels, by_series
 
 EIGHTY_TWENTY = Goal("SERVICE_LEVEL", 0.8, threshold=20.0)
 
@@ -162,3 +164,45 @@ def test_an_occupancy_cap_asks_for_somebody_where_anything_is_offered() -> None:
         assert need >= 1
         assert service(one, np.array([need]), 0.0).occupancy[0] <= 0.85
         assert need == 1 or service(one, np.array([need - 1]), 0.0).occupancy[0] > 0.85
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(0.05, 400), st.floats(30, 900), st.floats(1, 5000), st.floats(0.4, 1.2))
+def test_who_hangs_up_early_does_not_depend_on_the_answer_threshold(
+    a: float, handle: float, patience: float, share: float
+) -> None:
+    one, n = Load(np.array([a / handle]), np.array([handle]), np.array([patience])), np.array([max(a * share, 0.5)])
+    early = [service(one, n, threshold, 5.0).left_short[0] for threshold in (0.0, 5.0, 60.0)]
+    assert early == pytest.approx([early[0]] * 3, rel=1e-9, abs=1e-13)
+    assert early[0] <= -np.expm1(-5.0 / patience) * service(one, n, 0.0).waits[0] + 1e-12
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(0.3, 300), st.floats(30, 900), st.floats(20, 5000), st.floats(0.3, 1.2))
+def test_states_summed_up_and_integrals_tell_the_same(a: float, handle: float, patience: float, share: float) -> None:
+    n, found = max(a * share, 0.5), np.zeros((2, NUMBERS))
+    y = a * patience / handle
+    empty = before(n, a)
+    if not y < 2000 or empty > 1e200:
+        return
+    by_series(empty, y * n / a, y, patience, 20.0, 5.0, DEEP, found[0])
+    by_panels(empty, a / handle, n / handle, patience, 20.0, 5.0, DEEP, found[1])
+    assert found[0] == pytest.approx(found[1], rel=1e-9, abs=1e-12)
+
+
+KINDS = ["SERVICE_LEVEL", "ASA", "ABANDONMENT", "OCCUPANCY_CAP"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.floats(0.05, 60), st.floats(30, 900), st.floats(5, 2000), st.sampled_from(KINDS), st.floats(0.05, 0.95), st.floats(0, 60)
+)
+def test_nobody_fewer_would_do(a: float, handle: float, patience: float, metric: str, target: float, threshold: float) -> None:
+    """One after the other, from nobody on."""
+    goal = Goal(metric, target * 60 if metric == "ASA" else target, threshold=threshold)
+    one, n = Load(np.array([a / handle]), np.array([handle]), np.array([patience])), np.arange(1300)
+    every = Load(*(np.repeat(x, n.size) for x in (one.arrivals, one.handle, one.patience)))
+    kept = goal.met(goal.value(predict(every, n, goal)))
+    if metric == "OCCUPANCY_CAP":
+        kept[0] = False  # with nobody there, nobody is occupied, and nobody answers
+    assert fewest_agents(one, goal)[0] == kept.argmax()

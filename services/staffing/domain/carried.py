@@ -7,6 +7,7 @@ what its contacts meet, part by part.
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,21 +20,17 @@ from services.staffing.domain.erlang import (
     ANSWERED,
     ASA,
     DEEP,
-    ENOUGH,
     LEFT_SHORT,
     LEFT_WITHIN,
     NUMBERS,
-    SL_VIRTUAL,
     WAITS,
     WITHIN,
     Floats,
     Ints,
     Service,
     compiled,
-    fewest,
-    measure,
-    serve,
 )
+from services.staffing.domain.fewest import fewest_parts, serve_parts
 
 PARTS = 4
 WHOLE_DAY = 23 * 3600
@@ -61,35 +58,43 @@ class Carried:
     @property
     def mean(self) -> Floats:
         """Return the load (I,) in mean over the interval, erlangs."""
-        mean: Floats = self.load.mean(axis=1)
+        mean: Floats = np.add.reduce(self.load, axis=1) / PARTS
         return mean
 
 
+FIELDS = tuple(field.name for field in dataclasses.fields(Carried))
+
+
 @compiled
-def _carry(rates: Any, handle: Any, gaps: Any, seconds: Any, begins_with: Any, load: Any) -> Any:
-    """Fill load (I, K) from arrivals a second (I, K); gaps (I,): seconds closed before each interval. Return what is left at the end."""
-    m, parts = begins_with, rates.shape[1]
-    for i in range(len(handle)):
-        m *= np.exp(-gaps[i] / handle[i])
-        left = np.exp(-seconds / parts / handle[i])
+def _carry(offered: Any, handle: Any, starts: Any, seconds: Any, linear: Any, begins_with: Any, load: Any, share: Any) -> Any:
+    """Fill load and share (I, K); return what is left at the end.
+
+    The rate runs straight between the middles of neighbours; at an edge of opening there is no ramp. Unless linear an interval's sum is
+    as told.
+    """
+    size, parts = load.shape
+    m, part = begins_with, seconds / parts
+    ramp = np.ones(parts)
+    for i in range(size):
+        here = offered[i]
+        gap = starts[i] - starts[i - 1] - seconds if i > 0 else 0.0
+        before = offered[i - 1] if i > 0 and gap <= 0 else here
+        after = offered[i + 1] if i + 1 < size and starts[i + 1] - starts[i] <= seconds else here
+        total = 0.0
         for k in range(parts):
-            a = rates[i, k] * handle[i]
-            load[i, k] = a + (m - a) * (1.0 - left) * handle[i] * parts / seconds
+            at = (k + 0.5) / parts - 0.5
+            ramp[k] = 1.0 + at * (here - before if at < 0 else after - here) / here if here > 0 else 1.0
+            total += ramp[k]
+        rate = here / seconds * handle[i] * (1.0 if linear else parts / total)
+        left = math.exp(-part / handle[i])
+        if gap > 0:
+            m *= math.exp(-gap / handle[i])
+        for k in range(parts):
+            a = rate * ramp[k]
+            load[i, k] = a + (m - a) * (1.0 - left) * handle[i] / part
             m = a + (m - a) * left
+            share[i, k] = ramp[k] / total if here > 0 else 0.0
     return m
-
-
-def _ramps(offered: Floats, gaps: Floats) -> Floats:
-    """Return the rate (I, PARTS) in each part as a multiple of the interval's: straight between the middles of neighbours; at an edge of
-    opening there is no ramp."""
-    before = np.where(gaps > 0, offered, np.concatenate([offered[:1], offered[:-1]]))
-    after = np.where(np.append(gaps[1:], 1.0) > 0, offered, np.concatenate([offered[1:], offered[-1:]]))
-    at = (np.arange(PARTS) + 0.5) / PARTS - 0.5
-    slope = np.where(at < 0, (offered - before)[:, None], (after - offered)[:, None])
-    ramps: Floats = np.ones((offered.size, PARTS))
-    some = offered > 0
-    ramps[some] = 1.0 + (slope * at)[some] / offered[some, None]
-    return ramps
 
 
 def carry(offered: Floats, aht: Floats, starts: Ints, seconds: int, patience: float, linear: bool = False) -> Carried:
@@ -100,16 +105,12 @@ def carry(offered: Floats, aht: Floats, starts: Ints, seconds: int, patience: fl
     """
     if not offered.size == aht.size == starts.size:
         raise ValueError(f"{offered.size} volumes, {aht.size} AHTs, {starts.size} starts; allowed: as many of each")
-    gaps = np.diff(starts, prepend=starts[:1] - seconds).astype(float) - seconds
-    handle = np.maximum(aht, 1.0)
-    ramps = _ramps(offered, np.append([1.0], gaps[1:])) if offered.size else np.ones((0, PARTS))
-    rates = offered[:, None] / seconds * (ramps if linear else ramps / ramps.mean(axis=1, keepdims=True))
-    load = np.zeros((offered.size, PARTS))
-    end = _carry(rates, handle, gaps, float(seconds), 0.0, load)
-    if offered.size and starts[-1] + seconds - starts[0] >= WHOLE_DAY:
-        _carry(rates, handle, gaps, float(seconds), end, load)
-    share = np.where(offered[:, None] > 0, ramps / ramps.sum(axis=1, keepdims=True), 0.0)
-    return Carried(offered / seconds, handle, np.full(offered.size, patience), load, share)
+    volume, handle = np.asarray(offered, float), np.maximum(aht, 1.0)
+    load, share = np.zeros((volume.size, PARTS)), np.zeros((volume.size, PARTS))
+    end = _carry(volume, handle, starts, float(seconds), linear, 0.0, load, share)
+    if volume.size and starts[-1] + seconds - starts[0] >= WHOLE_DAY:
+        _carry(volume, handle, starts, float(seconds), linear, end, load, share)
+    return Carried(volume / seconds, handle, np.full(volume.size, patience), load, share)
 
 
 def warm_up() -> None:
@@ -122,69 +123,35 @@ def warm_up() -> None:
 
 def joined(days: Sequence[Carried]) -> Carried:
     """Return days one after the other."""
-    fields = [field.name for field in dataclasses.fields(Carried)]
-    return Carried(*(np.concatenate([getattr(day, name) for day in days]) for name in fields))
-
-
-@compiled
-def _serve_parts(
-    n: Any, load: Any, share: Any, handle: Any, patience: Any, threshold: Any, short: Any, deep: Any, one: Any, out: Any
-) -> Any:
-    """Fill out (NUMBERS,) with what an interval's contacts meet; `one` is scratch. ASA is weighted by who is answered."""
-    out[:] = 0.0
-    for k in range(len(load)):
-        if share[k] <= 0:
-            continue
-        serve(n, load[k], handle, patience, threshold, short, deep, one)
-        for j in range(NUMBERS):
-            if j != ASA:
-                out[j] += share[k] * one[j]
-        if one[ANSWERED] > 0:
-            out[ASA] += share[k] * one[ANSWERED] * one[ASA]
-    if out[ANSWERED] > 0:
-        out[ASA] /= out[ANSWERED]
-
-
-@compiled
-def _fewest_parts(
-    kind: Any, target: Any, load: Any, share: Any, handle: Any, patience: Any, threshold: Any, short: Any, one: Any, out: Any
-) -> Any:
-    """Return the fewest agents whose service of all parts together keeps a target: between those of the least and the greatest load."""
-    least, most, mean, total = np.inf, 0.0, 0.0, 0.0
-    for k in range(len(load)):
-        if share[k] > 0:
-            least, most = min(least, load[k]), max(most, load[k])
-            mean += share[k] * load[k]
-            total += share[k]
-    if total <= 0:
-        return 0
-    low = fewest(kind, target, least, handle, patience, threshold, short, one) - 1
-    high = fewest(kind, target, most, handle, patience, threshold, short, one)
-    while high - low > 1:
-        n = (low + high) // 2
-        _serve_parts(float(n), load, share, handle, patience, threshold, short, ENOUGH, one, out)
-        value = measure(kind, out, float(n), mean)
-        if (value >= target) if kind <= SL_VIRTUAL else (value <= target):
-            high = n
-        else:
-            low = n
-    return high
+    if len(days) == 1:
+        return days[0]
+    return Carried(*(np.concatenate([getattr(day, name) for day in days]) for name in FIELDS))
 
 
 @compiled
 def _all_fewest(
     kind: Any, target: Any, load: Any, share: Any, handle: Any, patience: Any, threshold: Any, short: Any, found: Any
 ) -> Any:
-    one, out = np.zeros(NUMBERS), np.zeros(NUMBERS)
+    one, out, luck = np.zeros(NUMBERS), np.zeros(NUMBERS), 0.0
     for i in range(len(handle)):
-        found[i] = _fewest_parts(kind, target, load[i], share[i], handle[i], patience[i], threshold, short, one, out)
+        times = (handle[i], patience[i], threshold, short)
+        found[i], luck = fewest_parts(kind, target, load[i], share[i], times, luck, one, out)
 
 
 @compiled
 def _all_served(agents: Any, load: Any, share: Any, handle: Any, patience: Any, threshold: Any, short: Any, found: Any) -> Any:
-    one = np.zeros(NUMBERS)
+    """Fill found (NUMBERS + 1, I), the last row with occupancy."""
+    one, out = np.zeros(NUMBERS), np.zeros(NUMBERS)
     for i in range(len(handle)):
-        _serve_parts(agents[i], load[i], share[i], handle[i], patience[i], threshold, short, DEEP, one, found[i])
+        serve_parts(agents[i], load[i], share[i], (handle[i], patience[i], threshold, short), DEEP, one, out)
+        met = offered = 0.0
+        for k in range(load.shape[1]):
+            met += load[i, k] * share[i, k]
+            offered += share[i, k]
+        if offered <= 0:
+            out[ANSWERED] = out[WITHIN] = 1.0
+        found[:NUMBERS, i] = out
+        found[NUMBERS, i] = min(met * out[ANSWERED] / agents[i], 1.0) if agents[i] > 0 else 0.0
 
 
 def fewest_carried(kind: int, target: float, load: Carried, threshold: float, short: float) -> Ints:
@@ -196,20 +163,15 @@ def fewest_carried(kind: int, target: float, load: Carried, threshold: float, sh
 
 def carried_service(load: Carried, agents: Floats | Ints, threshold: float, short: float = 0.0) -> Service:
     """Return the service of real numbers of agents (I,) as load is carried; T and the short threshold in seconds."""
-    n, found = np.asarray(agents, float), np.zeros((load.handle.size, NUMBERS))
+    n, found = np.asarray(agents, float), np.zeros((NUMBERS + 1, load.handle.size))
     _all_served(n, load.load, load.share, load.handle, load.patience, float(threshold), float(short), found)
-    nobody = load.arrivals <= 0
-    found[nobody, ANSWERED], found[nobody, WITHIN] = 1.0, 1.0
-    met = (load.load * load.share).sum(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        occupancy = np.where(n > 0, np.minimum(met * found[:, ANSWERED] / n, 1.0), 0.0)
     return Service(
-        waits=found[:, WAITS],
-        answered=found[:, ANSWERED],
-        abandoned=found[:, ABANDONED],
-        within=found[:, WITHIN],
-        left_within=found[:, LEFT_WITHIN],
-        left_short=found[:, LEFT_SHORT],
-        asa=found[:, ASA],
-        occupancy=occupancy,
+        waits=found[WAITS],
+        answered=found[ANSWERED],
+        abandoned=found[ABANDONED],
+        within=found[WITHIN],
+        left_within=found[LEFT_WITHIN],
+        left_short=found[LEFT_SHORT],
+        asa=found[ASA],
+        occupancy=found[NUMBERS],
     )

@@ -135,26 +135,28 @@ def fewest_agents(load: AnyLoad, goal: Goal) -> Ints:
     return fewest_agents_for(kind, goal.target, load, goal.threshold, goal.short)
 
 
-def fewest_of_all(load: AnyLoad, rules: Rules, more: Ints | None = None) -> tuple[Ints, np.ndarray]:
+def fewest_of_all(load: AnyLoad, rules: Rules, more: Ints | None = None) -> tuple[Ints, tuple[str, ...]]:
     """Return the fewest agents on queue (I,) that keep every target and the minimum, and what decided each; more (I,): agents that what
     the forecast may miss adds to the promised service level's."""
-    on_queue = np.full(load.arrivals.size, rules.minimum, dtype=np.int64)
-    driver = np.where(load.arrivals > 0, "MINIMUM_STAFF", "CLOSED" if not rules.minimum else "MINIMUM_STAFF").astype(object)
+    size, promised = load.arrivals.size, rules.promised
+    on_queue = np.full(size, rules.minimum, dtype=np.int64)
+    driver = ["MINIMUM_STAFF" if rules.minimum or some else "CLOSED" for some in (load.arrivals > 0).tolist()]
     for goal in rules.goals:
         needed = fewest_agents(load, goal)
-        if more is not None and goal == rules.promised:
-            needed = np.maximum(needed + more, 0)
-            driver[needed > on_queue] = np.where(more == 0, goal.metric, "UNCERTAINTY")[needed > on_queue]
-        else:
-            driver[needed > on_queue] = goal.metric
+        missing = more if more is not None and goal == promised else None
+        if missing is not None:
+            needed = np.maximum(needed + missing, 0)
+        for i in np.flatnonzero(needed > on_queue).tolist():
+            driver[i] = goal.metric if missing is None or missing[i] == 0 else "UNCERTAINTY"
         on_queue = np.maximum(on_queue, needed)
-    return on_queue, driver
+    return on_queue, tuple(driver)
 
 
 def require(load: AnyLoad, rules: Rules, more: Ints | None = None) -> Requirement:
     """Return the requirement of a queue's open intervals; more (I,): agents that what the forecast may miss adds to the promise's."""
     on_queue, driver = fewest_of_all(load, rules, more)
-    at = predict(load, on_queue, rules.shown)
+    shown = rules.shown
+    at = predict(load, on_queue, shown)
     agents = on_queue.astype(float)
     scheduled = agents / (1.0 - rules.unplaced_shrinkage)
     return Requirement(
@@ -162,8 +164,8 @@ def require(load: AnyLoad, rules: Rules, more: Ints | None = None) -> Requiremen
         on_queue=agents,
         scheduled=scheduled,
         paid=scheduled / (1.0 - rules.placed_shrinkage),
-        driver=tuple(str(d) for d in driver),
-        service_level=np.where(load.arrivals > 0, rules.shown.value(at), np.nan),
+        driver=driver,
+        service_level=np.where(load.arrivals > 0, shown.value(at), np.nan),
         asa=at.asa,
         abandonment=at.abandoned,
         occupancy=at.occupancy,

@@ -1,6 +1,7 @@
 """From a day of forecast to a day of requirement."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +14,9 @@ from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.outbound import Campaign
 from services.staffing.domain.requirement import Rules, fewest_of_all, require
 from services.staffing.handlers.spreading import more_for
+
+# How an ASA is published where nobody is answered.
+NEVER_SECONDS = 86_400.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,11 +78,26 @@ def on_forecast(days: Sequence[ForecastDay], rules: QueueRules, version: int, no
             [np.zeros(len(d.starts), np.int64) if m is None else m for d, m in zip(days, more, strict=True)]
         )
     at_mean, safe = require(mean, rules.rules, raised), fewest_of_all(high, rules.rules)[0]
+    columns: dict[str, Floats] = {
+        "load": at_mean.load,
+        "carried": mean.mean,
+        "on_queue": at_mean.on_queue,
+        "on_queue_safe": np.maximum(safe, at_mean.on_queue),
+        "scheduled": at_mean.scheduled,
+        "paid": at_mean.paid,
+        "asa": np.where(np.isfinite(at_mean.asa), at_mean.asa, NEVER_SECONDS),
+        "abandonment": at_mean.abandonment,
+        "occupancy": at_mean.occupancy,
+        "service_level": at_mean.service_level,
+    }
+    # Nine decimals: what the last bits hold is arithmetic.
+    plain = np.round(np.stack(list(columns.values())), 9).tolist()
+    told: dict[str, list[float]] = dict(zip(columns, plain, strict=True))
+    level = [None if math.isnan(v) else v for v in told.pop("service_level")]
     answers, place = [], 0
     for day in days:
         rows = slice(place, place + len(day.starts))
         place += len(day.starts)
-        levels = at_mean.service_level[rows]
         answers.append(
             RequirementDay(
                 queue=day.queue,
@@ -87,27 +106,13 @@ def on_forecast(days: Sequence[ForecastDay], rules: QueueRules, version: int, no
                 starts=day.starts,
                 version=version,
                 forecast_version=day.version,
-                load=_plain(at_mean.load[rows]),
-                carried=_plain(mean.mean[rows]),
-                on_queue=_plain(at_mean.on_queue[rows]),
-                on_queue_safe=_plain(np.maximum(safe, at_mean.on_queue)[rows]),
-                scheduled=_plain(at_mean.scheduled[rows]),
-                paid=_plain(at_mean.paid[rows]),
-                service_level=[None if np.isnan(v) else round(float(v), 9) for v in levels],
-                asa=_plain(np.nan_to_num(at_mean.asa[rows], posinf=86_400.0)),
-                abandonment=_plain(at_mean.abandonment[rows]),
-                occupancy=_plain(at_mean.occupancy[rows]),
+                service_level=level[rows],
                 drivers=list(at_mean.driver[rows]),
                 formula=rules.formula,
                 unplaced_shrinkage=round(rules.rules.unplaced_shrinkage, 9),
                 made_at=now,
                 watermark=day.watermark,
+                **{name: column[rows] for name, column in told.items()},
             )
         )
     return answers
-
-
-def _plain(values: Floats) -> list[float]:
-    """Keep nine decimals: what the last bits hold is arithmetic."""
-    plain: list[float] = np.round(np.asarray(values, float), 9).tolist()
-    return plain
