@@ -1,9 +1,11 @@
 """muster forecast: what is expected, interval by interval."""
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from muster.cli.connection import Zone, connect, console, read_instant, shown, table_of
 from muster.kit.errors import Refusal
@@ -124,22 +126,47 @@ def forecast_accuracy(
         "bias",
         "in 80 %",
         "in 95 %",
-        "hours wrong",
     )
     table = table_of("How good forecasts were: errors as shares of the contacts that came", *heads)
     for r in rows:
         naive = f"{r.naive_wape:.1%}" if r.HasField("naive_wape") else "–"
         shares = [f"{v:.1%}" for v in (r.wape, r.statistical_wape)]
-        rest = [f"{r.poisson_wape:.1%}", f"{r.bias:+.1%}", f"{r.inside_80:.0%}", f"{r.inside_95:.0%}", f"{r.wrong_hours:,.1f}"]
+        rest = [f"{r.poisson_wape:.1%}", f"{r.bias:+.1%}", f"{r.inside_80:.0%}", f"{r.inside_95:.0%}"]
         table.add_row(r.queue or "all", str(r.lead_days), f"{r.interval_count:,}", *shares, naive, *rest)
     out.print(table)
+    out.print(_in_hours(rows))
     if answer.values:
-        columns = ("queue", "override", "owner", "why", "intervals", "WAPE without", "WAPE with", "hours saved")
+        columns = ("queue", "override", "of", "owner", "why", "intervals", "WAPE without", "WAPE with", "hours saved")
         table = table_of("What overrides added, a day before", *columns)
         for v in answer.values:
             wapes = [f"{w:.1%}" for w in (v.statistical_wape, v.wape)]
-            table.add_row(v.queue, v.override, v.owner, v.reason, f"{v.interval_count:,}", *wapes, f"{v.saved_hours:+,.1f}")
+            table.add_row(
+                v.queue, v.override, v.measure, v.owner, v.reason, f"{v.interval_count:,}", *wapes, f"{v.saved_hours:+,.1f}"
+            )
         out.print(table)
+
+
+def _in_hours(rows: Iterable[forecasting.ForecastAccuracy]) -> Table:
+    """Return what errors of workload cost a week, in staffed hours."""
+    heads = (
+        "queue",
+        "days before",
+        "over",
+        "under",
+        "hours wrong",
+        "statistical",
+        "week before",
+        "added by engine",
+        "by people",
+    )
+    table = table_of("Staffed hours a week that errors of workload stand for (over: not needed, under: missing)", *heads)
+    for r in rows:
+        wrong, plain = r.over_hours_per_week + r.under_hours_per_week, r.statistical_hours_per_week
+        naive = r.naive_hours_per_week if r.HasField("naive_hours_per_week") else None
+        sides = [f"{v:,.1f}" for v in (r.over_hours_per_week, r.under_hours_per_week, wrong, plain)]
+        beside = ["–", "–"] if naive is None else [f"{naive:,.1f}", f"{naive - plain:+,.1f}"]
+        table.add_row(r.queue or "all", str(r.lead_days), *sides, *beside, f"{plain - wrong:+,.1f}")
+    return table
 
 
 @forecast.command("refresh")
