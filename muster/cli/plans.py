@@ -1,7 +1,7 @@
 """muster forecast: what is expected, interval by interval."""
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import typer
@@ -10,11 +10,11 @@ from rich.table import Table
 from muster.cli.connection import Zone, connect, console, read_instant, shown, table_of
 from muster.kit.errors import Refusal
 from muster.v1 import forecaster_service_pb2 as forecasting
-from muster.v1.forecast_pb2 import ForecastDay
 
 forecast = typer.Typer(no_args_is_help=True, help="What is expected.")
 
 Queue = Annotated[str, typer.Argument(metavar="CLIENT/QUEUE")]
+BANDS = ("offered", "10 %", "90 %", "AHT s", "10 %", "90 %", "workload h", "10 %", "90 %")
 Day = Annotated[str, typer.Option(help="local day, YYYY-MM-DD; default: today")]
 
 
@@ -39,10 +39,10 @@ def forecast_show(
         if d.HasField("day_factor"):
             title += f"; it now runs at {d.day_factor:.0%} of the morning's forecast"
         plain = list(d.statistical_offered_count)
-        table = table_of(
-            title, "interval", "offered", "10 %", "90 %", "AHT s", "10 %", "90 %", *(["statistical"] if plain else [])
-        )
+        table = table_of(title, "interval", *BANDS, *(["statistical"] if plain else []))
+        hours = [n * h / 3600 for n, h in zip(d.offered_count, d.aht_seconds, strict=True)]
         for i, start in enumerate(d.starts_at_epoch_seconds):
+            work = [f"{d.workload_quantiles[i * width + n]:.2f}" if d.workload_quantiles else "–" for n in (low, high)]
             table.add_row(
                 shown(start, zone),
                 f"{d.offered_count[i]:.1f}",
@@ -51,11 +51,17 @@ def forecast_show(
                 f"{d.aht_seconds[i]:.0f}",
                 f"{d.aht_quantiles[i * width + low]:.0f}",
                 f"{d.aht_quantiles[i * width + high]:.0f}",
+                f"{hours[i]:.2f}",
+                *work,
                 *([f"{plain[i]:.1f}"] if plain else []),
             )
         out.print(table)
-        total, known = f"{sum(d.offered_count):,.1f}{_band(d, low, high)}", shown(d.data_watermark.seconds, zone)
-        out.print(f"day total {total}; data known up to {known}", highlight=False)
+        total, known = (
+            f"{sum(d.offered_count):,.1f}{_band(d.day_total_quantiles, low, high)}",
+            shown(d.data_watermark.seconds, zone),
+        )
+        work_total = f"{sum(hours):,.1f} hours of handling{_band(d.day_workload_quantiles, low, high)}"
+        out.print(f"day total {total}, {work_total}; data known up to {known}", highlight=False)
         for words in d.overrides:
             out.print(f"override {words}", highlight=False, markup=False)
 
@@ -92,10 +98,8 @@ def forecast_explain(queue: Queue, interval: Annotated[str, typer.Argument(metav
         out.print(f"override {words}", highlight=False, markup=False)
 
 
-def _band(d: ForecastDay, low: int, high: int) -> str:
-    if not d.day_total_quantiles:
-        return ""
-    return f" (80 %: {d.day_total_quantiles[low]:,.0f} to {d.day_total_quantiles[high]:,.0f})"
+def _band(quantiles: Sequence[float], low: int, high: int) -> str:
+    return f" (80 %: {quantiles[low]:,.0f} to {quantiles[high]:,.0f})" if quantiles else ""
 
 
 def _nearest(levels: list[float], wanted: float) -> int:

@@ -367,6 +367,8 @@ def day_message(day: PublishedDay) -> forecast_pb2.ForecastDay:
         overrides=day.overrides,
         day_total_quantiles=day.total_quantiles,
         between_days_correlation=day.between_days,
+        workload_quantiles=[q for row in day.workload_band() for q in row],
+        day_workload_quantiles=day.work_total_quantiles,
         parts=forecast_pb2.ForecastParts(**dict(zip(PARTS, day.parts, strict=True))) if day.parts else None,
     )
 
@@ -403,6 +405,8 @@ def read_day(value: bytes) -> PublishedDay:
         overrides=list(m.overrides),
         total_quantiles=list(m.day_total_quantiles),
         between_days=m.between_days_correlation,
+        workload_quantiles=rows(m.workload_quantiles),
+        work_total_quantiles=list(m.day_workload_quantiles),
     )
 
 

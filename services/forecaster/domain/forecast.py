@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muster.domain.calendar import DAY, OpeningHours, dates, local_date, slot_of
-from muster.domain.paths import GAUSS, QUANTILES
+from muster.domain.paths import GAUSS, QUANTILES, spread_of
 from services.forecaster.domain.engine.handle_time import USUAL_RATIOS, HandleTime, learn_handle_time
 from services.forecaster.domain.engine.intraday import Drift, rest_of_day
 from services.forecaster.domain.engine.mean import expect
@@ -36,7 +36,9 @@ from services.forecaster.domain.engine.spread import (
     quantiles_of,
     restored,
     stabilised,
+    work_quantiles_of,
 )
+from services.forecaster.domain.engine.workload import handling, product_band
 from services.forecaster.domain.outlook import OutlookDay, look_ahead
 
 Floats = NDArray[np.float64]
@@ -102,7 +104,8 @@ class QueueFacts:
 @dataclasses.dataclass(frozen=True)
 class DayForecast:
     """One local day. Arrays over its open intervals: starts (I,), offered (I,), aht (I,) seconds, quantiles (I, 7); parts: the
-    factors of the day's total (see Expected), and its quantiles, none where it rests on a declared profile."""
+    factors of the day's total (see Expected), and its quantiles, none where it rests on a declared profile. workload_quantiles
+    (I, 7) and work_total_quantiles: of contacts × AHT, hours of handling."""
 
     day: dt.date
     starts: tuple[int, ...]
@@ -110,8 +113,10 @@ class DayForecast:
     aht: Floats
     offered_quantiles: Floats
     aht_quantiles: Floats
+    workload_quantiles: Floats
     parts: tuple[float, ...] = ()
     total_quantiles: tuple[float, ...] = ()
+    work_total_quantiles: tuple[float, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -233,12 +238,13 @@ def _forecast_panel(members: Sequence[QueueFacts], first: dt.date, day_count: in
     begin = max(min([*told, first]), first - dt.timedelta(weeks=LONGEST_HISTORY_WEEKS))
     grids = [_grid(facts, begin, first) for facts in members]
     days = list(dates(begin, first + dt.timedelta(days=day_count - 1)))
-    fitted = _fitted(members, grids, days, first)
     weekdays = np.array([d.weekday() for d in days[: len(days) - day_count]])
     weeks_ago = np.arange(len(weekdays), 0, -1) / 7.0
+    learnt = [learn_handle_time(grid.handled, grid.handle_seconds, weekdays, weeks_ago) for grid in grids]
+    fitted = _fitted(members, grids, days, first, learnt)
     forecasts: list[QueueForecast | None] = []
-    for place, (facts, grid) in enumerate(zip(members, grids, strict=True)):
-        aht = learn_handle_time(grid.handled, grid.handle_seconds, weekdays, weeks_ago) or _declared_aht(facts)
+    for place, facts in enumerate(members):
+        aht = learnt[place] or _declared_aht(facts)
         if aht is None or (place not in fitted and facts.weekly_offered is None):
             forecasts.append(None)
         else:
@@ -248,13 +254,16 @@ def _forecast_panel(members: Sequence[QueueFacts], first: dt.date, day_count: in
 
 @dataclasses.dataclass(frozen=True)
 class _Own:
-    """What the engine says of one queue: mean (H, S), quantiles (H, S, 7) and of day totals (H, 7), parts (H, 5), φ a day ahead,
-    drift; what it saw, in words which days of it were left out, which slots it saw open on which weekday (7, S), and which days
-    to come are part days or holidays (H,); the correlation of days' errors; contacts of past normal days."""
+    """What the engine says of one queue: mean (H, S), quantiles (H, S, 7) and of day totals (H, 7), and of workload the same in
+    contacts of the AHT expected (tells_work: whether any AHT is known); parts (H, 5), φ a day ahead, drift; what it saw, in words
+    which days of it were left out, which slots it saw open on which weekday (7, S), and which days to come are part days or
+    holidays (H,); the correlation of days' errors; contacts of past normal days."""
 
     mean: Floats
     quantiles: Floats
     totals: Floats
+    work: Floats
+    work_totals: Floats
     parts: Floats
     dispersion: float
     drift: Drift
@@ -264,9 +273,16 @@ class _Own:
     special: NDArray[np.bool_]
     between_days: float
     by_day: Mapping[dt.date, float]
+    tells_work: bool
 
 
-def _fitted(members: Sequence[QueueFacts], grids: Sequence[_Grid], days: Sequence[dt.date], first: dt.date) -> dict[int, _Own]:
+def _fitted(
+    members: Sequence[QueueFacts],
+    grids: Sequence[_Grid],
+    days: Sequence[dt.date],
+    first: dt.date,
+    learnt: Sequence[HandleTime | None],
+) -> dict[int, _Own]:
     """Fit those of the queues together of which anything is known; return what comes of it by their place."""
     known = [place for place, grid in enumerate(grids) if grid.known_days]
     if not known:
@@ -277,11 +293,14 @@ def _fitted(members: Sequence[QueueFacts], grids: Sequence[_Grid], days: Sequenc
         np.stack([_special(members[place], days, first) for place in known]),
         np.stack([members[place].rulings(days) for place in known]),
     )
-    expected, spread, summed = expect(panel), learn_spread(panel), days_of(panel)
+    weekdays, found = np.array([d.weekday() for d in days[: panel.past]]), {}
+    handled, seconds = (np.stack([getattr(grids[p], name) for p in known]) for name in ("handled", "handle_seconds"))
+    went = handling(handled, seconds, weekdays, [learnt[place] for place in known])
+    expected, spread, summed = expect(panel), learn_spread(panel, went), days_of(panel)
     usual, ruled = usual_totals(panel, summed), panel.ruled(LEFT_OUT)
     quantiles, totals = quantiles_of(expected.mean, spread), day_quantiles_of(expected.mean, spread)
+    work, work_totals = work_quantiles_of(expected.mean, spread)
     special = panel.special[:, panel.past :] == CLOSED_OR_PARTIAL
-    weekdays, found = np.array([d.weekday() for d in days[: panel.past]]), {}
     for row, place in enumerate(known):
         grid, dispersion = grids[place], float(spread.intervals.overdispersion[row, 0])
         left_out = [
@@ -295,6 +314,8 @@ def _fitted(members: Sequence[QueueFacts], grids: Sequence[_Grid], days: Sequenc
             expected.mean[row],
             quantiles[row],
             totals[row],
+            work[row],
+            work_totals[row],
             expected.parts[row],
             dispersion,
             spread.drift,
@@ -304,6 +325,7 @@ def _fitted(members: Sequence[QueueFacts], grids: Sequence[_Grid], days: Sequenc
             special[row],
             spread.between_days,
             by_day,
+            learnt[place] is not None,
         )
     return found
 
@@ -354,15 +376,22 @@ def _lay_out(facts: QueueFacts, own: _Own | None, aht: HandleTime, days: Sequenc
         mean = np.where(unseen, flat if cold else by_slot[slots], mean)
         mean = (trust * mean + (1 - trust) * flat) * facts.share_on(day) / facts.read_as(days[0])
         wide = spread_out(mean, dispersion)
+        seconds = aht.seconds[day.weekday(), slots]
+        of_aht = seconds[:, None] * aht.ratios[None, :]
         if own and trust == 1:
             held = mean / np.maximum(own.mean[place, slots], EPSILON)
             wide = np.where(unseen[:, None], wide, own.quantiles[place, slots] * held[:, None])
-        seconds = aht.seconds[day.weekday(), slots]
+        work = product_band(mean, wide, seconds, of_aht)
+        if own and trust == 1 and own.tells_work:
+            work = np.where(unseen[:, None], work, own.work[place, slots] * (held * seconds / 3600)[:, None])
         parts = tuple(map(float, own.parts[place])) if own and trust == 1 and len(starts) else ()
         totals: tuple[float, ...] = ()
+        work_totals: tuple[float, ...] = ()
         if own and parts and (whole := own.mean[place].sum()) > 0:
             totals = tuple(map(float, own.totals[place] * mean.sum() / whole))  # of the intervals that are open then
-        laid.append(DayForecast(day, tuple(starts), mean, seconds, wide, seconds[:, None] * aht.ratios[None, :], parts, totals))
+            if own.tells_work:
+                work_totals = tuple(map(float, own.work_totals[place] * (mean * seconds).sum() / 3600 / whole))
+        laid.append(DayForecast(day, tuple(starts), mean, seconds, wide, of_aht, work, parts, totals, work_totals))
     incidents, by_day = (tuple(own.incidents), own.by_day) if own else ((), {})
     held = facts.read_as(days[0])
     older = {day: count * held / share for day, count in facts.older.items() if (share := facts.share_on(day)) > 0}
@@ -447,6 +476,9 @@ def update_day(
     mean = today.offered * factors
     around = (today.offered_quantiles - today.offered[:, None]) * (factors * narrowed)[:, None]
     quantiles = np.maximum(mean[:, None] + around, 0.0)
+    work = today.offered * today.aht / 3600
+    around = (today.workload_quantiles - work[:, None]) * (factors * _work_narrowed(today, narrowed))[:, None]
+    of_work = np.maximum((work * factors)[:, None] + around, 0.0)
     return (
         DayForecast(
             today.day,
@@ -455,7 +487,17 @@ def update_day(
             today.aht[rest],
             quantiles[rest],
             today.aht_quantiles[rest],
+            of_work[rest],
             today.parts,
         ),
         float(factors[rest][0]) if rest.any() else 1.0,
     )
+
+
+def _work_narrowed(today: DayForecast, narrowed: Floats) -> Floats:
+    """Return by what workload's spread narrows (I,) when that of contacts does: AHT's part of it stays."""
+    by_volume = spread_of(today.offered_quantiles) / np.maximum(today.offered, EPSILON)
+    by_aht = spread_of(today.aht_quantiles) / today.aht
+    share = by_volume**2 / np.maximum(by_volume**2 + by_aht**2, EPSILON)
+    found: Floats = np.sqrt(share * narrowed**2 + 1 - share)
+    return found
