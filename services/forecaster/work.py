@@ -1,5 +1,6 @@
 """The forecaster's time-driven work: closing intervals, updating today, fitting each night."""
 
+import collections
 import dataclasses
 import datetime as dt
 import uuid
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from muster.book.copy import BookCopy, Key
 from muster.book.types import Basis, Client, OverrideMeasure, Queue, Reporting
 from muster.book.view import BookDay, intake_hours
-from muster.domain.calendar import DAY, OpeningHours, dates, local_date, parse_date, resolve, slot_of
+from muster.domain.calendar import DAY, OpeningHours, dates, day_bounds, local_date, parse_date, resolve, slot_of
 from muster.kit.clock import Clock
 from muster.kit.due import DueWork
 from muster.kit.errors import NotFound, NotNow
@@ -25,6 +26,7 @@ from services.forecaster.domain.facts import PublishedDay
 from services.forecaster.domain.forecast import LONGEST_HISTORY_WEEKS, QueueFacts, QueueForecast, forecast_client
 from services.forecaster.domain.outlook import OutlookPeriod, periods
 from services.forecaster.domain.overriding import Rule, overridden
+from services.forecaster.domain.part_days import earlier_dates
 from services.forecaster.domain.volume import closed_through, merge_range
 from services.forecaster.forecast_wire import backtest_data
 from services.forecaster.handlers.closing import close_cells
@@ -353,6 +355,7 @@ class Work:
             tuple(sorted((parse_date(a.starts_on), a.share) for a in queue.allocation_share)),
             older,
             self._shape_of(connection, book, cold.shape, seconds) if cold and cold.shape else None,
+            self._earlier_part_days(connection, queue, zone, max(first, begin)),
         )
         return facts, local_date(now, zone)
 
@@ -372,6 +375,27 @@ class Work:
                 for at in range(start, start + day.seconds, min(seconds, day.seconds)):
                     shape[weekday, slot_of(at, zone, seconds)] += offered
         return shape / np.maximum(count, 1)[:, None] if shape.sum() > 0 else None
+
+    def _earlier_part_days(
+        self, connection: sa.Connection, queue: Queue, zone: str, before: int
+    ) -> dict[dt.date, dict[int, float]]:
+        """Return contacts by slot of the holidays and part days, before an instant, that are of one kind with those to come."""
+        hours, seconds = intake_hours(queue), queue.interval_seconds
+        today, found = local_date(self.clock.now(), zone), dict[dt.date, dict[int, float]]()
+        horizon = dates(today, today + dt.timedelta(days=self.settings.forecast_days - 1))
+        wanted = {d for day in horizon if hours.special_day(day) for d in earlier_dates(hours, day)}
+        for day in sorted(wanted):
+            begin, end = day_bounds(day, zone)
+            then = self.book.view(connection).at(day).queues.get(queue.name)
+            if end > before or all(h.special_day(day) is None for h in (hours, *([intake_hours(then)] if then else []))):
+                continue
+            counts: dict[int, float] = collections.defaultdict(float)
+            cells = merge_range(volume.reports_between(connection, queue.name, begin, end), range(begin, end, seconds), seconds)
+            for start, cell in cells.items():
+                counts[slot_of(start, zone, seconds)] += cell.tally.offered or 0
+            if sum(counts.values()) > 0:
+                found[day] = dict(counts)
+        return found
 
     def _later_hours(
         self, connection: sa.Connection, name: str, today: dt.date

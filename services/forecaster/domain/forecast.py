@@ -40,6 +40,7 @@ from services.forecaster.domain.engine.spread import (
 )
 from services.forecaster.domain.engine.workload import handling, product_band
 from services.forecaster.domain.outlook import OutlookDay, look_ahead
+from services.forecaster.domain.part_days import PartDay, kind_of, shaped
 
 Floats = NDArray[np.float64]
 
@@ -56,7 +57,8 @@ class QueueFacts:
     """What a forecast of one queue needs. `cells`: start → (offered, handled, handle_ms), as known, closed ones only. `events`: (first
     day, last day, whether they count) as people say; `shares`: from which day on we have which share of the client's volume, ascending:
     a change of share is no trend, so the past is read as if today's had always been. `older`: contacts of normal days before the
-    cells, our share of them as it was. `shape` (7, S): how another queue's contacts spread over the week; None: evenly."""
+    cells, our share of them as it was; `earlier`: contacts by slot of holidays and part days before the cells. `shape` (7, S): how
+    another queue's contacts spread over the week; None: evenly."""
 
     queue: str
     zone: str
@@ -70,6 +72,7 @@ class QueueFacts:
     shares: tuple[tuple[dt.date, float], ...] = ()
     older: Mapping[dt.date, float] = dataclasses.field(default_factory=dict)
     shape: Floats | None = None
+    earlier: Mapping[dt.date, Mapping[int, float]] = dataclasses.field(default_factory=dict)
 
     def share_on(self, day: dt.date) -> float:
         """Return our share of the client's volume on a day: the one declared last by then, the first before all, 1 without any."""
@@ -243,13 +246,38 @@ def _forecast_panel(members: Sequence[QueueFacts], first: dt.date, day_count: in
     learnt = [learn_handle_time(grid.handled, grid.handle_seconds, weekdays, weeks_ago) for grid in grids]
     fitted = _fitted(members, grids, days, first, learnt)
     forecasts: list[QueueForecast | None] = []
+    lived = {place: _part_days(members[place], own, days[:-day_count], days[-day_count:]) for place, own in fitted.items()}
     for place, facts in enumerate(members):
         aht = learnt[place] or _declared_aht(facts)
         if aht is None or (place not in fitted and facts.weekly_offered is None):
             forecasts.append(None)
         else:
-            forecasts.append(_lay_out(facts, fitted.get(place), aht, days[-day_count:]))
+            others = [day for other, found in lived.items() if other != place for day in found]
+            forecasts.append(_lay_out(facts, fitted.get(place), aht, days[-day_count:], (lived.get(place, []), others)))
     return forecasts
+
+
+def _part_days(facts: QueueFacts, own: "_Own", past: Sequence[dt.date], ahead: Sequence[dt.date]) -> list[PartDay]:
+    """Return a queue's past holidays and part days on which anything came; none where none is to come."""
+    if not own.special.any():
+        return []
+    usual = np.zeros((7, DAY // facts.seconds)) + own.mean.sum(axis=0)
+    for weekday in {d.weekday() for d in ahead}:
+        usual[weekday] = own.mean[[d.weekday() == weekday for d in ahead]].sum(axis=0)
+    told = {
+        day: np.nan_to_num(row)
+        for day, row in zip(past, own.grid.offered, strict=True)
+        if facts.hours.special_day(day) is not None
+    }
+    for day, counts in facts.earlier.items():
+        told[day] = (
+            np.bincount(list(counts), list(counts.values()), DAY // facts.seconds) if counts else np.zeros(usual.shape[1])
+        )
+    return [
+        PartDay(day, kind_of(facts.hours, day), tuple(facts.hours.hours_of(day)), counts, usual[day.weekday()])
+        for day, counts in sorted(told.items())
+        if counts.sum() > 0
+    ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -356,8 +384,14 @@ def _cold_mean(facts: QueueFacts, day: dt.date, slots: NDArray[np.int64]) -> Flo
     return found
 
 
-def _lay_out(facts: QueueFacts, own: _Own | None, aht: HandleTime, days: Sequence[dt.date]) -> QueueForecast:
-    """Return a queue's forecast over its open intervals."""
+def _lay_out(
+    facts: QueueFacts,
+    own: _Own | None,
+    aht: HandleTime,
+    days: Sequence[dt.date],
+    part_days: tuple[Sequence[PartDay], Sequence[PartDay]],
+) -> QueueForecast:
+    """Return a queue's forecast over its open intervals. part_days: its past holidays and part days, and other queues'."""
     known, cold = own.grid.known_days if own else 0, facts.weekly_offered is not None
     trust = 1 - (1 - min(1.0, known / ENOUGH_DAYS)) ** 2 if cold else 1.0
     by_slot = _mean_of_slots(own.grid.offered) if own else np.zeros(DAY // facts.seconds)
@@ -372,6 +406,8 @@ def _lay_out(facts: QueueFacts, own: _Own | None, aht: HandleTime, days: Sequenc
         flat = _cold_mean(facts, day, slots) if cold else np.zeros(len(starts))
         if own and own.special[place] and mean.sum() > 0:
             mean = mean * own.mean[place].sum() / mean.sum()  # what a part day brings, comes in the hours that are open
+            assert hours
+            mean = shaped(mean, slots, (kind_of(hours, day), tuple(hours.hours_of(day))), *part_days)
         unseen = ~own.opened[day.weekday(), slots] & (mean <= 0) if own else np.zeros(len(starts), dtype=bool)
         mean = np.where(unseen, flat if cold else by_slot[slots], mean)
         mean = (trust * mean + (1 - trust) * flat) * facts.share_on(day) / facts.read_as(days[0])
