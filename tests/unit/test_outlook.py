@@ -14,6 +14,7 @@ from muster.kit.errors import Refusal
 from muster.kit.sql import Database, migrate
 from muster.v1 import forecast_pb2
 from services.forecaster.domain.backtest import LEADS, backtest, hours_seen
+from services.forecaster.domain.cold import Profile
 from services.forecaster.domain.comparing import Tolerance, compare
 from services.forecaster.domain.facts import Received
 from services.forecaster.domain.forecast import QueueFacts, forecast_queue
@@ -259,7 +260,7 @@ def test_totals_of_past_days_are_kept_as_they_were_and_the_year_follows_the_shar
 def test_a_shape_without_these_hours_is_none() -> None:
     shape = np.zeros((7, 48))
     shape[6, :4] = 1.0
-    forecast = forecast_queue(facts(0, weekly_offered=1680.0, declared_aht=240.0, shape=shape), FIRST, 7)
+    forecast = forecast_queue(facts(0, weekly_offered=1680.0, declared_aht=240.0, profile=Profile(shape)), FIRST, 7)
     assert level(forecast) == pytest.approx(1680)
 
 

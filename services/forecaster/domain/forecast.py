@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from muster.domain.calendar import DAY, OpeningHours, dates, local_date, slot_of
 from muster.domain.paths import GAUSS, QUANTILES, spread_of
+from services.forecaster.domain.cold import UNSEEN_WEEKDAY, Halves, Profile, counted_out, still_quiet
 from services.forecaster.domain.engine.handle_time import USUAL_RATIOS, HandleTime, learn_handle_time
 from services.forecaster.domain.engine.intraday import Drift, rest_of_day
 from services.forecaster.domain.engine.mean import expect
@@ -45,7 +46,7 @@ from services.forecaster.domain.part_days import PartDay, kind_of, shaped
 Floats = NDArray[np.float64]
 
 LEVELS = QUANTILES
-COLD_DISPERSION, SHAPED_DISPERSION = 3.0, 0.3
+SHAPED_DISPERSION = 0.3
 ENOUGH_DAYS = 14
 OBSERVED_SHARE = 0.9
 LONGEST_HISTORY_WEEKS = 27
@@ -57,8 +58,8 @@ class QueueFacts:
     """What a forecast of one queue needs. `cells`: start → (offered, handled, handle_ms), as known, closed ones only. `events`: (first
     day, last day, whether they count) as people say; `shares`: from which day on we have which share of the client's volume, ascending:
     a change of share is no trend, so the past is read as if today's had always been. `older`: contacts of normal days before the
-    cells, our share of them as it was; `earlier`: contacts by slot of holidays and part days before the cells. `shape` (7, S): how
-    another queue's contacts spread over the week; None: evenly."""
+    cells, our share of them as it was; `earlier`: contacts by slot of holidays and part days before the cells; `profile`: how
+    what is declared spreads over the week."""
 
     queue: str
     zone: str
@@ -71,7 +72,7 @@ class QueueFacts:
     events: tuple[tuple[dt.date, dt.date, bool], ...] = ()
     shares: tuple[tuple[dt.date, float], ...] = ()
     older: Mapping[dt.date, float] = dataclasses.field(default_factory=dict)
-    shape: Floats | None = None
+    profile: Profile = Profile()
     earlier: Mapping[dt.date, Mapping[int, float]] = dataclasses.field(default_factory=dict)
 
     def share_on(self, day: dt.date) -> float:
@@ -376,7 +377,7 @@ def _cold_mean(facts: QueueFacts, day: dt.date, slots: NDArray[np.int64]) -> Flo
         for d in dates(day - dt.timedelta(days=6), day)
     }
     even = np.ones((7, DAY // facts.seconds))
-    shape = facts.shape if facts.shape is not None else even
+    shape = facts.profile.shape if facts.profile.shape is not None else even
     if not any(shape[weekday, places].sum() > 0 for weekday, places in week.items()):
         shape = even  # the other queue has nothing in these hours
     whole = sum(float(shape[weekday, places].sum()) for weekday, places in week.items())
@@ -395,23 +396,29 @@ def _lay_out(
     known, cold = own.grid.known_days if own else 0, facts.weekly_offered is not None
     trust = 1 - (1 - min(1.0, known / ENOUGH_DAYS)) ** 2 if cold else 1.0
     by_slot = _mean_of_slots(own.grid.offered) if own else np.zeros(DAY // facts.seconds)
-    wild = COLD_DISPERSION if facts.shape is None else SHAPED_DISPERSION
-    dispersion = trust * (own.dispersion if own else 0.0) + (1 - trust) * wild
+    dispersion, declared, quiet, before = _cold_start(facts, own, trust, days)
     laid = []
     for place, day in enumerate(days):
         hours = facts.hours_on(day)
         starts = hours.open_starts(day, facts.zone, facts.seconds) if hours else []
         slots = np.array([slot_of(s, facts.zone, facts.seconds) for s in starts], dtype=int)
         mean = own.mean[place, slots] if own else np.zeros(len(starts))
-        flat = _cold_mean(facts, day, slots) if cold else np.zeros(len(starts))
+        flat = (
+            _cold_mean(facts, day, slots) * (1 - quiet[day.weekday(), slots]) / (1 - before) if cold else np.zeros(len(starts))
+        )
         if own and own.special[place] and mean.sum() > 0:
             mean = mean * own.mean[place].sum() / mean.sum()  # what a part day brings, comes in the hours that are open
             assert hours
             mean = shaped(mean, slots, (kind_of(hours, day), tuple(hours.hours_of(day))), *part_days)
         unseen = ~own.opened[day.weekday(), slots] & (mean <= 0) if own else np.zeros(len(starts), dtype=bool)
         mean = np.where(unseen, flat if cold else by_slot[slots], mean)
-        mean = (trust * mean + (1 - trust) * flat) * facts.share_on(day) / facts.read_as(days[0])
-        wide = spread_out(mean, dispersion)
+        ours = facts.share_on(day) / facts.read_as(days[0])
+        halves = Halves(mean * ours, float(dispersion[place]), flat * ours, declared, trust)
+        mean = halves.mean()
+        if trust == 1:
+            wide = spread_out(mean, float(dispersion[place]))
+        else:
+            wide = counted_out(mean, halves.dispersion(), quiet[day.weekday(), slots])
         seconds = aht.seconds[day.weekday(), slots]
         of_aht = seconds[:, None] * aht.ratios[None, :]
         if own and trust == 1:
@@ -435,9 +442,9 @@ def _lay_out(
     return QueueForecast(
         facts.queue,
         tuple(laid),
-        _rests_on(known, trust, incidents),
+        _rests_on(known, trust, incidents, facts.profile.words),
         known,
-        dispersion,
+        float(dispersion[0]) if len(dispersion) else 0.0,
         own.drift if own else Drift(),
         own.between_days if own else USUAL_BETWEEN_DAYS,
         incidents,
@@ -445,6 +452,33 @@ def _lay_out(
         tuple(outlook),
         years,
     )
+
+
+def _cold_start(
+    facts: QueueFacts, own: _Own | None, trust: float, days: Sequence[dt.date]
+) -> tuple[Floats, float, Floats, float]:
+    """Return φ of intervals by what is known of each day (H,), and by what is declared, how likely a slot of a weekday is a quiet one
+    (7, S), and how likely it was before any day.
+
+    What is known of a queue's own days is a mean of few, and less of a weekday not seen yet."""
+    usual, slots = own.dispersion if own else 0.0, DAY // facts.seconds
+    if trust == 1 or not days:
+        return np.full(len(days), usual), 0.0, np.zeros((7, slots)), 0.0
+    hours = facts.hours_on(days[0]) or facts.hours
+    ordinary, opened = dataclasses.replace(hours, countries=(), special=()), np.zeros((7, slots), dtype=bool)
+    for day in dates(days[0], days[0] + dt.timedelta(days=6)):
+        for start in ordinary.open_starts(day, facts.zone, facts.seconds):
+            opened[day.weekday(), slot_of(start, facts.zone, facts.seconds)] = True
+    declared, quiet = facts.profile.dispersion(facts.seconds, opened), facts.profile.quiet(facts.seconds, opened)
+    of_slots = np.full((7, slots), quiet)
+    if own:
+        past = len(own.grid.offered)
+        weekdays = np.array([(days[0] - dt.timedelta(days=n)).weekday() for n in range(past, 0, -1)])
+        week = np.array([[(facts.weekly_offered or 0.0) / max(opened.sum(), 1)]]) * opened
+        of_slots = still_quiet(quiet, week, declared, own.grid.offered, weekdays)
+    few = usual * (1 + 1 / max(own.grid.known_days, 1)) if own else 0.0
+    unseen = [0.0 if own and own.opened[day.weekday()].any() else UNSEEN_WEEKDAY for day in days]
+    return few + np.array(unseen), declared, of_slots, quiet
 
 
 def _outlook(
@@ -487,10 +521,10 @@ def spread_out(mean: Floats, dispersion: float) -> Floats:
     return ordered
 
 
-def _rests_on(known: int, trust: float, left_out: Sequence[Incident]) -> str:
+def _rests_on(known: int, trust: float, left_out: Sequence[Incident], shape: str) -> str:
     if known == 0:
-        return "declared profile, no history"
-    rests_on = f"{known} days of history" + (" and the declared profile" if trust < 1 else "")
+        return f"declared profile, {shape}, no history"
+    rests_on = f"{known} days of history" + (f" and the declared profile, {shape}" if trust < 1 else "")
     if not left_out:
         return rests_on
     incidents = [f"{i.day.isoformat()} ({i.offered:,.0f} contacts)" for i in left_out]
