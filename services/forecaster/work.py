@@ -335,8 +335,11 @@ class Work:
         ]
         told = merge_range(reports, starts, seconds)
         cells: dict[int, tuple[int | None, int | None, int | None]] = {}
+        unfinished: dict[int, int] = {}
         for s in starts:
             tally = told[s].tally if s in told else None
+            if tally and s > now - LATENESS_HORIZON_SECONDS and (lasting := tally.unfinished):
+                unfinished[s] = lasting
             cells[s] = (tally.offered, tally.handled, tally.handle_ms) if tally else (0, 0, 0)
         cold = queue.cold_start
         facts = QueueFacts(
@@ -357,6 +360,8 @@ class Work:
             older,
             self._profile(connection, book, cold, seconds),
             self._earlier_part_days(connection, queue, zone, max(first, begin)),
+            unfinished,
+            now,
         )
         return facts, local_date(now, zone)
 

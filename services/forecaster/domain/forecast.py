@@ -18,6 +18,7 @@ from services.forecaster.domain.cold import UNSEEN_WEEKDAY, Halves, Profile, cou
 from services.forecaster.domain.engine.handle_time import USUAL_RATIOS, HandleTime, learn_handle_time
 from services.forecaster.domain.engine.intraday import Drift, rest_of_day
 from services.forecaster.domain.engine.mean import expect
+from services.forecaster.domain.engine.open_contacts import expected_if_open
 from services.forecaster.domain.engine.panel import (
     AFTER_CLOSURE,
     CLOSED_OR_PARTIAL,
@@ -59,7 +60,7 @@ class QueueFacts:
     day, last day, whether they count) as people say; `shares`: from which day on we have which share of the client's volume, ascending:
     a change of share is no trend, so the past is read as if today's had always been. `older`: contacts of normal days before the
     cells, our share of them as it was; `earlier`: contacts by slot of holidays and part days before the cells; `profile`: how
-    what is declared spreads over the week."""
+    what is declared spreads over the week. `unfinished`: start → contacts answered and not wrapped up at `known_at`."""
 
     queue: str
     zone: str
@@ -74,6 +75,8 @@ class QueueFacts:
     older: Mapping[dt.date, float] = dataclasses.field(default_factory=dict)
     profile: Profile = Profile()
     earlier: Mapping[dt.date, Mapping[int, float]] = dataclasses.field(default_factory=dict)
+    unfinished: Mapping[int, int] = dataclasses.field(default_factory=dict)
+    known_at: int = 0
 
     def share_on(self, day: dt.date) -> float:
         """Return our share of the client's volume on a day: the one declared last by then, the first before all, 1 without any."""
@@ -176,6 +179,8 @@ def _grid(facts: QueueFacts, first: dt.date, before: dt.date) -> _Grid:
             slot = slot_of(start, facts.zone, facts.seconds)
             open_slots[row, slot] = True
             offered, handled, handle_ms = facts.cells.get(start, (None, None, None))
+            if start in facts.unfinished:
+                handled = handle_ms = None  # its AHT is not final; see _learnt
             for place, value in enumerate((offered, handled, None if handle_ms is None else handle_ms / 1000)):
                 if value is not None and value >= 0:
                     sums[place, row, slot] += value
@@ -244,7 +249,7 @@ def _forecast_panel(members: Sequence[QueueFacts], first: dt.date, day_count: in
     days = list(dates(begin, first + dt.timedelta(days=day_count - 1)))
     weekdays = np.array([d.weekday() for d in days[: len(days) - day_count]])
     weeks_ago = np.arange(len(weekdays), 0, -1) / 7.0
-    learnt = [learn_handle_time(grid.handled, grid.handle_seconds, weekdays, weeks_ago) for grid in grids]
+    learnt = [_learnt(facts, grid, begin, weekdays, weeks_ago) for facts, grid in zip(members, grids, strict=True)]
     fitted = _fitted(members, grids, days, first, learnt)
     forecasts: list[QueueForecast | None] = []
     lived = {place: _part_days(members[place], own, days[:-day_count], days[-day_count:]) for place, own in fitted.items()}
@@ -256,6 +261,30 @@ def _forecast_panel(members: Sequence[QueueFacts], first: dt.date, day_count: in
             others = [day for other, found in lived.items() if other != place for day in found]
             forecasts.append(_lay_out(facts, fitted.get(place), aht, days[-day_count:], (lived.get(place, []), others)))
     return forecasts
+
+
+def _learnt(
+    facts: QueueFacts, grid: _Grid, begin: dt.date, weekdays: NDArray[np.int64], weeks_ago: Floats
+) -> HandleTime | None:
+    """Return what is learnt of AHT: from intervals whose contacts are all wrapped up, then with those that still last counted as long as
+    they will."""
+    usual = learn_handle_time(grid.handled, grid.handle_seconds, weekdays, weeks_ago)
+    young = [(s, n, *facts.cells[s][1:]) for s, n in facts.unfinished.items() if s in facts.cells]
+    if not young:
+        return usual
+    went = handling(grid.handled[None], grid.handle_seconds[None], weekdays, [usual])
+    variation, counts, seconds = float(went.compound[0]) - 1, grid.handled.copy(), grid.handle_seconds.copy()
+    for start, lasting, done, done_ms in young:
+        day, slot = local_date(start, facts.zone), slot_of(start, facts.zone, facts.seconds)
+        row = (day - begin).days
+        if not 0 <= row < len(counts) or done is None or done_ms is None:
+            continue
+        age = facts.known_at - start - facts.seconds / 2
+        mean = float(usual.seconds[day.weekday(), slot]) if usual else None
+        each = None if mean is None else expected_if_open(age, mean, variation)
+        counts[row, slot] = done if each is None else done + lasting
+        seconds[row, slot] = done_ms / 1000 + (0.0 if each is None else lasting * each)
+    return learn_handle_time(counts, seconds, weekdays, weeks_ago)
 
 
 def _part_days(facts: QueueFacts, own: "_Own", past: Sequence[dt.date], ahead: Sequence[dt.date]) -> list[PartDay]:
