@@ -3,7 +3,6 @@
 import dataclasses
 import datetime as dt
 import itertools
-import math
 from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
@@ -18,6 +17,7 @@ from muster.kit.outbox import Outbox
 from services.staffing import wire
 from services.staffing.domain.deferred import Desk
 from services.staffing.domain.facts import ForecastDay, RequirementDay
+from services.staffing.domain.patience import Patience, patience_of
 from services.staffing.domain.requirement import Goal, Rules, combined_shrinkage
 from services.staffing.handlers.deferring import on_deferred
 from services.staffing.handlers.requiring import QueueRules, on_forecast
@@ -74,7 +74,7 @@ class Requiring:
                 goals.append(goal_of(t))
                 if t.metric == TargetMetric.SERVICE_LEVEL and staff_to == "MEAN":
                     staff_to, sureness = t.staff_to or "MEAN", t.sureness or sureness
-        patience, formula = self._patience(connection, queue)
+        patience, formula = self.patience(connection, queue)
         unplaced, placed = self.shrinkage(book, queue)
         minimum = book.minimum_staff(queue.name)
         at_once = queue.concurrency.max if queue.concurrency and queue.channel == Channel.CHAT else 1
@@ -85,22 +85,16 @@ class Requiring:
                 f"{at_once} chats at once; {formula.replace('Erlang A', 'some give up').replace('Erlang C', 'nobody gives up')}"
             )
         rules = Rules(tuple(goals), minimum, unplaced, placed, staff_to, sureness)
-        return QueueRules(rules, patience, formula, at_once, tuple(by_level), due, kept)
+        return QueueRules(rules, patience.seconds, formula, at_once, tuple(by_level), due, kept, patience)
 
-    def _patience(self, connection: sa.Connection, queue: Queue) -> tuple[float, str]:
-        """Return mean patience in seconds: declared, or total waiting of all / abandons; unknown is conservative."""
-        declared = queue.patience
-        if declared and declared.source == "DECLARED" and declared.seconds:
-            return declared.seconds, f"Erlang A (patience {declared.seconds:.0f} s, declared)"
-        if declared and declared.source == "ESTIMATED":
-            since = self.clock.now() - self.settings.patience_days * DAY
-            waited, abandons = plans.patience_sums(connection, queue.name, since)
-            if abandons >= self.settings.patience_abandons:
-                seconds = waited / 1000 / abandons
-                return seconds, f"Erlang A (patience {seconds:.0f} s, estimated from {abandons} abandons)"
-            if declared.seconds:
-                return declared.seconds, f"Erlang A (patience {declared.seconds:.0f} s, declared; too few abandons to estimate)"
-        return math.inf, "Erlang C (patience unknown)"
+    def patience(self, connection: sa.Connection, queue: Queue) -> tuple[Patience, str]:
+        """Return the patience of a queue's callers with what was seen of it, and the formula in words."""
+        declared, seen = queue.patience, (0, 0)
+        source = declared.source if declared else "NONE"
+        if source == "ESTIMATED":
+            seen = plans.patience_sums(connection, queue.name, self.clock.now() - self.settings.patience_days * DAY)
+        enough = self.settings.patience_abandons
+        return patience_of(source, declared.seconds if declared else None, seen[0] / 1000, seen[1], enough)
 
     def shrinkage(self, book: BookDay, queue: Queue) -> tuple[float, float]:
         """Return shrinkage that the schedule does not place, and that it does, averaged over eligible agents' sites."""

@@ -10,6 +10,7 @@ from services.staffing.domain.carried import Carried, carry, joined
 from services.staffing.domain.chatting import ChatLoad, joined_chats
 from services.staffing.domain.erlang import Floats
 from services.staffing.domain.facts import ForecastDay, RequirementDay
+from services.staffing.domain.patience import Patience
 from services.staffing.domain.requirement import Rules, fewest_of_all, require
 from services.staffing.handlers.spreading import more_for
 
@@ -19,7 +20,7 @@ class QueueRules:
     """What a queue's requirement rests on: rules, patience in seconds (inf: unknown), and the formula's name.
 
     at_once: chats that an agent may have, 1 for calls; by_level: AHT with 1 … at_once of them, seconds, none: the forecast's at each.
-    due: when deferred work must be done, None where contacts wait; kept: the share that must.
+    due: when deferred work must be done, None where contacts wait; kept: the share that must; seen: what patience rests on.
     """
 
     rules: Rules
@@ -29,6 +30,7 @@ class QueueRules:
     by_level: tuple[float, ...] = ()
     due: DueRule | None = None
     kept: float = 1.0
+    seen: Patience | None = None
 
     def levels(self, aht: Floats) -> Floats:
         """Return the AHT (I, at_once) by chats at once; aht (I,): the forecast's."""
