@@ -864,6 +864,8 @@ class ForecastComparison(_message.Message):
     TOLERANCE_DOWN_FIELD_NUMBER: _builtins.int
     OUTSIDE_FIELD_NUMBER: _builtins.int
     DAY_OUTSIDE_FIELD_NUMBER: _builtins.int
+    RELIEVED_FIELD_NUMBER: _builtins.int
+    DAY_RELIEVED_FIELD_NUMBER: _builtins.int
     local_date: _builtins.str
     """The day, "YYYY-MM-DD"."""
     locked_source: _forecast_pb2.ForecastSource.ValueType
@@ -874,6 +876,8 @@ class ForecastComparison(_message.Message):
     """Share below."""
     day_outside: _builtins.bool
     """Whether the whole day's sum does, of the intervals closed so far."""
+    day_relieved: _builtins.str
+    """The same of the day's sum, of the intervals closed so far."""
     @_builtins.property
     def starts_at_epoch_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Starts of the intervals, seconds since 1970 UTC."""
@@ -906,6 +910,12 @@ class ForecastComparison(_message.Message):
     def outside(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
         """Per interval, whether what came lies outside the tolerance; none: nothing to hold it against."""
 
+    @_builtins.property
+    def relieved(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Per interval what the contract's lock relieves it of: TARGET (more came than is tolerated), COMMITMENT (less did), or empty; none: no
+        interval is relieved.
+        """
+
     def __init__(
         self,
         *,
@@ -922,10 +932,12 @@ class ForecastComparison(_message.Message):
         tolerance_down: _builtins.float | None = ...,
         outside: _abc.Iterable[_builtins.bool] | None = ...,
         day_outside: _builtins.bool = ...,
+        relieved: _abc.Iterable[_builtins.str] | None = ...,
+        day_relieved: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_tolerance_down", b"_tolerance_down", "_tolerance_up", b"_tolerance_up", "locked_at", b"locked_at", "tolerance_down", b"tolerance_down", "tolerance_up", b"tolerance_up"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tolerance_down", b"_tolerance_down", "_tolerance_up", b"_tolerance_up", "agreed_count", b"agreed_count", "client_count", b"client_count", "day_outside", b"day_outside", "engine_count", b"engine_count", "local_date", b"local_date", "locked_at", b"locked_at", "locked_count", b"locked_count", "locked_source", b"locked_source", "offered_count", b"offered_count", "outside", b"outside", "starts_at_epoch_seconds", b"starts_at_epoch_seconds", "tolerance_down", b"tolerance_down", "tolerance_up", b"tolerance_up"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tolerance_down", b"_tolerance_down", "_tolerance_up", b"_tolerance_up", "agreed_count", b"agreed_count", "client_count", b"client_count", "day_outside", b"day_outside", "day_relieved", b"day_relieved", "engine_count", b"engine_count", "local_date", b"local_date", "locked_at", b"locked_at", "locked_count", b"locked_count", "locked_source", b"locked_source", "offered_count", b"offered_count", "outside", b"outside", "relieved", b"relieved", "starts_at_epoch_seconds", b"starts_at_epoch_seconds", "tolerance_down", b"tolerance_down", "tolerance_up", b"tolerance_up"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__tolerance_down: _TypeAlias = _typing.Literal["tolerance_down"]  # noqa: Y015
     _WhichOneofArgType__tolerance_down: _TypeAlias = _typing.Literal["_tolerance_down", b"_tolerance_down"]  # noqa: Y015

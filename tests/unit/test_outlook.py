@@ -19,7 +19,7 @@ from services.forecaster.domain.comparing import Tolerance, compare
 from services.forecaster.domain.facts import Received
 from services.forecaster.domain.forecast import QueueFacts, forecast_queue
 from services.forecaster.domain.outlook import DAYS, OutlookDay, look_ahead, periods
-from services.forecaster.forecast_wire import check_received, read_received
+from services.forecaster.forecast_wire import check_received, comparison_message, read_received
 from services.forecaster.store import outlooks
 from tests.unit.test_forecast import FIRST, HOURS, SECONDS, ZONE, facts
 
@@ -189,6 +189,14 @@ def test_what_came_is_held_against_what_was_locked() -> None:
     assert not found.day_outside
     assert found.came == [115.0, 80.0, -1.0]
     assert found.engine == [-1.0, -1.0, -1.0]
+    assert found.relieved == ["TARGET", "", ""]
+    assert found.day_relieved == ""
+    for relieves, each in (("COMMITMENT", ["", "COMMITMENT", ""]), ("BOTH", ["TARGET", "COMMITMENT", ""])):
+        tolerance = Tolerance(0.1, 0.15, relieves)
+        again = compare("2026-03-02", {"CLIENT": client}, ("CLIENT", client), came, 5, tolerance)
+        assert again.relieved == each
+    surge = compare("2026-03-02", {}, ("CLIENT", client), {starts[0]: 150, starts[1]: 90}, 5, Tolerance(0.1, 0.15))
+    assert (surge.day_relieved, comparison_message(surge).day_relieved) == ("TARGET", "TARGET")
     unlocked = compare("2026-03-02", {"CLIENT": client}, None, came, None, Tolerance())
     assert (unlocked.outside, unlocked.locked, unlocked.locked_source) == ([], [], "")
 
