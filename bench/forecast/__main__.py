@@ -24,7 +24,8 @@ from services.forecaster.domain.engine.handle_time import learn_handle_time
 from services.forecaster.domain.engine.intraday import learn_drift, rest_of_day
 from services.forecaster.domain.engine.mean import expected_contacts
 from services.forecaster.domain.engine.panel import Panel
-from services.forecaster.domain.engine.spread import learn_spread, quantiles_of
+from services.forecaster.domain.engine.spread import learn_spread, quantiles_of, work_quantiles_of
+from services.forecaster.domain.engine.workload import handling
 from services.forecaster.domain.forecast import QueueFacts, forecast_queue
 
 GOALS = {
@@ -106,21 +107,33 @@ def intraday(judge: Any, task: Any) -> None:
 
 
 def handle_time(judge: Any, tasks: Any, task: Any) -> None:
-    """Print errors of AHT (weighted by handled contacts) and workload, days 1–7."""
+    """Print errors of AHT (weighted by handled contacts) and workload, days 1–7, and how often workload's bands hold."""
     if task.aht is None:
         return
     aht, handled = task.aht.reshape(task.N, -1, task.S), task.handled.reshape(task.N, -1, task.S)
     weekdays, actual = (task.dates.astype("datetime64[D]").astype(np.int64) + 3) % 7, task.Y()
-    wrong, total = np.zeros(3), np.zeros(3)
+    wrong, total, inside = np.zeros(3), np.zeros(3), np.zeros((2, 3))
     for origin in tasks.origins(task, 8):
         mean = expected_contacts(panel_of(judge.masked(task, origin), origin, task.D))
         normal = (task.special[:origin] == 0)[:, None]
-        for n in range(task.N):
-            told = np.where(normal & ~np.isnan(aht[n, :origin]), handled[n, :origin], np.nan)
-            ago = (task.dates[origin] - task.dates[:origin]).astype("timedelta64[D]").astype(int) / 7
-            learnt = learn_handle_time(told, told * aht[n, :origin], weekdays[:origin], ago)
+        ago = (task.dates[origin] - task.dates[:origin]).astype("timedelta64[D]").astype(int) / 7
+        told = np.where(normal & ~np.isnan(aht[:, :origin]), handled[:, :origin], np.nan)
+        spent = told * aht[:, :origin]
+        all_learnt = [learn_handle_time(told[n], spent[n], weekdays[:origin], ago) for n in range(task.N)]
+        if calibrated := origin >= 12 * task.D:
+            panel = panel_of(judge.masked(task, origin), origin, task.D)
+            spread = learn_spread(panel, handling(told, spent, weekdays[:origin], all_learnt))
+            work = work_quantiles_of(mean, spread)[0]
+        for n, learnt in enumerate(all_learnt):
             for h in np.flatnonzero(task.special[origin : origin + task.D] == 0) if learnt else ():
                 expected = learnt.seconds[weekdays[origin + h]]
+                if calibrated:
+                    real = np.where(actual[n, origin + h] == 0, 0, actual[n, origin + h] * aht[n, origin + h])
+                    band = work[n, h] * expected[:, None]
+                    held = [(band[:, a] <= real) & (real <= band[:, 6 - a]) for a in (1, 0)]
+                    sums = np.array([(~np.isnan(real)).sum(), *(x.sum() for x in held)])
+                    inside[1] += sums
+                    inside[0] += sums * (h == 0)
                 weight = np.where(np.isnan(aht[n, origin + h]), 0, handled[n, origin + h])
                 seconds = np.nan_to_num(aht[n, origin + h])
                 load = np.nan_to_num(actual[n, origin + h]) * seconds
@@ -132,6 +145,8 @@ def handle_time(judge: Any, tasks: Any, task: Any) -> None:
                 total += ((weight * seconds).sum(), (weight * seconds).sum(), load.sum())
     parts = " · ".join(f"{e:.1f}" for e in 100 * wrong / total)
     print(f"  {'AHT, workload':16} interval · day · workload {parts} (goal 10.0 · 5.3 · 21.0)")
+    shown = (" · ".join(f"{100 * i[k] / i[0]:.1f}" for i in inside) for k in (1, 2))
+    print(f"  {'':16} workload, 1 · 7 days ahead: in 80 %: {next(shown)}   in 95 %: {next(shown)}")
 
 
 def cold_start(task: Any) -> None:

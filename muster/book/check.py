@@ -91,8 +91,6 @@ def _references(book: Book) -> Iterable[Violation]:
 
     for i, queue in enumerate(book.queues):
         yield from refer(f"queues[{i}].name", queue.client, "clients")
-        if queue.cold_start:
-            yield from refer(f"queues[{i}].cold_start.shape", queue.cold_start.shape, "queues")
     for i, contract in enumerate(book.contracts):
         for j, name in enumerate(contract.queues):
             yield from refer(f"contracts[{i}].queues[{j}]", name, "queues")

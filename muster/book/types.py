@@ -230,10 +230,14 @@ class Concurrency(Row):
     aht_seconds_by_level: tuple[float, ...] = ()
 
 
+VERTICALS = ("BANKING", "HEALTH", "PUBLIC_SERVICE", "RETAIL", "TELECOM", "TRAVEL", "UTILITIES")
+
+
 class ColdStart(Row):
     weekly_offered_count: float | None = Field(None, ge=0)
     aht_seconds: float | None = Field(None, gt=0)
     shape: str = ""
+    vertical: Annotated[str, _one_of("", *VERTICALS)] = ""
 
 
 class Campaign(Row):

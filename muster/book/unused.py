@@ -8,7 +8,6 @@ from muster.book.types import KINDS, Book, Row
 UNUSED = {
     "contracts.targets.clock_start",
     "contracts.minimum_dedicated_agents",
-    "contracts.lock.relieves",
     "contracts.commitment",
     "contracts.pricing",
     "levers.payback",

@@ -1,5 +1,6 @@
 """muster forecast incidents | outlook | import | compare and muster backtest: what goes with a forecast, and how it is tested."""
 
+import collections
 import pathlib
 import time
 from collections.abc import Iterable
@@ -100,7 +101,18 @@ def compare(
     """Show our, the client's and the agreed forecast by day, which is locked, and whether what came is tolerated."""
     request = forecasting.ListForecastComparisonsRequest(queue=queue, first_date=first, last_date=last)
     days, out = connect().forecaster.ListForecastComparisons(request).days, console()
-    heads = ("day", "engine", "client", "agreed", "locked", "whose, since", "came so far", "off locked", "intervals outside")
+    heads = (
+        "day",
+        "engine",
+        "client",
+        "agreed",
+        "locked",
+        "whose, since",
+        "came so far",
+        "off locked",
+        "intervals outside",
+        "relieves",
+    )
     table = table_of(f"Forecasts of {queue}", *heads)
     for d in days:
         sides = [_sum(values) for values in (d.engine_count, d.client_count, d.agreed_count)]
@@ -116,14 +128,20 @@ def compare(
             since = shown(d.locked_at.seconds, zone)
             whose = f"{name}, {since}" if d.locked_source else f"open until {since}"
         outside = f"{sum(d.outside)} of {len(both)}" if both else "–"
-        table.add_row(
-            d.local_date, *sides, _sum(d.locked_count), whose, f"{sum(came):,.0f}" if came else "–", off + mark, outside
-        )
+        told = f"{sum(came):,.0f}" if came else "–"
+        table.add_row(d.local_date, *sides, _sum(d.locked_count), whose, told, off + mark, outside, _relieved(d))
     out.print(table)
     limits = [d for d in days if d.HasField("tolerance_up") or d.HasField("tolerance_down")]
     if limits:
         up, down = limits[0].tolerance_up, limits[0].tolerance_down
         out.print(f"tolerated by the contract: {up:+.0%} and {-down:+.0%} of what is locked", highlight=False)
+
+
+def _relieved(d: forecasting.ForecastComparison) -> str:
+    """Return what a day and its intervals are relieved of, in words."""
+    of_intervals = collections.Counter(word for word in d.relieved if word)
+    parts = [f"{word} of {count} interval{'s' * (count > 1)}" for word, count in sorted(of_intervals.items())]
+    return ", ".join([*([f"{d.day_relieved} of the day"] if d.day_relieved else []), *parts]) or "–"
 
 
 def _sum(values: Iterable[float]) -> str:

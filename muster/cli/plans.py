@@ -1,18 +1,20 @@
 """muster forecast: what is expected, interval by interval."""
 
 import datetime as dt
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from muster.cli.connection import Zone, connect, console, read_instant, shown, table_of
 from muster.kit.errors import Refusal
 from muster.v1 import forecaster_service_pb2 as forecasting
-from muster.v1.forecast_pb2 import ForecastDay
 
 forecast = typer.Typer(no_args_is_help=True, help="What is expected.")
 
 Queue = Annotated[str, typer.Argument(metavar="CLIENT/QUEUE")]
+BANDS = ("offered", "10 %", "90 %", "AHT s", "10 %", "90 %", "workload h", "10 %", "90 %")
 Day = Annotated[str, typer.Option(help="local day, YYYY-MM-DD; default: today")]
 
 
@@ -37,10 +39,10 @@ def forecast_show(
         if d.HasField("day_factor"):
             title += f"; it now runs at {d.day_factor:.0%} of the morning's forecast"
         plain = list(d.statistical_offered_count)
-        table = table_of(
-            title, "interval", "offered", "10 %", "90 %", "AHT s", "10 %", "90 %", *(["statistical"] if plain else [])
-        )
+        table = table_of(title, "interval", *BANDS, *(["statistical"] if plain else []))
+        hours = [n * h / 3600 for n, h in zip(d.offered_count, d.aht_seconds, strict=True)]
         for i, start in enumerate(d.starts_at_epoch_seconds):
+            work = [f"{d.workload_quantiles[i * width + n]:.2f}" if d.workload_quantiles else "–" for n in (low, high)]
             table.add_row(
                 shown(start, zone),
                 f"{d.offered_count[i]:.1f}",
@@ -49,11 +51,17 @@ def forecast_show(
                 f"{d.aht_seconds[i]:.0f}",
                 f"{d.aht_quantiles[i * width + low]:.0f}",
                 f"{d.aht_quantiles[i * width + high]:.0f}",
+                f"{hours[i]:.2f}",
+                *work,
                 *([f"{plain[i]:.1f}"] if plain else []),
             )
         out.print(table)
-        total, known = f"{sum(d.offered_count):,.1f}{_band(d, low, high)}", shown(d.data_watermark.seconds, zone)
-        out.print(f"day total {total}; data known up to {known}", highlight=False)
+        total, known = (
+            f"{sum(d.offered_count):,.1f}{_band(d.day_total_quantiles, low, high)}",
+            shown(d.data_watermark.seconds, zone),
+        )
+        work_total = f"{sum(hours):,.1f} hours of handling{_band(d.day_workload_quantiles, low, high)}"
+        out.print(f"day total {total}, {work_total}; data known up to {known}", highlight=False)
         for words in d.overrides:
             out.print(f"override {words}", highlight=False, markup=False)
 
@@ -90,10 +98,8 @@ def forecast_explain(queue: Queue, interval: Annotated[str, typer.Argument(metav
         out.print(f"override {words}", highlight=False, markup=False)
 
 
-def _band(d: ForecastDay, low: int, high: int) -> str:
-    if not d.day_total_quantiles:
-        return ""
-    return f" (80 %: {d.day_total_quantiles[low]:,.0f} to {d.day_total_quantiles[high]:,.0f})"
+def _band(quantiles: Sequence[float], low: int, high: int) -> str:
+    return f" (80 %: {quantiles[low]:,.0f} to {quantiles[high]:,.0f})" if quantiles else ""
 
 
 def _nearest(levels: list[float], wanted: float) -> int:
@@ -124,22 +130,47 @@ def forecast_accuracy(
         "bias",
         "in 80 %",
         "in 95 %",
-        "hours wrong",
     )
     table = table_of("How good forecasts were: errors as shares of the contacts that came", *heads)
     for r in rows:
         naive = f"{r.naive_wape:.1%}" if r.HasField("naive_wape") else "–"
         shares = [f"{v:.1%}" for v in (r.wape, r.statistical_wape)]
-        rest = [f"{r.poisson_wape:.1%}", f"{r.bias:+.1%}", f"{r.inside_80:.0%}", f"{r.inside_95:.0%}", f"{r.wrong_hours:,.1f}"]
+        rest = [f"{r.poisson_wape:.1%}", f"{r.bias:+.1%}", f"{r.inside_80:.0%}", f"{r.inside_95:.0%}"]
         table.add_row(r.queue or "all", str(r.lead_days), f"{r.interval_count:,}", *shares, naive, *rest)
     out.print(table)
+    out.print(_in_hours(rows))
     if answer.values:
-        columns = ("queue", "override", "owner", "why", "intervals", "WAPE without", "WAPE with", "hours saved")
+        columns = ("queue", "override", "of", "owner", "why", "intervals", "WAPE without", "WAPE with", "hours saved")
         table = table_of("What overrides added, a day before", *columns)
         for v in answer.values:
             wapes = [f"{w:.1%}" for w in (v.statistical_wape, v.wape)]
-            table.add_row(v.queue, v.override, v.owner, v.reason, f"{v.interval_count:,}", *wapes, f"{v.saved_hours:+,.1f}")
+            table.add_row(
+                v.queue, v.override, v.measure, v.owner, v.reason, f"{v.interval_count:,}", *wapes, f"{v.saved_hours:+,.1f}"
+            )
         out.print(table)
+
+
+def _in_hours(rows: Iterable[forecasting.ForecastAccuracy]) -> Table:
+    """Return what errors of workload cost a week, in staffed hours."""
+    heads = (
+        "queue",
+        "days before",
+        "over",
+        "under",
+        "hours wrong",
+        "statistical",
+        "week before",
+        "added by engine",
+        "by people",
+    )
+    table = table_of("Staffed hours a week that errors of workload stand for (over: not needed, under: missing)", *heads)
+    for r in rows:
+        wrong, plain = r.over_hours_per_week + r.under_hours_per_week, r.statistical_hours_per_week
+        naive = r.naive_hours_per_week if r.HasField("naive_hours_per_week") else None
+        sides = [f"{v:,.1f}" for v in (r.over_hours_per_week, r.under_hours_per_week, wrong, plain)]
+        beside = ["–", "–"] if naive is None else [f"{naive:,.1f}", f"{naive - plain:+,.1f}"]
+        table.add_row(r.queue or "all", str(r.lead_days), *sides, *beside, f"{plain - wrong:+,.1f}")
+    return table
 
 
 @forecast.command("refresh")

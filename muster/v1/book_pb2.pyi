@@ -718,22 +718,28 @@ class ColdStart(_message.Message):
     WEEKLY_OFFERED_COUNT_FIELD_NUMBER: _builtins.int
     AHT_SECONDS_FIELD_NUMBER: _builtins.int
     SHAPE_FIELD_NUMBER: _builtins.int
+    VERTICAL_FIELD_NUMBER: _builtins.int
     weekly_offered_count: _builtins.float
     """Contacts offered a week, 0 or more."""
     aht_seconds: _builtins.float
     """Average handle time, seconds, above 0."""
     shape: _builtins.str
-    """A sibling queue (client/queue) whose shape is borrowed; empty: flat over the service hours."""
+    """A sibling queue (client/queue) whose shape is borrowed; empty, or nothing known of it: the vertical's."""
+    vertical: _builtins.str
+    """How contacts spread over the week in an industry, as Muster declares it: BANKING, HEALTH, PUBLIC_SERVICE, RETAIL, TELECOM, TRAVEL or
+    UTILITIES; empty: evenly over the service hours.
+    """
     def __init__(
         self,
         *,
         weekly_offered_count: _builtins.float | None = ...,
         aht_seconds: _builtins.float | None = ...,
         shape: _builtins.str = ...,
+        vertical: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_aht_seconds", b"_aht_seconds", "_weekly_offered_count", b"_weekly_offered_count", "aht_seconds", b"aht_seconds", "weekly_offered_count", b"weekly_offered_count"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_aht_seconds", b"_aht_seconds", "_weekly_offered_count", b"_weekly_offered_count", "aht_seconds", b"aht_seconds", "shape", b"shape", "weekly_offered_count", b"weekly_offered_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_aht_seconds", b"_aht_seconds", "_weekly_offered_count", b"_weekly_offered_count", "aht_seconds", b"aht_seconds", "shape", b"shape", "vertical", b"vertical", "weekly_offered_count", b"weekly_offered_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__aht_seconds: _TypeAlias = _typing.Literal["aht_seconds"]  # noqa: Y015
     _WhichOneofArgType__aht_seconds: _TypeAlias = _typing.Literal["_aht_seconds", b"_aht_seconds"]  # noqa: Y015

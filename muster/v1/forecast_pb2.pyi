@@ -147,6 +147,8 @@ class ForecastDay(_message.Message):
     PARTS_FIELD_NUMBER: _builtins.int
     DAY_TOTAL_QUANTILES_FIELD_NUMBER: _builtins.int
     BETWEEN_DAYS_CORRELATION_FIELD_NUMBER: _builtins.int
+    WORKLOAD_QUANTILES_FIELD_NUMBER: _builtins.int
+    DAY_WORKLOAD_QUANTILES_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """The queue, client/queue."""
     local_date: _builtins.str
@@ -219,6 +221,14 @@ class ForecastDay(_message.Message):
     def day_total_quantiles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Quantiles of the day's total; absent in updates of today and where it rests on a declared profile."""
 
+    @_builtins.property
+    def workload_quantiles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Quantiles of workload (contacts × AHT), hours of handling; absent: made before they were told."""
+
+    @_builtins.property
+    def day_workload_quantiles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Quantiles of the day's workload, hours; absent where day_total_quantiles are, or nothing is known of AHT."""
+
     def __init__(
         self,
         *,
@@ -245,10 +255,12 @@ class ForecastDay(_message.Message):
         parts: Global___ForecastParts | None = ...,
         day_total_quantiles: _abc.Iterable[_builtins.float] | None = ...,
         between_days_correlation: _builtins.float = ...,
+        workload_quantiles: _abc.Iterable[_builtins.float] | None = ...,
+        day_workload_quantiles: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_day_factor", b"_day_factor", "data_watermark", b"data_watermark", "day_factor", b"day_factor", "made_at", b"made_at", "parts", b"parts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_day_factor", b"_day_factor", "aht_quantiles", b"aht_quantiles", "aht_seconds", b"aht_seconds", "between_days_correlation", b"between_days_correlation", "data_watermark", b"data_watermark", "day_factor", b"day_factor", "day_total_quantiles", b"day_total_quantiles", "history_days", b"history_days", "interval_seconds", b"interval_seconds", "local_date", b"local_date", "made_at", b"made_at", "offered_count", b"offered_count", "offered_quantiles", b"offered_quantiles", "overrides", b"overrides", "parts", b"parts", "quantile_levels", b"quantile_levels", "queue", b"queue", "rests_on", b"rests_on", "source", b"source", "starts_at_epoch_seconds", b"starts_at_epoch_seconds", "statistical_aht_seconds", b"statistical_aht_seconds", "statistical_offered_count", b"statistical_offered_count", "trigger", b"trigger", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_day_factor", b"_day_factor", "aht_quantiles", b"aht_quantiles", "aht_seconds", b"aht_seconds", "between_days_correlation", b"between_days_correlation", "data_watermark", b"data_watermark", "day_factor", b"day_factor", "day_total_quantiles", b"day_total_quantiles", "day_workload_quantiles", b"day_workload_quantiles", "history_days", b"history_days", "interval_seconds", b"interval_seconds", "local_date", b"local_date", "made_at", b"made_at", "offered_count", b"offered_count", "offered_quantiles", b"offered_quantiles", "overrides", b"overrides", "parts", b"parts", "quantile_levels", b"quantile_levels", "queue", b"queue", "rests_on", b"rests_on", "source", b"source", "starts_at_epoch_seconds", b"starts_at_epoch_seconds", "statistical_aht_seconds", b"statistical_aht_seconds", "statistical_offered_count", b"statistical_offered_count", "trigger", b"trigger", "version", b"version", "workload_quantiles", b"workload_quantiles"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__day_factor: _TypeAlias = _typing.Literal["day_factor"]  # noqa: Y015
     _WhichOneofArgType__day_factor: _TypeAlias = _typing.Literal["_day_factor", b"_day_factor"]  # noqa: Y015

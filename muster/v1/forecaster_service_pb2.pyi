@@ -516,6 +516,10 @@ class ForecastAccuracy(_message.Message):
     WRONG_HOURS_FIELD_NUMBER: _builtins.int
     STATISTICAL_HOURS_FIELD_NUMBER: _builtins.int
     NAIVE_HOURS_FIELD_NUMBER: _builtins.int
+    OVER_HOURS_PER_WEEK_FIELD_NUMBER: _builtins.int
+    UNDER_HOURS_PER_WEEK_FIELD_NUMBER: _builtins.int
+    STATISTICAL_HOURS_PER_WEEK_FIELD_NUMBER: _builtins.int
+    NAIVE_HOURS_PER_WEEK_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """The queue, client/queue; empty: all that were asked for together."""
     lead_days: _builtins.int
@@ -539,11 +543,19 @@ class ForecastAccuracy(_message.Message):
     poisson_wape: _builtins.float
     """The WAPE that Poisson noise alone makes, which nobody can beat."""
     wrong_hours: _builtins.float
-    """Hours of handling that the errors stand for, at the AHT expected."""
+    """Staffed hours wrong: |workload expected less workload that came|, summed over intervals; where no AHT came, at the one expected."""
     statistical_hours: _builtins.float
     """The same without overrides."""
     naive_hours: _builtins.float
     """The same of the interval a week before, where it is known."""
+    over_hours_per_week: _builtins.float
+    """Staffed hours a week that workload was expected and did not come; absent: not told (backtests)."""
+    under_hours_per_week: _builtins.float
+    """Staffed hours a week that workload came and was not expected."""
+    statistical_hours_per_week: _builtins.float
+    """Staffed hours wrong a week without overrides."""
+    naive_hours_per_week: _builtins.float
+    """Staffed hours wrong a week of the week before; absent: not known."""
     def __init__(
         self,
         *,
@@ -561,14 +573,35 @@ class ForecastAccuracy(_message.Message):
         wrong_hours: _builtins.float = ...,
         statistical_hours: _builtins.float = ...,
         naive_hours: _builtins.float = ...,
+        over_hours_per_week: _builtins.float | None = ...,
+        under_hours_per_week: _builtins.float | None = ...,
+        statistical_hours_per_week: _builtins.float | None = ...,
+        naive_hours_per_week: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_naive_wape", b"_naive_wape", "naive_wape", b"naive_wape"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_naive_hours_per_week", b"_naive_hours_per_week", "_naive_wape", b"_naive_wape", "_over_hours_per_week", b"_over_hours_per_week", "_statistical_hours_per_week", b"_statistical_hours_per_week", "_under_hours_per_week", b"_under_hours_per_week", "naive_hours_per_week", b"naive_hours_per_week", "naive_wape", b"naive_wape", "over_hours_per_week", b"over_hours_per_week", "statistical_hours_per_week", b"statistical_hours_per_week", "under_hours_per_week", b"under_hours_per_week"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_naive_wape", b"_naive_wape", "bias", b"bias", "inside_80", b"inside_80", "inside_95", b"inside_95", "interval_count", b"interval_count", "lead_days", b"lead_days", "naive_hours", b"naive_hours", "naive_wape", b"naive_wape", "offered_count", b"offered_count", "poisson_wape", b"poisson_wape", "queue", b"queue", "statistical_hours", b"statistical_hours", "statistical_wape", b"statistical_wape", "wape", b"wape", "wrong_hours", b"wrong_hours"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_naive_hours_per_week", b"_naive_hours_per_week", "_naive_wape", b"_naive_wape", "_over_hours_per_week", b"_over_hours_per_week", "_statistical_hours_per_week", b"_statistical_hours_per_week", "_under_hours_per_week", b"_under_hours_per_week", "bias", b"bias", "inside_80", b"inside_80", "inside_95", b"inside_95", "interval_count", b"interval_count", "lead_days", b"lead_days", "naive_hours", b"naive_hours", "naive_hours_per_week", b"naive_hours_per_week", "naive_wape", b"naive_wape", "offered_count", b"offered_count", "over_hours_per_week", b"over_hours_per_week", "poisson_wape", b"poisson_wape", "queue", b"queue", "statistical_hours", b"statistical_hours", "statistical_hours_per_week", b"statistical_hours_per_week", "statistical_wape", b"statistical_wape", "under_hours_per_week", b"under_hours_per_week", "wape", b"wape", "wrong_hours", b"wrong_hours"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__naive_hours_per_week: _TypeAlias = _typing.Literal["naive_hours_per_week"]  # noqa: Y015
+    _WhichOneofArgType__naive_hours_per_week: _TypeAlias = _typing.Literal["_naive_hours_per_week", b"_naive_hours_per_week"]  # noqa: Y015
     _WhichOneofReturnType__naive_wape: _TypeAlias = _typing.Literal["naive_wape"]  # noqa: Y015
     _WhichOneofArgType__naive_wape: _TypeAlias = _typing.Literal["_naive_wape", b"_naive_wape"]  # noqa: Y015
+    _WhichOneofReturnType__over_hours_per_week: _TypeAlias = _typing.Literal["over_hours_per_week"]  # noqa: Y015
+    _WhichOneofArgType__over_hours_per_week: _TypeAlias = _typing.Literal["_over_hours_per_week", b"_over_hours_per_week"]  # noqa: Y015
+    _WhichOneofReturnType__statistical_hours_per_week: _TypeAlias = _typing.Literal["statistical_hours_per_week"]  # noqa: Y015
+    _WhichOneofArgType__statistical_hours_per_week: _TypeAlias = _typing.Literal["_statistical_hours_per_week", b"_statistical_hours_per_week"]  # noqa: Y015
+    _WhichOneofReturnType__under_hours_per_week: _TypeAlias = _typing.Literal["under_hours_per_week"]  # noqa: Y015
+    _WhichOneofArgType__under_hours_per_week: _TypeAlias = _typing.Literal["_under_hours_per_week", b"_under_hours_per_week"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__naive_hours_per_week) -> _WhichOneofReturnType__naive_hours_per_week | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__naive_wape) -> _WhichOneofReturnType__naive_wape | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__over_hours_per_week) -> _WhichOneofReturnType__over_hours_per_week | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__statistical_hours_per_week) -> _WhichOneofReturnType__statistical_hours_per_week | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__under_hours_per_week) -> _WhichOneofReturnType__under_hours_per_week | None: ...
 
 Global___ForecastAccuracy: _TypeAlias = ForecastAccuracy  # noqa: Y015
 
@@ -587,6 +620,7 @@ class ForecastValue(_message.Message):
     STATISTICAL_WAPE_FIELD_NUMBER: _builtins.int
     WAPE_FIELD_NUMBER: _builtins.int
     SAVED_HOURS_FIELD_NUMBER: _builtins.int
+    MEASURE_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """The queue, client/queue."""
     override: _builtins.str
@@ -598,13 +632,15 @@ class ForecastValue(_message.Message):
     interval_count: _builtins.int
     """Intervals that it changed and that have closed."""
     offered_count: _builtins.float
-    """Contacts offered in them; where several overrides touch a day, its part."""
+    """Contacts offered in them (AHT: seconds of handling); where several overrides of one measure touch a day, its part."""
     statistical_wape: _builtins.float
-    """WAPE without it."""
+    """WAPE without it, of contacts; of an override of AHT, of AHT, weighted by contacts handled."""
     wape: _builtins.float
     """WAPE with it."""
     saved_hours: _builtins.float
-    """Hours of handling less wrong with it than without; below 0: it made things worse."""
+    """Staffed hours less wrong with it than without; below 0: it made things worse."""
+    measure: _builtins.str
+    """What it changed: VOLUME or AHT."""
     def __init__(
         self,
         *,
@@ -617,10 +653,11 @@ class ForecastValue(_message.Message):
         statistical_wape: _builtins.float = ...,
         wape: _builtins.float = ...,
         saved_hours: _builtins.float = ...,
+        measure: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["interval_count", b"interval_count", "offered_count", b"offered_count", "override", b"override", "owner", b"owner", "queue", b"queue", "reason", b"reason", "saved_hours", b"saved_hours", "statistical_wape", b"statistical_wape", "wape", b"wape"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interval_count", b"interval_count", "measure", b"measure", "offered_count", b"offered_count", "override", b"override", "owner", b"owner", "queue", b"queue", "reason", b"reason", "saved_hours", b"saved_hours", "statistical_wape", b"statistical_wape", "wape", b"wape"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -827,6 +864,8 @@ class ForecastComparison(_message.Message):
     TOLERANCE_DOWN_FIELD_NUMBER: _builtins.int
     OUTSIDE_FIELD_NUMBER: _builtins.int
     DAY_OUTSIDE_FIELD_NUMBER: _builtins.int
+    RELIEVED_FIELD_NUMBER: _builtins.int
+    DAY_RELIEVED_FIELD_NUMBER: _builtins.int
     local_date: _builtins.str
     """The day, "YYYY-MM-DD"."""
     locked_source: _forecast_pb2.ForecastSource.ValueType
@@ -837,6 +876,8 @@ class ForecastComparison(_message.Message):
     """Share below."""
     day_outside: _builtins.bool
     """Whether the whole day's sum does, of the intervals closed so far."""
+    day_relieved: _builtins.str
+    """The same of the day's sum, of the intervals closed so far."""
     @_builtins.property
     def starts_at_epoch_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Starts of the intervals, seconds since 1970 UTC."""
@@ -869,6 +910,12 @@ class ForecastComparison(_message.Message):
     def outside(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
         """Per interval, whether what came lies outside the tolerance; none: nothing to hold it against."""
 
+    @_builtins.property
+    def relieved(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Per interval what the contract's lock relieves it of: TARGET (more came than is tolerated), COMMITMENT (less did), or empty; none: no
+        interval is relieved.
+        """
+
     def __init__(
         self,
         *,
@@ -885,10 +932,12 @@ class ForecastComparison(_message.Message):
         tolerance_down: _builtins.float | None = ...,
         outside: _abc.Iterable[_builtins.bool] | None = ...,
         day_outside: _builtins.bool = ...,
+        relieved: _abc.Iterable[_builtins.str] | None = ...,
+        day_relieved: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_tolerance_down", b"_tolerance_down", "_tolerance_up", b"_tolerance_up", "locked_at", b"locked_at", "tolerance_down", b"tolerance_down", "tolerance_up", b"tolerance_up"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tolerance_down", b"_tolerance_down", "_tolerance_up", b"_tolerance_up", "agreed_count", b"agreed_count", "client_count", b"client_count", "day_outside", b"day_outside", "engine_count", b"engine_count", "local_date", b"local_date", "locked_at", b"locked_at", "locked_count", b"locked_count", "locked_source", b"locked_source", "offered_count", b"offered_count", "outside", b"outside", "starts_at_epoch_seconds", b"starts_at_epoch_seconds", "tolerance_down", b"tolerance_down", "tolerance_up", b"tolerance_up"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tolerance_down", b"_tolerance_down", "_tolerance_up", b"_tolerance_up", "agreed_count", b"agreed_count", "client_count", b"client_count", "day_outside", b"day_outside", "day_relieved", b"day_relieved", "engine_count", b"engine_count", "local_date", b"local_date", "locked_at", b"locked_at", "locked_count", b"locked_count", "locked_source", b"locked_source", "offered_count", b"offered_count", "outside", b"outside", "relieved", b"relieved", "starts_at_epoch_seconds", b"starts_at_epoch_seconds", "tolerance_down", b"tolerance_down", "tolerance_up", b"tolerance_up"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__tolerance_down: _TypeAlias = _typing.Literal["tolerance_down"]  # noqa: Y015
     _WhichOneofArgType__tolerance_down: _TypeAlias = _typing.Literal["_tolerance_down", b"_tolerance_down"]  # noqa: Y015

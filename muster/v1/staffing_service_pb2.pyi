@@ -839,6 +839,13 @@ class ExplainRequirementResponse(_message.Message):
     AROUND_FIELD_NUMBER: _builtins.int
     FORECAST_VERSION_FIELD_NUMBER: _builtins.int
     CAMPAIGN_FIELD_NUMBER: _builtins.int
+    PATIENCE_SECONDS_FIELD_NUMBER: _builtins.int
+    PATIENCE_SOURCE_FIELD_NUMBER: _builtins.int
+    ABANDONED_COUNT_FIELD_NUMBER: _builtins.int
+    PATIENCE_LOW_SECONDS_FIELD_NUMBER: _builtins.int
+    PATIENCE_HIGH_SECONDS_FIELD_NUMBER: _builtins.int
+    AGENTS_AT_LOW_PATIENCE_FIELD_NUMBER: _builtins.int
+    AGENTS_AT_HIGH_PATIENCE_FIELD_NUMBER: _builtins.int
     offered_count: _builtins.float
     """Contacts expected."""
     aht_seconds: _builtins.float
@@ -863,6 +870,20 @@ class ExplainRequirementResponse(_message.Message):
     """scheduled_agents / (1 - placed_shrinkage)."""
     forecast_version: _builtins.int
     """Version of the forecast."""
+    patience_seconds: _builtins.float
+    """Mean patience of callers in use, seconds, above 0; absent: unknown, nobody is taken to give up."""
+    patience_source: _builtins.str
+    """ESTIMATED, DECLARED or NONE."""
+    abandoned_count: _builtins.int
+    """Abandons seen in the days that an estimate looks at; 0 where none is asked for."""
+    patience_low_seconds: _builtins.float
+    """Seconds above which what was seen puts the mean patience in 90 of 100 cases; absent: no abandon was seen."""
+    patience_high_seconds: _builtins.float
+    """Seconds below which it does."""
+    agents_at_low_patience: _builtins.float
+    """Agents on queue that callers as impatient as that would need; absent: patience is not estimated."""
+    agents_at_high_patience: _builtins.float
+    """Agents on queue that callers as patient as that would need."""
     @_builtins.property
     def carried_erlangs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Load in service at each part of the interval, carried from before, erlangs."""
@@ -898,12 +919,38 @@ class ExplainRequirementResponse(_message.Message):
         around: _abc.Iterable[Global___RequirementAround] | None = ...,
         forecast_version: _builtins.int = ...,
         campaign: Global___CampaignNeed | None = ...,
+        patience_seconds: _builtins.float | None = ...,
+        patience_source: _builtins.str = ...,
+        abandoned_count: _builtins.int = ...,
+        patience_low_seconds: _builtins.float | None = ...,
+        patience_high_seconds: _builtins.float | None = ...,
+        agents_at_low_patience: _builtins.float | None = ...,
+        agents_at_high_patience: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["campaign", b"campaign"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_agents_at_high_patience", b"_agents_at_high_patience", "_agents_at_low_patience", b"_agents_at_low_patience", "_patience_high_seconds", b"_patience_high_seconds", "_patience_low_seconds", b"_patience_low_seconds", "_patience_seconds", b"_patience_seconds", "agents_at_high_patience", b"agents_at_high_patience", "agents_at_low_patience", b"agents_at_low_patience", "campaign", b"campaign", "patience_high_seconds", b"patience_high_seconds", "patience_low_seconds", b"patience_low_seconds", "patience_seconds", b"patience_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aht_seconds", b"aht_seconds", "around", b"around", "campaign", b"campaign", "carried_erlangs", b"carried_erlangs", "driver", b"driver", "forecast_version", b"forecast_version", "formula", b"formula", "load_erlangs", b"load_erlangs", "minimum_agents", b"minimum_agents", "needs", b"needs", "offered_count", b"offered_count", "on_queue_agents", b"on_queue_agents", "paid_agents", b"paid_agents", "placed_shrinkage", b"placed_shrinkage", "scheduled_agents", b"scheduled_agents", "unplaced_shrinkage", b"unplaced_shrinkage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agents_at_high_patience", b"_agents_at_high_patience", "_agents_at_low_patience", b"_agents_at_low_patience", "_patience_high_seconds", b"_patience_high_seconds", "_patience_low_seconds", b"_patience_low_seconds", "_patience_seconds", b"_patience_seconds", "abandoned_count", b"abandoned_count", "agents_at_high_patience", b"agents_at_high_patience", "agents_at_low_patience", b"agents_at_low_patience", "aht_seconds", b"aht_seconds", "around", b"around", "campaign", b"campaign", "carried_erlangs", b"carried_erlangs", "driver", b"driver", "forecast_version", b"forecast_version", "formula", b"formula", "load_erlangs", b"load_erlangs", "minimum_agents", b"minimum_agents", "needs", b"needs", "offered_count", b"offered_count", "on_queue_agents", b"on_queue_agents", "paid_agents", b"paid_agents", "patience_high_seconds", b"patience_high_seconds", "patience_low_seconds", b"patience_low_seconds", "patience_seconds", b"patience_seconds", "patience_source", b"patience_source", "placed_shrinkage", b"placed_shrinkage", "scheduled_agents", b"scheduled_agents", "unplaced_shrinkage", b"unplaced_shrinkage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__agents_at_high_patience: _TypeAlias = _typing.Literal["agents_at_high_patience"]  # noqa: Y015
+    _WhichOneofArgType__agents_at_high_patience: _TypeAlias = _typing.Literal["_agents_at_high_patience", b"_agents_at_high_patience"]  # noqa: Y015
+    _WhichOneofReturnType__agents_at_low_patience: _TypeAlias = _typing.Literal["agents_at_low_patience"]  # noqa: Y015
+    _WhichOneofArgType__agents_at_low_patience: _TypeAlias = _typing.Literal["_agents_at_low_patience", b"_agents_at_low_patience"]  # noqa: Y015
+    _WhichOneofReturnType__patience_high_seconds: _TypeAlias = _typing.Literal["patience_high_seconds"]  # noqa: Y015
+    _WhichOneofArgType__patience_high_seconds: _TypeAlias = _typing.Literal["_patience_high_seconds", b"_patience_high_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__patience_low_seconds: _TypeAlias = _typing.Literal["patience_low_seconds"]  # noqa: Y015
+    _WhichOneofArgType__patience_low_seconds: _TypeAlias = _typing.Literal["_patience_low_seconds", b"_patience_low_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__patience_seconds: _TypeAlias = _typing.Literal["patience_seconds"]  # noqa: Y015
+    _WhichOneofArgType__patience_seconds: _TypeAlias = _typing.Literal["_patience_seconds", b"_patience_seconds"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__agents_at_high_patience) -> _WhichOneofReturnType__agents_at_high_patience | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__agents_at_low_patience) -> _WhichOneofReturnType__agents_at_low_patience | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__patience_high_seconds) -> _WhichOneofReturnType__patience_high_seconds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__patience_low_seconds) -> _WhichOneofReturnType__patience_low_seconds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__patience_seconds) -> _WhichOneofReturnType__patience_seconds | None: ...
 
 Global___ExplainRequirementResponse: _TypeAlias = ExplainRequirementResponse  # noqa: Y015
 

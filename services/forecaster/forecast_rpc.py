@@ -65,7 +65,7 @@ class ForecastEdge:
             locked = self._locked(connection, queue.name, text, locked_at) if locked_at <= now else None
         begin, end = day_bounds(day, zone)
         came = contacts_that_came(connection, queue, begin, end)
-        tolerance = Tolerance(lock.tolerance_up, lock.tolerance_down) if lock else Tolerance()
+        tolerance = Tolerance(lock.tolerance_up, lock.tolerance_down, lock.relieves) if lock else Tolerance()
         return compare(text, standing, locked, came, locked_at, tolerance)
 
     def _locked(self, connection: sa.Connection, queue: str, day: str, then: int) -> tuple[str, PublishedDay | Received] | None:

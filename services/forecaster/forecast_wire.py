@@ -88,6 +88,8 @@ def comparison_message(c: Comparison) -> pb.ForecastComparison:
         tolerance_down=c.tolerance.down,
         outside=c.outside,
         day_outside=c.day_outside,
+        relieved=c.relieved if any(c.relieved) else [],
+        day_relieved=c.day_relieved,
     )
 
 

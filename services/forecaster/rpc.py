@@ -21,7 +21,7 @@ from muster.v1 import book_pb2
 from muster.v1 import forecaster_service_pb2 as pb
 from muster.v1 import forecaster_service_pb2_grpc as stubs
 from services.forecaster import forecast_wire, wire
-from services.forecaster.domain.accuracy import LEADS, Added, Score, pooled
+from services.forecaster.domain.accuracy import LEADS, Added, Score, pooled, weekly
 from services.forecaster.domain.facts import Adjustment, PublishedDay, merge_days
 from services.forecaster.domain.tally import FIXED_EDGES, empty_tally
 from services.forecaster.domain.volume import MINUTE, Cell, merge_range
@@ -232,11 +232,12 @@ class ForecasterRpc(stubs.ForecasterServiceServicer):
         answer = pb.ListForecastAccuraciesResponse()
         for (name, lead), score in sorted(scores.items()):
             if score.offered > 0:
-                answer.accuracies.append(wire.accuracy_message(name, lead, score))
+                answer.accuracies.append(wire.accuracy_message(name, lead, score, weekly([score])))
         for lead in LEADS if len(queues) > 1 else ():
-            total = pooled(s for (_, of), s in scores.items() if of == lead)
+            of_lead = [s for (_, of), s in scores.items() if of == lead]
+            total = pooled(of_lead)
             if total.offered > 0:
-                answer.accuracies.append(wire.accuracy_message("", lead, total))
+                answer.accuracies.append(wire.accuracy_message("", lead, total, weekly(of_lead)))
         answer.values.extend(wire.value_message(name, words, value) for (name, words), value in sorted(added.items()))
         return answer
 

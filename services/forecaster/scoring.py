@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from muster.book.types import Queue
 from muster.domain.calendar import DAY, dates, day_bounds
 from services.forecaster import wire
-from services.forecaster.domain.accuracy import LEADS, WEEK, Added, Score, add_value, score_day
+from services.forecaster.domain.accuracy import LEADS, WEEK, Added, Came, Score, add_value, score_day
 from services.forecaster.domain.forecast import LEVELS
 from services.forecaster.domain.volume import merge_range
 from services.forecaster.store import forecasts, volume
@@ -25,20 +25,29 @@ class Scored:
 
 def contacts_that_came(connection: sa.Connection, queue: Queue, begin: int, end: int) -> Mapping[int, int]:
     """Return the contacts of closed intervals between two instants; of one that closed without a word, none."""
+    return {start: came.offered for start, came in what_came(connection, queue, begin, end).items()}
+
+
+def what_came(connection: sa.Connection, queue: Queue, begin: int, end: int) -> Mapping[int, Came]:
+    """Return contacts and their handling of closed intervals between two instants; of one that closed without a word, none."""
     seconds, through = queue.interval_seconds, min(volume.closed_through(connection, queue.name), end)
     if through <= begin:
         return {}
     reports = volume.reports_between(connection, queue.name, begin, through)
     cells = merge_range(reports, range(begin, through, seconds), seconds)
-    came = {s: c.tally.offered for s, c in cells.items() if c.tally.offered is not None}
-    silent = {s: 0 for s in volume.closed_cells(connection, queue.name, range(begin, through, seconds)) if s not in cells}
+    came = {
+        s: Came(t.offered, t.handled, None if t.handle_ms is None else t.handle_ms / 1000)
+        for s, t in ((s, c.tally) for s, c in cells.items())
+        if t.offered is not None
+    }
+    silent = {s: Came(0) for s in volume.closed_cells(connection, queue.name, range(begin, through, seconds)) if s not in cells}
     return {**came, **silent}
 
 
 def score_days(connection: sa.Connection, queue: Queue, zone: str, first: dt.date, last: dt.date) -> Scored:
     """Score a queue's local days, what stood a day, a week and four weeks before."""
     begin, end = day_bounds(first, zone)[0] - WEEK, day_bounds(last, zone)[1]
-    came, scored = contacts_that_came(connection, queue, begin, end), Scored()
+    came, scored = what_came(connection, queue, begin, end), Scored()
     for day in dates(first, last):
         midnight = day_bounds(day, zone)[0]
         for lead in LEADS:

@@ -13,7 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from muster.kit.codec import decode, encode
 from muster.kit.outbox import Outgoing
 from muster.v1 import book_pb2, feed_pb2, forecast_pb2, forecaster_service_pb2, volume_pb2
-from services.forecaster.domain.accuracy import Added, Score
+from services.forecaster.domain.accuracy import Added, Score, Weekly, is_of_aht
 from services.forecaster.domain.contacts import FINGERPRINT_BYTES, Stage
 from services.forecaster.domain.facts import Adjustment, ContactRow, Observed, Progress, PublishedDay, ReportColumns, ReportFact
 from services.forecaster.domain.forecast import LEVELS
@@ -367,6 +367,8 @@ def day_message(day: PublishedDay) -> forecast_pb2.ForecastDay:
         overrides=day.overrides,
         day_total_quantiles=day.total_quantiles,
         between_days_correlation=day.between_days,
+        workload_quantiles=[q for row in day.workload_band() for q in row],
+        day_workload_quantiles=day.work_total_quantiles,
         parts=forecast_pb2.ForecastParts(**dict(zip(PARTS, day.parts, strict=True))) if day.parts else None,
     )
 
@@ -403,11 +405,13 @@ def read_day(value: bytes) -> PublishedDay:
         overrides=list(m.overrides),
         total_quantiles=list(m.day_total_quantiles),
         between_days=m.between_days_correlation,
+        workload_quantiles=rows(m.workload_quantiles),
+        work_total_quantiles=list(m.day_workload_quantiles),
     )
 
 
-def accuracy_message(queue: str, lead: int, s: Score) -> forecaster_service_pb2.ForecastAccuracy:
-    """Return a score on the wire."""
+def accuracy_message(queue: str, lead: int, s: Score, hours: Weekly | None = None) -> forecaster_service_pb2.ForecastAccuracy:
+    """Return a score on the wire, with its hours a week."""
     base = max(s.offered, 1e-9)
     return forecaster_service_pb2.ForecastAccuracy(
         queue=queue,
@@ -424,6 +428,10 @@ def accuracy_message(queue: str, lead: int, s: Score) -> forecaster_service_pb2.
         wrong_hours=s.wrong_hours,
         statistical_hours=s.statistical_hours,
         naive_hours=s.naive_hours,
+        over_hours_per_week=hours.over if hours else None,
+        under_hours_per_week=hours.under if hours else None,
+        statistical_hours_per_week=hours.statistical if hours else None,
+        naive_hours_per_week=hours.naive if hours and s.naive_days else None,
     )
 
 
@@ -442,6 +450,7 @@ def value_message(queue: str, words: str, value: Added) -> forecaster_service_pb
         statistical_wape=value.wrong_without / base,
         wape=value.wrong_with / base,
         saved_hours=value.saved_hours,
+        measure="AHT" if is_of_aht(words) else "VOLUME",
     )
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from muster.v1 import requirement_pb2
 from muster.v1 import staffing_service_pb2 as pb
 from services.staffing.attaining import standing, window_end_of, window_of
 from services.staffing.domain.facts import ForecastDay, RequirementDay
+from services.staffing.domain.patience import Patience
 from services.staffing.domain.requirement import Goal
 from services.staffing.domain.uncertainty import Choice
 from services.staffing.handlers.ahead import WindowCase
@@ -313,4 +315,21 @@ def _explained(found: Explanation, rules: QueueRules, version: int) -> pb.Explai
         paid_agents=found.paid,
         around=around,
         forecast_version=version,
+        **_patience(rules.seen, found.by_patience),
     )
+
+
+def _patience(seen: Patience | None, agents: tuple[float, float] | None) -> dict[str, Any]:
+    """Return the fields of an explanation that tell of patience; what is not known is left out."""
+    if seen is None:
+        return {}
+    low, high = agents or (None, None)
+    return {
+        "patience_source": seen.source,
+        "patience_seconds": seen.seconds if math.isfinite(seen.seconds) else None,
+        "patience_low_seconds": seen.low,
+        "patience_high_seconds": seen.high,
+        "abandoned_count": seen.abandons,
+        "agents_at_low_patience": low,
+        "agents_at_high_patience": high,
+    }

@@ -3,7 +3,6 @@
 import dataclasses
 import datetime as dt
 import itertools
-import math
 from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
@@ -19,6 +18,7 @@ from services.staffing import wire
 from services.staffing.domain.deferred import Desk
 from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.outbound import Campaign
+from services.staffing.domain.patience import Patience, patience_of
 from services.staffing.domain.requirement import Goal, Rules, combined_shrinkage
 from services.staffing.handlers.calling import CallingDay, describe, on_campaign
 from services.staffing.handlers.deferring import on_deferred
@@ -81,7 +81,7 @@ class Requiring:
                 goals.append(goal_of(t))
                 if t.metric == TargetMetric.SERVICE_LEVEL and staff_to == "MEAN":
                     staff_to, sureness = t.staff_to or "MEAN", t.sureness or sureness
-        patience, formula = self._patience(connection, queue)
+        patience, formula = self.patience(connection, queue)
         unplaced, placed = self.shrinkage(book, queue)
         minimum = book.minimum_staff(queue.name)
         at_once = queue.concurrency.max if queue.concurrency and queue.channel == Channel.CHAT else 1
@@ -94,22 +94,16 @@ class Requiring:
         rules = Rules(tuple(goals), minimum, unplaced, placed, staff_to, sureness)
         campaign = campaign_of(queue, rules)
         formula = describe(campaign) if campaign else formula
-        return QueueRules(rules, patience, formula, at_once, tuple(by_level), due, kept, campaign)
+        return QueueRules(rules, patience.seconds, formula, at_once, tuple(by_level), due, kept, campaign, patience)
 
-    def _patience(self, connection: sa.Connection, queue: Queue) -> tuple[float, str]:
-        """Return mean patience in seconds: declared, or total waiting of all / abandons; unknown is conservative."""
-        declared = queue.patience
-        if declared and declared.source == "DECLARED" and declared.seconds:
-            return declared.seconds, f"Erlang A (patience {declared.seconds:.0f} s, declared)"
-        if declared and declared.source == "ESTIMATED":
-            since = self.clock.now() - self.settings.patience_days * DAY
-            waited, abandons = plans.patience_sums(connection, queue.name, since)
-            if abandons >= self.settings.patience_abandons:
-                seconds = waited / 1000 / abandons
-                return seconds, f"Erlang A (patience {seconds:.0f} s, estimated from {abandons} abandons)"
-            if declared.seconds:
-                return declared.seconds, f"Erlang A (patience {declared.seconds:.0f} s, declared; too few abandons to estimate)"
-        return math.inf, "Erlang C (patience unknown)"
+    def patience(self, connection: sa.Connection, queue: Queue) -> tuple[Patience, str]:
+        """Return the patience of a queue's callers with what was seen of it, and the formula in words."""
+        declared, seen = queue.patience, (0, 0)
+        source = declared.source if declared else "NONE"
+        if source == "ESTIMATED":
+            seen = plans.patience_sums(connection, queue.name, self.clock.now() - self.settings.patience_days * DAY)
+        enough = self.settings.patience_abandons
+        return patience_of(source, declared.seconds if declared else None, seen[0] / 1000, seen[1], enough)
 
     def shrinkage(self, book: BookDay, queue: Queue) -> tuple[float, float]:
         """Return shrinkage that the schedule does not place, and that it does, averaged over eligible agents' sites."""

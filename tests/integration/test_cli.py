@@ -158,7 +158,7 @@ def look_at_forecasts(home: pathlib.Path) -> None:
     accuracy = muster(home, "forecast", "accuracy", "acme")
     assert "Poisson limit" in accuracy
     assert "all" in accuracy
-    assert "hours wrong" in accuracy
+    assert "Staffed hours a week" in accuracy
     assert "no queue or client 'nobody'" in muster(home, "forecast", "accuracy", "nobody", fails=True)
     assert "NO_SUCH_INTERVAL" in muster(home, "forecast", "explain", "acme/help", "2026-03-26T03:00", fails=True)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from muster.domain.calendar import Opening, OpeningHours, dates
+from services.forecaster.domain.cold import Profile
 from services.forecaster.domain.engine.intraday import Drift, learn_drift, rest_of_day
 from services.forecaster.domain.facts import PublishedDay, merge_days
 from services.forecaster.domain.forecast import QueueFacts, forecast_queue, spread_out, update_day
@@ -56,7 +57,7 @@ def test_bands_hold_about_as_often_as_they_say() -> None:
 def test_without_history_it_rests_on_the_declared_profile_and_says_so() -> None:
     forecast = forecast_queue(facts(0, weekly_offered=1680.0, declared_aht=240.0), FIRST, 7)
     assert forecast is not None
-    assert forecast.rests_on == "declared profile, no history"
+    assert forecast.rests_on == "declared profile, spread evenly, no history"
     assert sum(d.offered.sum() for d in forecast.days) == pytest.approx(1680)
     assert forecast.days[0].offered_quantiles[0, 6] > 1.5 * forecast.days[0].offered[0]
 
@@ -65,7 +66,7 @@ def test_a_new_queue_takes_another_one_s_shape() -> None:
     shape = np.zeros((7, 48))
     shape[:5, 16:40] = 1.0
     shape[0, 20] = 5.0
-    forecast = forecast_queue(facts(0, weekly_offered=1240.0, declared_aht=240.0, shape=shape), FIRST, 7)
+    forecast = forecast_queue(facts(0, weekly_offered=1240.0, declared_aht=240.0, profile=Profile(shape)), FIRST, 7)
     assert forecast is not None
     assert [round(d.offered.sum()) for d in forecast.days] == [280, 240, 240, 240, 240, 0, 0]
     assert forecast.days[0].offered[4] == pytest.approx(50)

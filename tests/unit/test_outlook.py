@@ -14,11 +14,12 @@ from muster.kit.errors import Refusal
 from muster.kit.sql import Database, migrate
 from muster.v1 import forecast_pb2
 from services.forecaster.domain.backtest import LEADS, backtest, hours_seen
+from services.forecaster.domain.cold import Profile
 from services.forecaster.domain.comparing import Tolerance, compare
 from services.forecaster.domain.facts import Received
 from services.forecaster.domain.forecast import QueueFacts, forecast_queue
 from services.forecaster.domain.outlook import DAYS, OutlookDay, look_ahead, periods
-from services.forecaster.forecast_wire import check_received, read_received
+from services.forecaster.forecast_wire import check_received, comparison_message, read_received
 from services.forecaster.store import outlooks
 from tests.unit.test_forecast import FIRST, HOURS, SECONDS, ZONE, facts
 
@@ -188,6 +189,14 @@ def test_what_came_is_held_against_what_was_locked() -> None:
     assert not found.day_outside
     assert found.came == [115.0, 80.0, -1.0]
     assert found.engine == [-1.0, -1.0, -1.0]
+    assert found.relieved == ["TARGET", "", ""]
+    assert found.day_relieved == ""
+    for relieves, each in (("COMMITMENT", ["", "COMMITMENT", ""]), ("BOTH", ["TARGET", "COMMITMENT", ""])):
+        tolerance = Tolerance(0.1, 0.15, relieves)
+        again = compare("2026-03-02", {"CLIENT": client}, ("CLIENT", client), came, 5, tolerance)
+        assert again.relieved == each
+    surge = compare("2026-03-02", {}, ("CLIENT", client), {starts[0]: 150, starts[1]: 90}, 5, Tolerance(0.1, 0.15))
+    assert (surge.day_relieved, comparison_message(surge).day_relieved) == ("TARGET", "TARGET")
     unlocked = compare("2026-03-02", {"CLIENT": client}, None, came, None, Tolerance())
     assert (unlocked.outside, unlocked.locked, unlocked.locked_source) == ([], [], "")
 
@@ -259,7 +268,7 @@ def test_totals_of_past_days_are_kept_as_they_were_and_the_year_follows_the_shar
 def test_a_shape_without_these_hours_is_none() -> None:
     shape = np.zeros((7, 48))
     shape[6, :4] = 1.0
-    forecast = forecast_queue(facts(0, weekly_offered=1680.0, declared_aht=240.0, shape=shape), FIRST, 7)
+    forecast = forecast_queue(facts(0, weekly_offered=1680.0, declared_aht=240.0, profile=Profile(shape)), FIRST, 7)
     assert level(forecast) == pytest.approx(1680)
 
 

@@ -3,7 +3,10 @@
 import dataclasses
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from muster.domain.calendar import local_date
+from services.forecaster.domain.engine.workload import product_band
 from services.forecaster.domain.tally import Tally
 
 # A contact as told: (arrived_at, *the columns of domain.contacts).
@@ -104,7 +107,8 @@ class PublishedDay:
     """One local day of a queue's forecast as published, or merged with what was published before.
 
     Lists have one value an interval; quantiles are lists of seven. `versions` says which version each interval is of;
-    `statistical` what was expected before overrides, empty where none touches the day; `parts` the factors of its total.
+    `statistical` what was expected before overrides, empty where none touches the day; `parts` the factors of its total;
+    workload_quantiles and work_total_quantiles: of contacts × AHT, hours of handling.
     """
 
     queue: str
@@ -131,6 +135,15 @@ class PublishedDay:
     statistical_aht: list[float] = dataclasses.field(default_factory=list)
     overrides: list[str] = dataclasses.field(default_factory=list)
     between_days: float = 0.0
+    workload_quantiles: list[list[float]] = dataclasses.field(default_factory=list)
+    work_total_quantiles: list[float] = dataclasses.field(default_factory=list)
+
+    def workload_band(self) -> list[list[float]]:
+        """Return quantiles of workload, hours; of a day of an earlier version, as if volume and AHT had nothing to do with each other."""
+        if self.workload_quantiles or not self.starts:
+            return self.workload_quantiles
+        columns = (self.offered, self.offered_quantiles, self.aht, self.aht_quantiles)
+        return [[round(q, 6) for q in row] for row in product_band(*(np.array(c) for c in columns)).tolist()]
 
     def before_overrides(self) -> tuple[list[float], list[float]]:
         """Return offered contacts and AHT as the statistics had them."""
@@ -141,10 +154,10 @@ def merge_days(old: PublishedDay | None, new: PublishedDay) -> PublishedDay:
     """Return the day with the intervals that `new` carries replaced. Versions are per interval; a lower one never wins."""
     if old is None or new.trigger != "INTRADAY":
         return new
-    columns = ("versions", "offered", "aht", "offered_quantiles", "aht_quantiles")
+    columns = ("versions", "offered", "aht", "offered_quantiles", "aht_quantiles", "workload_quantiles")
     rows: dict[int, list[Any]] = {}
     for day in (old, new):
-        values = [*(getattr(day, c) for c in columns), *day.before_overrides()]
+        values = [*(getattr(day, c) for c in columns[:-1]), day.workload_band(), *day.before_overrides()]
         for start, *row in zip(day.starts, *values, strict=True):
             if start not in rows or rows[start][0] < row[0]:
                 rows[start] = row

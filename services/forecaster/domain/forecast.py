@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muster.domain.calendar import DAY, OpeningHours, dates, local_date, slot_of
-from muster.domain.paths import GAUSS, QUANTILES
+from muster.domain.paths import GAUSS, QUANTILES, spread_of
+from services.forecaster.domain.cold import UNSEEN_WEEKDAY, Halves, Profile, counted_out, still_quiet
 from services.forecaster.domain.engine.handle_time import USUAL_RATIOS, HandleTime, learn_handle_time
 from services.forecaster.domain.engine.intraday import Drift, rest_of_day
 from services.forecaster.domain.engine.mean import expect
+from services.forecaster.domain.engine.open_contacts import expected_if_open
 from services.forecaster.domain.engine.panel import (
     AFTER_CLOSURE,
     CLOSED_OR_PARTIAL,
@@ -36,13 +38,16 @@ from services.forecaster.domain.engine.spread import (
     quantiles_of,
     restored,
     stabilised,
+    work_quantiles_of,
 )
+from services.forecaster.domain.engine.workload import handling, product_band
 from services.forecaster.domain.outlook import OutlookDay, look_ahead
+from services.forecaster.domain.part_days import PartDay, kind_of, shaped
 
 Floats = NDArray[np.float64]
 
 LEVELS = QUANTILES
-COLD_DISPERSION, SHAPED_DISPERSION = 3.0, 0.3
+SHAPED_DISPERSION = 0.3
 ENOUGH_DAYS = 14
 OBSERVED_SHARE = 0.9
 LONGEST_HISTORY_WEEKS = 27
@@ -54,7 +59,8 @@ class QueueFacts:
     """What a forecast of one queue needs. `cells`: start → (offered, handled, handle_ms), as known, closed ones only. `events`: (first
     day, last day, whether they count) as people say; `shares`: from which day on we have which share of the client's volume, ascending:
     a change of share is no trend, so the past is read as if today's had always been. `older`: contacts of normal days before the
-    cells, our share of them as it was. `shape` (7, S): how another queue's contacts spread over the week; None: evenly."""
+    cells, our share of them as it was; `earlier`: contacts by slot of holidays and part days before the cells; `profile`: how
+    what is declared spreads over the week. `unfinished`: start → contacts answered and not wrapped up at `known_at`."""
 
     queue: str
     zone: str
@@ -67,7 +73,10 @@ class QueueFacts:
     events: tuple[tuple[dt.date, dt.date, bool], ...] = ()
     shares: tuple[tuple[dt.date, float], ...] = ()
     older: Mapping[dt.date, float] = dataclasses.field(default_factory=dict)
-    shape: Floats | None = None
+    profile: Profile = Profile()
+    earlier: Mapping[dt.date, Mapping[int, float]] = dataclasses.field(default_factory=dict)
+    unfinished: Mapping[int, int] = dataclasses.field(default_factory=dict)
+    known_at: int = 0
 
     def share_on(self, day: dt.date) -> float:
         """Return our share of the client's volume on a day: the one declared last by then, the first before all, 1 without any."""
@@ -102,7 +111,8 @@ class QueueFacts:
 @dataclasses.dataclass(frozen=True)
 class DayForecast:
     """One local day. Arrays over its open intervals: starts (I,), offered (I,), aht (I,) seconds, quantiles (I, 7); parts: the
-    factors of the day's total (see Expected), and its quantiles, none where it rests on a declared profile."""
+    factors of the day's total (see Expected), and its quantiles, none where it rests on a declared profile. workload_quantiles
+    (I, 7) and work_total_quantiles: of contacts × AHT, hours of handling."""
 
     day: dt.date
     starts: tuple[int, ...]
@@ -110,8 +120,10 @@ class DayForecast:
     aht: Floats
     offered_quantiles: Floats
     aht_quantiles: Floats
+    workload_quantiles: Floats
     parts: tuple[float, ...] = ()
     total_quantiles: tuple[float, ...] = ()
+    work_total_quantiles: tuple[float, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,6 +179,8 @@ def _grid(facts: QueueFacts, first: dt.date, before: dt.date) -> _Grid:
             slot = slot_of(start, facts.zone, facts.seconds)
             open_slots[row, slot] = True
             offered, handled, handle_ms = facts.cells.get(start, (None, None, None))
+            if start in facts.unfinished:
+                handled = handle_ms = None  # its AHT is not final; see _learnt
             for place, value in enumerate((offered, handled, None if handle_ms is None else handle_ms / 1000)):
                 if value is not None and value >= 0:
                     sums[place, row, slot] += value
@@ -233,28 +247,81 @@ def _forecast_panel(members: Sequence[QueueFacts], first: dt.date, day_count: in
     begin = max(min([*told, first]), first - dt.timedelta(weeks=LONGEST_HISTORY_WEEKS))
     grids = [_grid(facts, begin, first) for facts in members]
     days = list(dates(begin, first + dt.timedelta(days=day_count - 1)))
-    fitted = _fitted(members, grids, days, first)
     weekdays = np.array([d.weekday() for d in days[: len(days) - day_count]])
     weeks_ago = np.arange(len(weekdays), 0, -1) / 7.0
+    learnt = [_learnt(facts, grid, begin, weekdays, weeks_ago) for facts, grid in zip(members, grids, strict=True)]
+    fitted = _fitted(members, grids, days, first, learnt)
     forecasts: list[QueueForecast | None] = []
-    for place, (facts, grid) in enumerate(zip(members, grids, strict=True)):
-        aht = learn_handle_time(grid.handled, grid.handle_seconds, weekdays, weeks_ago) or _declared_aht(facts)
+    lived = {place: _part_days(members[place], own, days[:-day_count], days[-day_count:]) for place, own in fitted.items()}
+    for place, facts in enumerate(members):
+        aht = learnt[place] or _declared_aht(facts)
         if aht is None or (place not in fitted and facts.weekly_offered is None):
             forecasts.append(None)
         else:
-            forecasts.append(_lay_out(facts, fitted.get(place), aht, days[-day_count:]))
+            others = [day for other, found in lived.items() if other != place for day in found]
+            forecasts.append(_lay_out(facts, fitted.get(place), aht, days[-day_count:], (lived.get(place, []), others)))
     return forecasts
+
+
+def _learnt(
+    facts: QueueFacts, grid: _Grid, begin: dt.date, weekdays: NDArray[np.int64], weeks_ago: Floats
+) -> HandleTime | None:
+    """Return what is learnt of AHT: from intervals whose contacts are all wrapped up, then with those that still last counted as long as
+    they will."""
+    usual = learn_handle_time(grid.handled, grid.handle_seconds, weekdays, weeks_ago)
+    young = [(s, n, *facts.cells[s][1:]) for s, n in facts.unfinished.items() if s in facts.cells]
+    if not young:
+        return usual
+    went = handling(grid.handled[None], grid.handle_seconds[None], weekdays, [usual])
+    variation, counts, seconds = float(went.compound[0]) - 1, grid.handled.copy(), grid.handle_seconds.copy()
+    for start, lasting, done, done_ms in young:
+        day, slot = local_date(start, facts.zone), slot_of(start, facts.zone, facts.seconds)
+        row = (day - begin).days
+        if not 0 <= row < len(counts) or done is None or done_ms is None:
+            continue
+        age = facts.known_at - start - facts.seconds / 2
+        mean = float(usual.seconds[day.weekday(), slot]) if usual else None
+        each = None if mean is None else expected_if_open(age, mean, variation)
+        counts[row, slot] = done if each is None else done + lasting
+        seconds[row, slot] = done_ms / 1000 + (0.0 if each is None else lasting * each)
+    return learn_handle_time(counts, seconds, weekdays, weeks_ago)
+
+
+def _part_days(facts: QueueFacts, own: "_Own", past: Sequence[dt.date], ahead: Sequence[dt.date]) -> list[PartDay]:
+    """Return a queue's past holidays and part days on which anything came; none where none is to come."""
+    if not own.special.any():
+        return []
+    usual = np.zeros((7, DAY // facts.seconds)) + own.mean.sum(axis=0)
+    for weekday in {d.weekday() for d in ahead}:
+        usual[weekday] = own.mean[[d.weekday() == weekday for d in ahead]].sum(axis=0)
+    told = {
+        day: np.nan_to_num(row)
+        for day, row in zip(past, own.grid.offered, strict=True)
+        if facts.hours.special_day(day) is not None
+    }
+    for day, counts in facts.earlier.items():
+        told[day] = (
+            np.bincount(list(counts), list(counts.values()), DAY // facts.seconds) if counts else np.zeros(usual.shape[1])
+        )
+    return [
+        PartDay(day, kind_of(facts.hours, day), tuple(facts.hours.hours_of(day)), counts, usual[day.weekday()])
+        for day, counts in sorted(told.items())
+        if counts.sum() > 0
+    ]
 
 
 @dataclasses.dataclass(frozen=True)
 class _Own:
-    """What the engine says of one queue: mean (H, S), quantiles (H, S, 7) and of day totals (H, 7), parts (H, 5), φ a day ahead,
-    drift; what it saw, in words which days of it were left out, which slots it saw open on which weekday (7, S), and which days
-    to come are part days or holidays (H,); the correlation of days' errors; contacts of past normal days."""
+    """What the engine says of one queue: mean (H, S), quantiles (H, S, 7) and of day totals (H, 7), and of workload the same in
+    contacts of the AHT expected (tells_work: whether any AHT is known); parts (H, 5), φ a day ahead, drift; what it saw, in words
+    which days of it were left out, which slots it saw open on which weekday (7, S), and which days to come are part days or
+    holidays (H,); the correlation of days' errors; contacts of past normal days."""
 
     mean: Floats
     quantiles: Floats
     totals: Floats
+    work: Floats
+    work_totals: Floats
     parts: Floats
     dispersion: float
     drift: Drift
@@ -264,9 +331,16 @@ class _Own:
     special: NDArray[np.bool_]
     between_days: float
     by_day: Mapping[dt.date, float]
+    tells_work: bool
 
 
-def _fitted(members: Sequence[QueueFacts], grids: Sequence[_Grid], days: Sequence[dt.date], first: dt.date) -> dict[int, _Own]:
+def _fitted(
+    members: Sequence[QueueFacts],
+    grids: Sequence[_Grid],
+    days: Sequence[dt.date],
+    first: dt.date,
+    learnt: Sequence[HandleTime | None],
+) -> dict[int, _Own]:
     """Fit those of the queues together of which anything is known; return what comes of it by their place."""
     known = [place for place, grid in enumerate(grids) if grid.known_days]
     if not known:
@@ -277,11 +351,14 @@ def _fitted(members: Sequence[QueueFacts], grids: Sequence[_Grid], days: Sequenc
         np.stack([_special(members[place], days, first) for place in known]),
         np.stack([members[place].rulings(days) for place in known]),
     )
-    expected, spread, summed = expect(panel), learn_spread(panel), days_of(panel)
+    weekdays, found = np.array([d.weekday() for d in days[: panel.past]]), {}
+    handled, seconds = (np.stack([getattr(grids[p], name) for p in known]) for name in ("handled", "handle_seconds"))
+    went = handling(handled, seconds, weekdays, [learnt[place] for place in known])
+    expected, spread, summed = expect(panel), learn_spread(panel, went), days_of(panel)
     usual, ruled = usual_totals(panel, summed), panel.ruled(LEFT_OUT)
     quantiles, totals = quantiles_of(expected.mean, spread), day_quantiles_of(expected.mean, spread)
+    work, work_totals = work_quantiles_of(expected.mean, spread)
     special = panel.special[:, panel.past :] == CLOSED_OR_PARTIAL
-    weekdays, found = np.array([d.weekday() for d in days[: panel.past]]), {}
     for row, place in enumerate(known):
         grid, dispersion = grids[place], float(spread.intervals.overdispersion[row, 0])
         left_out = [
@@ -295,6 +372,8 @@ def _fitted(members: Sequence[QueueFacts], grids: Sequence[_Grid], days: Sequenc
             expected.mean[row],
             quantiles[row],
             totals[row],
+            work[row],
+            work_totals[row],
             expected.parts[row],
             dispersion,
             spread.drift,
@@ -304,6 +383,7 @@ def _fitted(members: Sequence[QueueFacts], grids: Sequence[_Grid], days: Sequenc
             special[row],
             spread.between_days,
             by_day,
+            learnt[place] is not None,
         )
     return found
 
@@ -326,7 +406,7 @@ def _cold_mean(facts: QueueFacts, day: dt.date, slots: NDArray[np.int64]) -> Flo
         for d in dates(day - dt.timedelta(days=6), day)
     }
     even = np.ones((7, DAY // facts.seconds))
-    shape = facts.shape if facts.shape is not None else even
+    shape = facts.profile.shape if facts.profile.shape is not None else even
     if not any(shape[weekday, places].sum() > 0 for weekday, places in week.items()):
         shape = even  # the other queue has nothing in these hours
     whole = sum(float(shape[weekday, places].sum()) for weekday, places in week.items())
@@ -334,35 +414,56 @@ def _cold_mean(facts: QueueFacts, day: dt.date, slots: NDArray[np.int64]) -> Flo
     return found
 
 
-def _lay_out(facts: QueueFacts, own: _Own | None, aht: HandleTime, days: Sequence[dt.date]) -> QueueForecast:
-    """Return a queue's forecast over its open intervals."""
+def _lay_out(
+    facts: QueueFacts,
+    own: _Own | None,
+    aht: HandleTime,
+    days: Sequence[dt.date],
+    part_days: tuple[Sequence[PartDay], Sequence[PartDay]],
+) -> QueueForecast:
+    """Return a queue's forecast over its open intervals. part_days: its past holidays and part days, and other queues'."""
     known, cold = own.grid.known_days if own else 0, facts.weekly_offered is not None
     trust = 1 - (1 - min(1.0, known / ENOUGH_DAYS)) ** 2 if cold else 1.0
     by_slot = _mean_of_slots(own.grid.offered) if own else np.zeros(DAY // facts.seconds)
-    wild = COLD_DISPERSION if facts.shape is None else SHAPED_DISPERSION
-    dispersion = trust * (own.dispersion if own else 0.0) + (1 - trust) * wild
+    dispersion, declared, quiet, before = _cold_start(facts, own, trust, days)
     laid = []
     for place, day in enumerate(days):
         hours = facts.hours_on(day)
         starts = hours.open_starts(day, facts.zone, facts.seconds) if hours else []
         slots = np.array([slot_of(s, facts.zone, facts.seconds) for s in starts], dtype=int)
         mean = own.mean[place, slots] if own else np.zeros(len(starts))
-        flat = _cold_mean(facts, day, slots) if cold else np.zeros(len(starts))
+        flat = (
+            _cold_mean(facts, day, slots) * (1 - quiet[day.weekday(), slots]) / (1 - before) if cold else np.zeros(len(starts))
+        )
         if own and own.special[place] and mean.sum() > 0:
             mean = mean * own.mean[place].sum() / mean.sum()  # what a part day brings, comes in the hours that are open
+            assert hours
+            mean = shaped(mean, slots, (kind_of(hours, day), tuple(hours.hours_of(day))), *part_days)
         unseen = ~own.opened[day.weekday(), slots] & (mean <= 0) if own else np.zeros(len(starts), dtype=bool)
         mean = np.where(unseen, flat if cold else by_slot[slots], mean)
-        mean = (trust * mean + (1 - trust) * flat) * facts.share_on(day) / facts.read_as(days[0])
-        wide = spread_out(mean, dispersion)
+        ours = facts.share_on(day) / facts.read_as(days[0])
+        halves = Halves(mean * ours, float(dispersion[place]), flat * ours, declared, trust)
+        mean = halves.mean()
+        if trust == 1:
+            wide = spread_out(mean, float(dispersion[place]))
+        else:
+            wide = counted_out(mean, halves.dispersion(), quiet[day.weekday(), slots])
+        seconds = aht.seconds[day.weekday(), slots]
+        of_aht = seconds[:, None] * aht.ratios[None, :]
         if own and trust == 1:
             held = mean / np.maximum(own.mean[place, slots], EPSILON)
             wide = np.where(unseen[:, None], wide, own.quantiles[place, slots] * held[:, None])
-        seconds = aht.seconds[day.weekday(), slots]
+        work = product_band(mean, wide, seconds, of_aht)
+        if own and trust == 1 and own.tells_work:
+            work = np.where(unseen[:, None], work, own.work[place, slots] * (held * seconds / 3600)[:, None])
         parts = tuple(map(float, own.parts[place])) if own and trust == 1 and len(starts) else ()
         totals: tuple[float, ...] = ()
+        work_totals: tuple[float, ...] = ()
         if own and parts and (whole := own.mean[place].sum()) > 0:
             totals = tuple(map(float, own.totals[place] * mean.sum() / whole))  # of the intervals that are open then
-        laid.append(DayForecast(day, tuple(starts), mean, seconds, wide, seconds[:, None] * aht.ratios[None, :], parts, totals))
+            if own.tells_work:
+                work_totals = tuple(map(float, own.work_totals[place] * (mean * seconds).sum() / 3600 / whole))
+        laid.append(DayForecast(day, tuple(starts), mean, seconds, wide, of_aht, work, parts, totals, work_totals))
     incidents, by_day = (tuple(own.incidents), own.by_day) if own else ((), {})
     held = facts.read_as(days[0])
     older = {day: count * held / share for day, count in facts.older.items() if (share := facts.share_on(day)) > 0}
@@ -370,9 +471,9 @@ def _lay_out(facts: QueueFacts, own: _Own | None, aht: HandleTime, days: Sequenc
     return QueueForecast(
         facts.queue,
         tuple(laid),
-        _rests_on(known, trust, incidents),
+        _rests_on(known, trust, incidents, facts.profile.words),
         known,
-        dispersion,
+        float(dispersion[0]) if len(dispersion) else 0.0,
         own.drift if own else Drift(),
         own.between_days if own else USUAL_BETWEEN_DAYS,
         incidents,
@@ -380,6 +481,33 @@ def _lay_out(facts: QueueFacts, own: _Own | None, aht: HandleTime, days: Sequenc
         tuple(outlook),
         years,
     )
+
+
+def _cold_start(
+    facts: QueueFacts, own: _Own | None, trust: float, days: Sequence[dt.date]
+) -> tuple[Floats, float, Floats, float]:
+    """Return φ of intervals by what is known of each day (H,), and by what is declared, how likely a slot of a weekday is a quiet one
+    (7, S), and how likely it was before any day.
+
+    What is known of a queue's own days is a mean of few, and less of a weekday not seen yet."""
+    usual, slots = own.dispersion if own else 0.0, DAY // facts.seconds
+    if trust == 1 or not days:
+        return np.full(len(days), usual), 0.0, np.zeros((7, slots)), 0.0
+    hours = facts.hours_on(days[0]) or facts.hours
+    ordinary, opened = dataclasses.replace(hours, countries=(), special=()), np.zeros((7, slots), dtype=bool)
+    for day in dates(days[0], days[0] + dt.timedelta(days=6)):
+        for start in ordinary.open_starts(day, facts.zone, facts.seconds):
+            opened[day.weekday(), slot_of(start, facts.zone, facts.seconds)] = True
+    declared, quiet = facts.profile.dispersion(facts.seconds, opened), facts.profile.quiet(facts.seconds, opened)
+    of_slots = np.full((7, slots), quiet)
+    if own:
+        past = len(own.grid.offered)
+        weekdays = np.array([(days[0] - dt.timedelta(days=n)).weekday() for n in range(past, 0, -1)])
+        week = np.array([[(facts.weekly_offered or 0.0) / max(opened.sum(), 1)]]) * opened
+        of_slots = still_quiet(quiet, week, declared, own.grid.offered, weekdays)
+    few = usual * (1 + 1 / max(own.grid.known_days, 1)) if own else 0.0
+    unseen = [0.0 if own and own.opened[day.weekday()].any() else UNSEEN_WEEKDAY for day in days]
+    return few + np.array(unseen), declared, of_slots, quiet
 
 
 def _outlook(
@@ -422,10 +550,10 @@ def spread_out(mean: Floats, dispersion: float) -> Floats:
     return ordered
 
 
-def _rests_on(known: int, trust: float, left_out: Sequence[Incident]) -> str:
+def _rests_on(known: int, trust: float, left_out: Sequence[Incident], shape: str) -> str:
     if known == 0:
-        return "declared profile, no history"
-    rests_on = f"{known} days of history" + (" and the declared profile" if trust < 1 else "")
+        return f"declared profile, {shape}, no history"
+    rests_on = f"{known} days of history" + (f" and the declared profile, {shape}" if trust < 1 else "")
     if not left_out:
         return rests_on
     incidents = [f"{i.day.isoformat()} ({i.offered:,.0f} contacts)" for i in left_out]
@@ -447,6 +575,9 @@ def update_day(
     mean = today.offered * factors
     around = (today.offered_quantiles - today.offered[:, None]) * (factors * narrowed)[:, None]
     quantiles = np.maximum(mean[:, None] + around, 0.0)
+    work = today.offered * today.aht / 3600
+    around = (today.workload_quantiles - work[:, None]) * (factors * _work_narrowed(today, narrowed))[:, None]
+    of_work = np.maximum((work * factors)[:, None] + around, 0.0)
     return (
         DayForecast(
             today.day,
@@ -455,7 +586,17 @@ def update_day(
             today.aht[rest],
             quantiles[rest],
             today.aht_quantiles[rest],
+            of_work[rest],
             today.parts,
         ),
         float(factors[rest][0]) if rest.any() else 1.0,
     )
+
+
+def _work_narrowed(today: DayForecast, narrowed: Floats) -> Floats:
+    """Return by what workload's spread narrows (I,) when that of contacts does: AHT's part of it stays."""
+    by_volume = spread_of(today.offered_quantiles) / np.maximum(today.offered, EPSILON)
+    by_aht = spread_of(today.aht_quantiles) / today.aht
+    share = by_volume**2 / np.maximum(by_volume**2 + by_aht**2, EPSILON)
+    found: Floats = np.sqrt(share * narrowed**2 + 1 - share)
+    return found

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -60,6 +61,7 @@ def overridden(day: PublishedDay, rules: Iterable[Rule]) -> PublishedDay:
         ],
         aht_quantiles=[_moved(q, old, new) for q, old, new in zip(day.aht_quantiles, day.aht, aht, strict=True)],
         total_quantiles=_moved(day.total_quantiles, sum(day.offered), sum(offered)) if day.total_quantiles else [],
+        **_workload_moved(day, offered, aht),
         statistical=list(day.offered),
         statistical_aht=list(day.aht),
         overrides=[r.words for r in touching],
@@ -74,12 +76,28 @@ def _moved(quantiles: list[float], old: float, new: float) -> list[float]:
     return [round(float(q), 6) for q in spread_out(np.array([new]), SHAPED_DISPERSION)[0]]
 
 
+def _workload_moved(day: PublishedDay, offered: list[float], aht: list[float]) -> dict[str, Any]:
+    """Return a day's quantiles of workload, moved with it to other contacts and AHT."""
+    old, new = ([n * h / 3600 for n, h in zip(*both, strict=True)] for both in ((day.offered, day.aht), (offered, aht)))
+    rows = []
+    for place, quantiles in enumerate(day.workload_band()):
+        if old[place] > 0 or new[place] == 0:
+            rows.append(_moved(quantiles, old[place], new[place]) if old[place] > 0 else quantiles)
+        else:
+            wide = np.array(_moved(day.offered_quantiles[place], 0.0, offered[place])) * aht[place] / 3600
+            rows.append([round(float(q), 6) for q in wide])
+    held = sum(old) > 0
+    totals = _moved(day.work_total_quantiles, sum(old), sum(new)) if day.work_total_quantiles and held else []
+    return {"workload_quantiles": rows, "work_total_quantiles": totals}
+
+
 def without_overrides(day: PublishedDay) -> PublishedDay:
     """Return a day as the statistics had it, its bands moved back."""
     if not day.statistical:
         return day
     return dataclasses.replace(
         day,
+        **_workload_moved(day, day.statistical, day.statistical_aht),
         offered=list(day.statistical),
         aht=list(day.statistical_aht),
         offered_quantiles=[

@@ -38,6 +38,11 @@ class Tally(NamedTuple):
     answered_waits: tuple[int, ...] | None = None
     abandoned_waits: tuple[int, ...] | None = None
 
+    @property
+    def unfinished(self) -> int:
+        """Return contacts answered and not wrapped up; 0 where that is not observed."""
+        return max(self.answered - self.handled, 0) if self.answered is not None and self.handled is not None else 0
+
 
 COUNTS = Tally._fields[: Tally._fields.index("edges")]
 NEVER_FROM_CONTACTS = "short_abandoned"

@@ -69,6 +69,8 @@ def _published(
         version=version,
         parts=tuple(_rounded(np.array(day.parts))),
         total_quantiles=_rounded(np.array(day.total_quantiles)),
+        workload_quantiles=[_rounded(row) for row in day.workload_quantiles],
+        work_total_quantiles=_rounded(np.array(day.work_total_quantiles)),
         between_days=round(between_days, 6),
     )
 
@@ -92,6 +94,7 @@ def updated_day(
         np.array(morning.aht),
         np.array(morning.offered_quantiles).reshape(-1, 7),
         np.array(morning.aht_quantiles).reshape(-1, 7),
+        np.array(morning.workload_band()).reshape(-1, 7),
         tuple(morning.parts),
     )
     rest, factor = update_day(day, actual, Drift(*morning.drift), through, morning.seconds)

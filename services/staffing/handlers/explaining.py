@@ -24,7 +24,8 @@ class Around:
 
 @dataclasses.dataclass(frozen=True)
 class Explanation:
-    """One interval. load: contacts × AHT; carried: erlangs in service at each part of the interval; needs: agents that each goal asks for."""
+    """One interval. load: contacts × AHT; carried: erlangs in service at each part of the interval; needs: agents that each goal asks for;
+    by_patience: agents on queue at either end of what is known of patience, None where nothing is."""
 
     offered: float
     aht: float
@@ -38,6 +39,7 @@ class Explanation:
     scheduled: float
     paid: float
     around: tuple[Around, ...]
+    by_patience: tuple[float, float] | None = None
 
 
 def explain(day: ForecastDay, place: int, rules: QueueRules) -> Explanation:
@@ -66,4 +68,20 @@ def explain(day: ForecastDay, place: int, rules: QueueRules) -> Explanation:
         float(needed.scheduled[0]),
         float(needed.paid[0]),
         tuple(around),
+        _by_patience(day, place, rules),
     )
+
+
+def _by_patience(day: ForecastDay, place: int, rules: QueueRules) -> tuple[float, float] | None:
+    """Return the agents on queue with callers as impatient, and as patient, as what was seen of them allows; None where they are no part
+    of the formula, or nothing was seen."""
+    seen = rules.seen
+    if seen is None or seen.source != "ESTIMATED" or seen.low is None or seen.high is None:
+        return None
+    found = []
+    for seconds in (seen.low, seen.high):
+        load = load_of(day, day.offered, dataclasses.replace(rules, patience=seconds)).pick(np.array([place]))
+        more = more_for(day, rules.rules, seconds) if rules.at_once == 1 else None
+        needed = require(load, rules.rules, None if more is None else more[place : place + 1])
+        found.append(float(needed.on_queue[0]))
+    return found[0], found[1]

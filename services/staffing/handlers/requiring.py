@@ -12,6 +12,7 @@ from services.staffing.domain.chatting import ChatLoad, joined_chats
 from services.staffing.domain.erlang import Floats
 from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.outbound import Campaign
+from services.staffing.domain.patience import Patience
 from services.staffing.domain.requirement import Rules, fewest_of_all, require
 from services.staffing.handlers.spreading import more_for
 
@@ -24,7 +25,8 @@ class QueueRules:
     """What a queue's requirement rests on: rules, patience in seconds (inf: unknown), and the formula's name.
 
     at_once: chats that an agent may have, 1 for calls; by_level: AHT with 1 … at_once of them, seconds, none: the forecast's at each.
-    due: when deferred work must be done, None where contacts wait; kept: the share that must. campaign: what outbound is to reach.
+    due: when deferred work must be done, None where contacts wait; kept: the share that must. campaign: what outbound is to reach;
+    seen: what patience rests on.
     """
 
     rules: Rules
@@ -35,6 +37,7 @@ class QueueRules:
     due: DueRule | None = None
     kept: float = 1.0
     campaign: Campaign | None = None
+    seen: Patience | None = None
 
     @property
     def in_line(self) -> bool:

@@ -12,6 +12,7 @@ from muster.domain.paths import GAUSS, QUANTILES
 from services.forecaster.domain.engine.intraday import Drift, learn_drift
 from services.forecaster.domain.engine.mean import expected_contacts
 from services.forecaster.domain.engine.panel import EPSILON, LEFT_OUT, NORMAL, Floats, Ints, Panel
+from services.forecaster.domain.engine.workload import Handling
 
 LEAST, MOST_OVERDISPERSION, USUAL_OVERDISPERSION = 1e-4, 4.0, 0.15
 SHIFT = 0.375
@@ -33,13 +34,17 @@ class Scale:
 @dataclasses.dataclass(frozen=True)
 class Spread:
     """What past errors say. groups: (first, last) horizon in days of the grid; of intervals and of whole days; drift: how days
-    leave their morning's forecast; between_days: the correlation of the errors of one forecast's day totals within a week."""
+    leave their morning's forecast; between_days: the correlation of the errors of one forecast's day totals within a week; work,
+    work_days: the same of workload, in contacts over `compound` (N,), where it is known."""
 
     groups: tuple[tuple[int, int], ...]
     intervals: Scale
     days: Scale
     drift: Drift = Drift()
     between_days: float = USUAL_BETWEEN_DAYS
+    work: Scale | None = None
+    work_days: Scale | None = None
+    compound: Floats | None = None
 
 
 def horizon_groups(panel: Panel) -> tuple[tuple[int, int], ...]:
@@ -103,28 +108,41 @@ class _Told:
         return total, np.where(seen, mean, 0.0).sum(axis=2), np.concatenate(self.weight)
 
 
-def learn_spread(panel: Panel) -> Spread:
-    """Learn errors by horizon from forecasts made at past origins with what was known then."""
+def learn_spread(panel: Panel, handling: Handling | None = None) -> Spread:
+    """Learn errors by horizon from forecasts made at past origins with what was known then; those of workload from how AHT went."""
     groups, origins = horizon_groups(panel), past_origins(panel)
     told, left_out = [_Told() for _ in groups], panel.ruled(LEFT_OUT)
+    works = [_Told() for _ in groups]
     for origin in origins:
         ahead = min(panel.ahead, panel.past - origin)
         forecast = expected_contacts(panel.until(origin, ahead))
         normal = ((panel.special[:, origin : origin + ahead] == NORMAL) & ~left_out[:, origin : origin + ahead])[:, :, None]
         came = np.where(normal, panel.offered[:, origin : origin + ahead], np.nan)
-        for (low, high), group in zip(groups, told, strict=True):
+        work = handling.work(came, origin, slice(origin, origin + ahead)) if handling else None
+        for (low, high), group, of_work in zip(groups, told, works, strict=True):
             within = np.arange(low - 1, min(high, ahead))
             if within.size:
                 group.came.append(came[:, within])
                 group.mean.append(forecast[:, within])
                 share = 0.5 ** ((panel.past - origin) / panel.week() / 13) / within.size
                 group.weight.append(np.full(within.size, share))
+                if handling and work is not None:
+                    of_work.came.append(work[:, within])
+                    of_work.mean.append(forecast[:, within] / handling.compound[:, None, None])
+                    of_work.weight.append(group.weight[-1])
     drift = Drift()
     if groups and told[0].came:
         drift = learn_drift(np.concatenate(told[0].mean, 1).swapaxes(0, 1), np.concatenate(told[0].came, 1).swapaxes(0, 1))
-    intervals = _scale(panel.series, [(g.intervals(), len(g.came)) if g.came else None for g in told])
-    days = _scale(panel.series, [(g.days(), len(g.came)) if g.came else None for g in told])
-    return Spread(groups, intervals, days, drift, _between_days(told[1]) if len(told) > 1 else USUAL_BETWEEN_DAYS)
+    scales = [
+        _scale(panel.series, [(of(g), len(g.came)) if g.came else None for g in kind])
+        for kind in ((told, works) if handling else (told,))
+        for of in (_Told.intervals, _Told.days)
+    ]
+    between = _between_days(told[1]) if len(told) > 1 else USUAL_BETWEEN_DAYS
+    intervals, days = scales[:2]
+    if handling is None:
+        return Spread(groups, intervals, days, drift, between)
+    return Spread(groups, intervals, days, drift, between, scales[2], scales[3], handling.compound)
 
 
 def _between_days(told: _Told) -> float:
@@ -211,3 +229,13 @@ def quantiles_of(mean: Floats, spread: Spread) -> Floats:
 def day_quantiles_of(mean: Floats, spread: Spread) -> Floats:
     """Return quantiles (N, H, 7) of day totals: their own, since errors of a day's intervals go together."""
     return _around(mean.sum(axis=2, keepdims=True), group_of(spread.groups, mean.shape[1]), spread.days)[:, :, 0]
+
+
+def work_quantiles_of(mean: Floats, spread: Spread) -> tuple[Floats, Floats]:
+    """Return quantiles of workload (N, H, S, 7) and of its day totals (N, H, 7), in contacts of the AHT expected."""
+    assert spread.work
+    assert spread.work_days
+    assert spread.compound is not None
+    group, more = group_of(spread.groups, mean.shape[1]), spread.compound[:, None, None]
+    of_days = _around(mean.sum(axis=2, keepdims=True) / more, group, spread.work_days)
+    return more[..., None] * _around(mean / more, group, spread.work), more * of_days[:, :, 0]
