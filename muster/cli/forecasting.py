@@ -1,6 +1,5 @@
 """muster forecast incidents | outlook | import | compare and muster backtest: what goes with a forecast, and how it is tested."""
 
-import collections
 import pathlib
 import time
 from collections.abc import Iterable
@@ -138,10 +137,13 @@ def compare(
 
 
 def _relieved(d: forecasting.ForecastComparison) -> str:
-    """Return what a day and its intervals are relieved of, in words."""
-    of_intervals = collections.Counter(word for word in d.relieved if word)
-    parts = [f"{word} of {count} interval{'s' * (count > 1)}" for word, count in sorted(of_intervals.items())]
-    return ", ".join([*([f"{d.day_relieved} of the day"] if d.day_relieved else []), *parts]) or "–"
+    """Return what a day and its intervals are relieved of, in words: "TARGET: day, 4 intervals"."""
+    parts = []
+    for word in ("COMMITMENT", "TARGET"):
+        count = sum(each == word for each in d.relieved)
+        spans = ["day"] * (d.day_relieved == word) + [f"{count} interval{'s' * (count > 1)}"] * (count > 0)
+        parts += [f"{word}: {', '.join(spans)}"] if spans else []
+    return "; ".join(parts) or "–"
 
 
 def _sum(values: Iterable[float]) -> str:

@@ -114,6 +114,7 @@ def compare_forecasts(home: pathlib.Path, folder: pathlib.Path) -> None:
     assert today[5].startswith("ENGINE, Tue 2026-03-24")  # the client's came after the lock
     assert today[7].endswith("OUTSIDE")  # 50 came where 30 had been expected
     assert today[8] == "4 of 4"
+    assert today[9] == "TARGET: day, 4 intervals"
     assert tomorrow[4] != "–"
     assert later[5].startswith("open until Thu 2026-03-26")
     assert "+10% and -10%" in shown
