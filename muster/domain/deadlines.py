@@ -87,6 +87,7 @@ class Deadlines:
         """Return the least and the most seconds (K,) that what comes within intervals of `seconds` may wait, their borders left out.
 
         In business time whole minutes: nothing that waited up to the least was late, nothing that waited longer than the most in time.
+        Raise ValueError where service hours don't come within 400 days.
         """
         minutes = np.asarray(starts, np.int64)[:, None] + np.arange(0, seconds, MINUTE)
         came = np.concatenate([minutes.ravel() + 1, minutes.ravel() + MINUTE - 1])

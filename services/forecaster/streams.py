@@ -114,7 +114,10 @@ class Streams:
         for target in contract.targets if contract and starts else ():
             deadlines = book.deadlines(queue, target)
             if deadlines is not None:
-                least, most = deadlines.waits(np.array(starts, np.int64), queue.interval_seconds)
+                try:
+                    least, most = deadlines.waits(np.array(starts, np.int64), queue.interval_seconds)
+                except ValueError:  # hours of service that never make it due: then no edge tells, and nothing is observed
+                    continue
                 for start, *seconds in zip(starts, least, most, strict=True):
                     found[start] = (*found.get(start, ()), *(1000 * int(s) for s in seconds))
         return found

@@ -1,5 +1,6 @@
 """How contracts' targets stand: the book's terms, and the intervals counted so far."""
 
+import contextlib
 import dataclasses
 import datetime as dt
 
@@ -69,5 +70,6 @@ def due_through(book: BookDay, contract: str, target: Target, now: int) -> int |
         queue = book.queues.get(name)
         deadlines = book.deadlines(queue, target) if queue else None
         if queue and deadlines:
-            found.append(deadlines.due_through(now, queue.interval_seconds))
+            with contextlib.suppress(ValueError):  # hours of service that never make it due: nothing was observed
+                found.append(deadlines.due_through(now, queue.interval_seconds))
     return min(found, default=None)

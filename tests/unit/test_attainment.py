@@ -83,6 +83,12 @@ def test_each_interval_is_judged_by_what_its_own_items_may_wait() -> None:
     assert contributions(rule, [(noon, cell), (night, cell), (noon + 9000, cell)]) == [Added(4, 9), Added(7, 9, 2), Added(4, 9)]
 
 
+def test_a_deadline_that_no_hours_of_service_ever_reach_is_not_observed() -> None:
+    monthly = OpeningHours((Opening(frozenset((0,)), 9 * 3600, 9 * 3600 + 60),))
+    rule = TargetRule("DEADLINE_MET", "", 0, 0, Deadlines(parse_due("400h"), monthly, "UTC"), 1800)
+    assert contributions(rule, [(1_780_272_000, MAIL)]) == [None]
+
+
 def test_a_day_reaches_a_share_of_deadlines_from_below() -> None:
     judging = Judging("DEADLINE_MET", "SHARE_OF_DAYS", 0.8, "UTC")
     assert stand(judging, [(0, 9, 10), (86_400, 7, 10)]).value == 0.5

@@ -118,6 +118,12 @@ def test_outbound_has_a_campaign_and_promises_no_wait() -> None:
         assert f"queues[0].campaign.{field}" in refused(changed(queues=[wrong, *others]))
 
 
+def test_a_desk_of_calls_chats_mail_and_outbound_is_a_book() -> None:
+    desk = read_book(EXAMPLE.parents[1] / "desk/book.yaml").book
+    assert {q.channel for q in desk.queues} == {Channel.VOICE, Channel.CHAT, Channel.EMAIL, Channel.OUTBOUND}
+    assert len(desk.agents) == 40
+
+
 def test_without_history_a_campaign_is_what_is_expected() -> None:
     days = [{"days": ["mon", "tue", "thu"], "opens": "09:00", "closes": "17:00"}]
     row = {**book_data()["queues"][0], "channel": "OUTBOUND", "campaign": CAMPAIGN, "service_hours": days}

@@ -196,6 +196,7 @@ def test_a_campaign_is_reserved_level_through_its_hours(staffing: Staffing) -> N
     assert tuesday.load == pytest.approx([1.125] * 16)
     assert set(tuesday.drivers) == {"CAMPAIGN"}
     assert tuesday.service_level == [None] * 16
+    assert tuesday.occupancy == pytest.approx([0.9] * 16)  # no more than the cap, whether one agent or two
     assert tuesday.scheduled[0] == pytest.approx(tuesday.on_queue[0] / 0.95)
     assert "90 contacts a day" in tuesday.formula
     assert saturday.starts == []

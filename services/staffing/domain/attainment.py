@@ -97,7 +97,10 @@ def contributions(rule: TargetRule, cells: Sequence[tuple[int, CellFacts]]) -> l
     if rule.deadlines is None:
         added = (contribution(rule, facts) for _, facts in cells)
         return [None if one is None else Added(*one) for one in added]
-    least, most = rule.deadlines.waits(np.array([start for start, _ in cells], np.int64), rule.seconds)
+    try:
+        least, most = rule.deadlines.waits(np.array([start for start, _ in cells], np.int64), rule.seconds)
+    except ValueError:  # hours of service that never make it due
+        return [None] * len(cells)
     return [
         in_deadline(facts, 1000 * int(low), 1000 * int(high)) for (_, facts), low, high in zip(cells, least, most, strict=True)
     ]

@@ -52,6 +52,8 @@ def on_campaign(
     agents, safe = np.maximum(found.whole, rules.minimum), np.maximum(np.maximum(sure.whole, found.whole), rules.minimum)
     scheduled = agents / (1.0 - rules.unplaced_shrinkage)
     size = len(day.starts)
+    # Whole agents are now above the level plan, now below it, and work as much of their time in either: what the day asks of them.
+    worked = float(found.erlangs.sum() / agents.sum()) if agents.any() else 0.0
     new = RequirementDay(
         queue=forecast.queue,
         local_date=forecast.local_date,
@@ -68,7 +70,7 @@ def on_campaign(
         service_level=[None] * size,
         asa=[0.0] * size,
         abandonment=[0.0] * size,
-        occupancy=_plain(np.minimum(np.divide(found.erlangs, agents, out=np.zeros(size), where=agents > 0), 1.0)),
+        occupancy=_plain(np.where(agents > 0, worked, 0.0)),
         drivers=["CAMPAIGN" if n > rules.minimum else "MINIMUM_STAFF" if rules.minimum else "CLOSED" for n in found.whole],
         formula=describe(campaign),
         unplaced_shrinkage=round(rules.unplaced_shrinkage, 9),
