@@ -3,18 +3,25 @@
 PYTHON ?= python3.11
 VENV := .venv
 PY := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
+KERNELS := $(shell grep -rlE '^(import|from) numba|compiled' --include='*.py' services muster)
 
 help: ## say what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv with everything pinned by hash
 
-$(READY): requirements.lock muster/dev/checkout.py
+$(INSTALLED): requirements.lock muster/dev/checkout.py
 	@command -v $(PYTHON) >/dev/null || { echo "muster needs Python 3.11; set PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
 	$(PY) muster/dev/checkout.py
+	@touch $@
+
+# A compiled kernel is kept with the module it stands in, whatever the modules it calls have become: one changes, all are compiled.
+$(READY): $(INSTALLED) $(KERNELS)
+	@find services muster -name '*.nb[ic]' -delete
 	$(PY) -c "from services.forecaster.app import warm_up; warm_up(); from services.staffing.domain.carried import warm_up; warm_up()"
 	@touch $@
 

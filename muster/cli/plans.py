@@ -83,7 +83,7 @@ def forecast_explain(queue: Queue, interval: Annotated[str, typer.Argument(metav
         total = p.level_count * p.weekday_factor * p.month_factor * p.special_factor * p.form_factor
         table.add_row("level: contacts on a mean open day", f"{p.level_count:,.1f}")
         table.add_row("× weekday", f"{p.weekday_factor:.3f}")
-        table.add_row("× time of the month", f"{p.month_factor:.3f}")
+        table.add_row("× calendar (time of the month)", f"{p.month_factor:.3f}")
         table.add_row("× holiday, part day or day after a closure", f"{p.special_factor:.3f}")
         table.add_row("× form of recent days", f"{p.form_factor:.3f}")
         table.add_row("= the day, as fitted", f"{total:,.1f}")

@@ -8,7 +8,7 @@ from muster.book.types import ALL_TOPICS
 from muster.kit.service import Edges, Parts, run_service
 from muster.v1 import forecaster_service_pb2_grpc as stubs
 from services.forecaster import scan
-from services.forecaster.domain.engine import intraday
+from services.forecaster.domain.engine import intraday, season
 from services.forecaster.metrics import ForecasterMetrics
 from services.forecaster.rpc import ForecasterRpc
 from services.forecaster.settings import ForecasterSettings
@@ -21,6 +21,7 @@ def warm_up() -> None:
     """Compile what the hot paths need, or load what was compiled before."""
     scan.warm_up()
     intraday.warm_up()
+    season.warm_up()
 
 
 def plug(parts: Parts) -> Edges:

@@ -11,6 +11,7 @@ import dataclasses
 import numpy as np
 
 from services.forecaster.domain.engine.panel import EPSILON, Days, Floats, Ints, Panel
+from services.forecaster.domain.engine.season import places, season
 
 RATES = (0.03, 0.08, 0.2, 0.5, 0.9)
 BASE = 1
@@ -32,11 +33,12 @@ MOST = 2.0
 @dataclasses.dataclass(frozen=True)
 class Level:
     """weekday (N, 7): factors; level (N, H): contacts a day freed of the weekday; month (N, H): the share by which the
-    time of the month moves it."""
+    time of the month moves it; season (H,): by which the calendar moves all series beyond that."""
 
     weekday: Floats
     level: Floats
     month: Floats
+    season: Floats
 
 
 def weekday_factors(days: Days, weekdays: Ints, weeks: float = WEEKDAY_WEEKS) -> Floats:
@@ -173,6 +175,23 @@ def _weights(f: _Features, days: Days, expected: Floats, group: tuple[int, int],
     return prior + np.linalg.solve(gram + np.eye(f.size) * ridge, moment)
 
 
+def _beyond_level(f: _Features, days: Days, expected: Floats) -> tuple[Floats, Floats]:
+    """Return by what share each past day differed from what a week before it was foretold, and how much that tells (N, T)."""
+    off, weight = np.zeros_like(expected), np.zeros_like(expected)
+    group = next(g for g in reversed(GROUPS) if g[0] <= f.week)
+    origins = np.arange(2 * f.week, expected.shape[1] - f.week + 1)
+    if not origins.size:
+        return off, weight
+    target = origins + f.week - 1
+    level = f.base[:, origins] * (1 + f.at(origins, f.week) @ _weights(f, days, expected, group, group[1]))
+    due = np.maximum(level, 0.0) * expected[:, target]
+    seen = due > 1e-6
+    off[:, target] = np.where(seen, np.clip(days.total[:, target] / np.maximum(due, EPSILON) - 1, -1, MOST), 0.0)
+    age = (expected.shape[1] - origins) / f.week
+    weight[:, target] = np.where(seen, due / (1 + NOISE_SHARE * due), 0.0) * 0.5 ** (age / MEMORY_WEEKS)
+    return off, weight
+
+
 def forecast_level(panel: Panel, days: Days) -> Level:
     """Return the level of each day to come."""
     past, ahead, weekdays = panel.past, panel.ahead, panel.weekdays()
@@ -189,4 +208,5 @@ def forecast_level(panel: Panel, days: Days) -> Level:
             features = f.at(np.array([past]), horizon)[:, 0]
             level[:, horizon - 1] = f.base[:, past] * (1 + features @ weights)
             month[:, horizon - 1] = features[:, f.month_at] * weights[f.month_at]
-    return Level(factors, np.maximum(level, 0.0), np.maximum(month, -0.9))
+    calendar = season(places(panel.dates), *_beyond_level(f, days, expected))
+    return Level(factors, np.maximum(level, 0.0), np.maximum(month, -0.9), calendar)

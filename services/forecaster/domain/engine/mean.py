@@ -1,4 +1,4 @@
-"""The expected contacts: the plain average of two structural members, with days that are not normal set apart."""
+"""The expected contacts: the plain average of three structural members, with days that are not normal set apart."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ from services.forecaster.domain.engine.special import special_factors
 @dataclasses.dataclass(frozen=True)
 class Expected:
     """mean (N, H, S): contacts of each slot to come; parts (N, H, 5): what each day's total is the product of: level, weekday,
-    time of the month, special day, and how the form of recent days moves it."""
+    calendar, special day, and how the form of recent days moves it."""
 
     mean: Floats
     parts: Floats
@@ -27,7 +27,8 @@ def expected_contacts(panel: Panel) -> Floats:
 def expect(panel: Panel) -> Expected:
     """Return the expected contacts and what they are made of.
 
-    Members: level × weekday × profile, and low-rank day forms. A plain average: picking the better one per series loses.
+    Members: level × weekday × profile; the same × what the calendar does beyond; low-rank day forms. A plain average: picking
+    the best one per series loses. Where no form is known, the first two.
     """
     days, weekdays = days_of(panel), panel.weekdays()
     level = forecast_level(panel, days)
@@ -35,10 +36,12 @@ def expect(panel: Panel) -> Expected:
     shares = profiles(days, weekdays[: panel.past])[:, ahead]
     by_level = (level.level * level.weekday[:, ahead])[:, :, None] * shares
     by_form = low_rank(panel, days, level) * (shares > 0)
-    total = by_form.sum(axis=2, keepdims=True)
-    form = np.where(total > 0, by_form / np.maximum(total, EPSILON), shares)
-    day_total = np.where(total > 0, 0.5 * (by_level.sum(axis=2, keepdims=True) + total), by_level.sum(axis=2, keepdims=True))
+    total, plain = by_form.sum(axis=2), by_level.sum(axis=2)
+    form = np.where(total[:, :, None] > 0, by_form / np.maximum(total, EPSILON)[:, :, None], shares)
+    both = np.where(total > 0, (2 * plain + total) / 3, plain)
+    day_total = both + plain * level.season * np.where(total > 0, 1 / 3, 1 / 2)
     special, weekday = special_factors(panel, days), level.weekday[:, ahead]
-    moved = day_total[:, :, 0] / np.maximum(level.level * weekday, EPSILON)
-    parts = np.stack([level.level / (1 + level.month), weekday, 1 + level.month, special, moved], axis=-1)
-    return Expected(day_total * 0.5 * (shares + form) * special[:, :, None], parts)
+    calendar = (1 + level.month) * np.where(both > 0, day_total / np.maximum(both, EPSILON), 1.0)
+    moved = both / np.maximum(level.level * weekday, EPSILON)
+    parts = np.stack([level.level / (1 + level.month), weekday, calendar, special, moved], axis=-1)
+    return Expected(day_total[:, :, None] * 0.5 * (shares + form) * special[:, :, None], parts)
