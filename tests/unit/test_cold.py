@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from muster.book import types
-from muster.book.check import parse_book
+from muster.book.check import check_book, parse_book
 from muster.book.copy import BookCopy, BookOwner
 from muster.domain.calendar import Opening, OpeningHours, dates, day_bounds, slot_of
 from muster.kit.clock import ConductedClock
@@ -41,6 +41,14 @@ def test_the_book_knows_the_verticals_by_name_and_no_other() -> None:
     with pytest.raises(Refusal) as caught:
         parse_book(data)
     assert any("BANKING" in str(v) for v in caught.value.violations)
+
+
+def test_an_unknown_shape_is_refused_once() -> None:
+    data = small_book()
+    data["queues"][0]["cold_start"]["shape"] = "acme/nothing"
+    with pytest.raises(Refusal) as caught:
+        check_book(parse_book(data))
+    assert [v.field for v in caught.value.violations] == ["queues[0].cold_start.shape"]
 
 
 @pytest.mark.parametrize("name", sorted(VERTICALS))
