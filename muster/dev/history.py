@@ -41,10 +41,13 @@ def past(queue: QueueWorld, begin: int, end: int, seed: int) -> Iterator[PastInt
     for day in range(begin, end, DAY):
         rng = chance(seed, queue.name, day, "history")
         callers, handle_mean = demand(queue, day, min(day + DAY, end)), _handle(queue)
-        counts = draw_counts(callers, rng)
+        counts, most = draw_counts(callers, rng), queue.campaign.daily if queue.campaign else None
         for slot, offered in enumerate(int(c) for c in counts):
             if callers.rates[slot] <= 0:
                 continue
+            if most is not None:  # a campaign's day is over when its contacts are reached
+                offered = min(offered, most)
+                most -= offered
             answered = offered if queue.deadline or queue.campaign else int(rng.binomial(offered, ANSWERED_SHARE))
             within = int(rng.binomial(answered, MAIL_IN_TIME_SHARE if queue.deadline else WITHIN_SHARE))
             noise = 1 + 0.5 / np.sqrt(max(answered, 1)) * rng.standard_normal()

@@ -116,7 +116,7 @@ QUEUES = (
         0,
         180,
         0,
-        1.0,
+        0.95,
         math.inf,
         "OUTBOUND",
         campaign=CampaignWorld(150, 0.3, 25, 10, 18),

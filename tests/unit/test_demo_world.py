@@ -3,7 +3,6 @@
 import dataclasses
 
 import numpy as np
-import pytest
 
 from muster.dev import end_card, history
 from muster.dev.scenario import make_scenario
@@ -51,7 +50,7 @@ def test_the_month_of_a_campaign_is_of_what_it_was_to_reach() -> None:
     campaign, begin = queue("lumen/renewals"), make_scenario(1).begin - 7 * DAY
     reached, wanted = history.in_month(campaign, list(history.past(campaign, begin, begin + 3 * DAY, 1)), begin)
     assert wanted == 450
-    assert reached == pytest.approx(450, abs=90)
+    assert 400 < reached <= 450
 
 
 def test_the_end_card_counts_each_contract_in_its_own_measure() -> None:
