@@ -15,7 +15,7 @@ $(READY): requirements.lock muster/dev/checkout.py
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
 	$(PY) muster/dev/checkout.py
-	$(PY) -c "from services.forecaster.scan import warm_up; warm_up(); from services.forecaster.domain.engine import season; season.warm_up(); from services.staffing.domain import erlang; erlang.warm_up()"
+	$(PY) -c "from services.forecaster.app import warm_up; warm_up(); from services.staffing.domain.carried import warm_up; warm_up()"
 	@touch $@
 
 demo: $(READY) ## watch a day: volume in, decisions out

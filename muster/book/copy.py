@@ -61,6 +61,7 @@ class BookCopy:
 
     def __init__(self, metadata: sa.MetaData) -> None:
         self._table = metadata.tables["book_row"]
+        self._count = sa.select(sa.func.count()).select_from(self._table)
         self._cached: tuple[int, BookView] | None = None
         self.on_change: Callable[[sa.Connection, set[Key]], None] = lambda connection, changed: None
 
@@ -108,7 +109,7 @@ class BookCopy:
 
     def view(self, connection: sa.Connection) -> BookView:
         """Return the book as it stands."""
-        version = connection.execute(sa.select(sa.func.count()).select_from(self._table)).scalar_one()
+        version = connection.execute(self._count).scalar_one()
         if self._cached is None or self._cached[0] != version:
             rows: dict[str, dict[tuple[str, str], DatedRow]] = {}
             for (kind, name, valid_from), stored in self._stored(connection).items():

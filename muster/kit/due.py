@@ -7,9 +7,9 @@ import mode
 import sqlalchemy as sa
 
 from muster.kit.clock import Clock, Runtime
-from muster.kit.sql import Database
+from muster.kit.sql import Database, given, upsert
 
-TOGETHER_SECONDS = 0.015
+TOGETHER_SECONDS = 0.03
 
 Work = Callable[[sa.Connection, str, int], None]
 
@@ -25,6 +25,12 @@ class DueWork(mode.Service):
         super().__init__()
         self._database, self._table, self._clock = database, metadata.tables["due"], clock
         self._works: dict[str, Work] = {}
+        c, kind, key, due_at = self._table.c, given("of_kind"), given("of_key"), given("at")
+        piece = (c.kind == kind) & (c.key == key)
+        self._find = sa.select(c.kind).where(piece & (c.due_at == due_at))
+        self._find_any = sa.select(c.kind).where(piece).limit(1)
+        self._due = sa.select(c.kind, c.key, sa.func.max(c.due_at)).where(c.due_at <= due_at).group_by(c.kind, c.key)
+        self._done = sa.delete(self._table).where(piece & (c.due_at <= due_at))
         self._runs_itself, self._runtime = runs_itself, Runtime()
         self._wake = asyncio.Event()
         self.after_work: Callable[[], None] = lambda: None
@@ -35,36 +41,25 @@ class DueWork(mode.Service):
 
     def plan(self, connection: sa.Connection, kind: str, key: str, due_at: int) -> None:
         """Have a kind of work done for a key at an instant; planning it twice is planning it once."""
-        row = {"kind": kind, "key": key, "due_at": due_at}
-        t = self._table
-        where = (t.c.kind == kind) & (t.c.key == key) & (t.c.due_at == due_at)
-        if connection.execute(sa.select(t.c.kind).where(where)).first() is None:
-            connection.execute(sa.insert(t).values(row))
+        upsert(connection, self._table, [{"kind": kind, "key": key, "due_at": due_at}])
 
     def plan_once(self, connection: sa.Connection, kind: str, key: str, due_at: int) -> None:
         """Plan work that recurs, unless it is planned already: a restart must not begin a second round."""
-        t = self._table
-        if connection.execute(sa.select(t.c.kind).where((t.c.kind == kind) & (t.c.key == key))).first() is None:
+        if connection.execute(self._find_any, {"of_kind": kind, "of_key": key}).first() is None:
             self.plan(connection, kind, key, due_at)
 
     def _next(self, connection: sa.Connection, now: int) -> tuple[str, str, int] | None:
-        t = self._table
-        query = sa.select(t.c.kind, t.c.key, sa.func.max(t.c.due_at)).where(t.c.due_at <= now).group_by(t.c.kind, t.c.key)
         order = list(self._works)
-        rows = [(str(k), str(key), int(at)) for k, key, at in connection.execute(query)]
+        rows = [(str(kind), str(key), int(at)) for kind, key, at in connection.execute(self._due, {"at": now})]
         return min(rows, key=lambda r: (order.index(r[0]), r[1]), default=None)
 
     def is_planned(self, connection: sa.Connection, kind: str, key: str, due_at: int) -> bool:
         """Return whether a kind of work is planned for a key at an instant."""
-        t = self._table
-        where = (t.c.kind == kind) & (t.c.key == key) & (t.c.due_at == due_at)
-        return connection.execute(sa.select(t.c.kind).where(where)).first() is not None
+        return connection.execute(self._find, {"of_kind": kind, "of_key": key, "at": due_at}).first() is not None
 
     def cancel(self, connection: sa.Connection, kind: str, key: str, due_at: int) -> bool:
         """Have work planned up to an instant left undone; return whether there was any."""
-        t = self._table
-        where = (t.c.kind == kind) & (t.c.key == key) & (t.c.due_at <= due_at)
-        return connection.execute(sa.delete(t).where(where)).rowcount > 0
+        return connection.execute(self._done, {"of_kind": kind, "of_key": key, "at": due_at}).rowcount > 0
 
     def wake(self) -> None:
         """Say that work may have become due."""
@@ -80,15 +75,24 @@ class DueWork(mode.Service):
         if found is None:
             return False
         kind, key, due_at = found
-        t = self._table
-        connection.execute(sa.delete(t).where((t.c.kind == kind) & (t.c.key == key) & (t.c.due_at <= due_at)))
+        self.cancel(connection, kind, key, due_at)
         self._works[kind](connection, key, due_at)
         return True
 
     def run_some(self, connection: sa.Connection) -> bool:
         """Do pieces of work that are due, for as long as is little beside a transaction; return whether there was any."""
         until, done = self._runtime.monotonic() + TOGETHER_SECONDS, self.run_next(connection)
-        more = done
+        if done:
+            self._run_more(connection, until)
+        return done
+
+    def run_along(self, connection: sa.Connection) -> None:
+        """Do what a batch of facts made due within its own transaction, if that is little; the rest is done as always."""
+        if self._runs_itself:
+            self._run_more(connection, self._runtime.monotonic() + TOGETHER_SECONDS)
+
+    def _run_more(self, connection: sa.Connection, until: float) -> None:
+        more = True
         while more and self._runtime.monotonic() < until:
             try:
                 with connection.begin_nested():
@@ -97,7 +101,6 @@ class DueWork(mode.Service):
                 raise
             except Exception:
                 break  # it comes first next time, by itself: what was done before it stands
-        return done
 
     async def settle(self) -> None:
         """Do all work that is due now."""

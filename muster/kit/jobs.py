@@ -76,6 +76,7 @@ class Jobs(mode.Service):
         self._database, self._table, self._clock = database, metadata.tables["job"], clock
         self._owner, self._lease, self._runtime = owner, lease, Runtime()
         self._kinds: dict[str, JobKind] = {}
+        self._open: dict[bool, sa.Select[Any]] = {}
         self._wake = {aside: asyncio.Event() for aside in (False, True)}
         self._computers: dict[bool, _Computer] = {}
         self.after_work: Callable[[], None] = lambda: None
@@ -83,6 +84,9 @@ class Jobs(mode.Service):
 
     def declare(self, kind: str, job: JobKind) -> None:
         self._kinds[kind] = job
+        c = self._table.c
+        open_here = c.kind.in_(self._kinds_of(job.aside)) & c.state.in_(("WAITING", "RUNNING"))
+        self._open[job.aside] = sa.select(c.name).where(open_here).limit(1)
 
     def ask(self, connection: sa.Connection, name: str, kind: str, request: dict[str, Any]) -> None:
         """Queue a job; asking again under the same name changes nothing."""
@@ -135,6 +139,8 @@ class Jobs(mode.Service):
     def _claim(self, connection: sa.Connection, aside: bool = False) -> sa.Row[Any] | None:
         t, now = self._table, self._runtime.wall()
         known = t.c.kind.in_(self._kinds_of(aside))
+        if connection.execute(self._open[aside]).first() is None:
+            return None
         free = (t.c.state == "WAITING") | ((t.c.state == "RUNNING") & ((t.c.lease_until < now) | (t.c.owner == self._owner)))
         first = sa.select(t.c.name).where(known & free).order_by(t.c.asked_at, t.c.name).limit(1).scalar_subquery()
         claim = {"state": "RUNNING", "owner": self._owner, "token": t.c.token + 1, "lease_until": now + self._lease}

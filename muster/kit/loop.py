@@ -1,5 +1,7 @@
 """The one batch loop: decode → handle → commit state, outgoing messages and position in one SQL transaction.
 
+What can't be read is delivered to the dead-letter topic before that: no state hangs on it, and its origin is its key.
+
 A crash, a rebalance, a zombie or a redelivery changes nothing: on assignment the consumer seeks to SQL's position, and
 the commit is fenced by compare-and-set on it. Kafka's own commits only feed lag displays.
 """
@@ -8,7 +10,7 @@ import asyncio
 import collections
 import dataclasses
 import gc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import mode
@@ -97,12 +99,13 @@ class BatchLoop(mode.Service):
         world: str,
         batch_records: int,
         refused_window: int,
+        deliver: Callable[[Iterable[Outgoing]], Awaitable[None]],
     ) -> None:
         super().__init__()
         self._database, self._positions, self._outbox, self._clock = database, positions, outbox, clock
         self._inlets = {world + inlet.topic: inlet for inlet in inlets}
         self._new_consumer, self._world, self._batch_records = consumer, world, batch_records
-        self._refused_window = refused_window
+        self._refused_window, self._deliver = refused_window, deliver
         self._consumer: AIOKafkaConsumer | None = None
         self._window: dict[str, list[int]] = collections.defaultdict(lambda: [0, 0])
         self._gaps: dict[Partition, int] = {}
@@ -110,6 +113,7 @@ class BatchLoop(mode.Service):
         self.consumed: collections.Counter[str] = collections.Counter()
         self.refused: collections.Counter[tuple[str, str]] = collections.Counter()
         self.stopped: dict[str, str] = {}
+        self.before_commit: Callable[[sa.Connection], None] = lambda connection: None
         self.after_commit: Callable[[], None] = lambda: None
         self.conducted = False
 
@@ -162,6 +166,8 @@ class BatchLoop(mode.Service):
             return
         try:
             decoded = await asyncio.to_thread(lambda: {tp: self._decode(tp.topic, records) for tp, records in batches.items()})
+            if not await self._deliver_unread(decoded):
+                return
             refused = await self._database.insist(lambda c: self._commit(c, decoded, batches))
         except Fenced as fenced:
             get_log().warning("batch_fenced", why=str(fenced), then="reading positions again")
@@ -212,6 +218,22 @@ class BatchLoop(mode.Service):
                 bad.append((letter, refusal))
         return facts, bad
 
+    async def _deliver_unread(self, decoded: dict[TopicPartition, _Decoded]) -> bool:
+        """Have dead letters of what can't be read acknowledged; return False if we were stopped before."""
+        letters = [
+            dead_letter(self._inlets[tp.topic].topic, fact, why) for tp, (_, bad) in decoded.items() for fact, why in bad
+        ]
+        while letters:
+            try:
+                await self._deliver(letters)
+                return True
+            except KafkaError as error:
+                if self.should_stop:
+                    return False
+                get_log().warning("inlet_held", reason="BROKER_UNAVAILABLE", error=str(error), then="retrying in 1 s")
+                await asyncio.sleep(1)
+        return True
+
     def _commit(
         self,
         connection: sa.Connection,
@@ -220,21 +242,21 @@ class BatchLoop(mode.Service):
     ) -> _Counts:
         """Handle what was fetched and move the positions past it; return what to count once it is committed."""
         by_topic: dict[str, list[Fact]] = collections.defaultdict(list)
-        refused: dict[str, list[tuple[Fact, Refusal]]] = collections.defaultdict(list)
+        counts: _Counts = collections.defaultdict(collections.Counter)
         outgoing: list[Outgoing] = []
         for tp, records in sorted(batches.items()):
             at = (tp.topic, tp.partition)
             self._positions.advance(connection, at, self.expected[at], records[-1].offset + 1)
             by_topic[tp.topic] += decoded[tp][0]
-            refused[tp.topic] += decoded[tp][1]
+            counts[tp.topic].update(why.reason for _, why in decoded[tp][1])
         for topic, facts in by_topic.items():
             handled = self._inlets[topic].handle(connection, facts) if facts else Handled()
             outgoing += handled.messages
-            refused[topic] += handled.refused
-        for topic, letters in refused.items():
-            outgoing += [dead_letter(self._inlets[topic].topic, fact, why) for fact, why in letters]
+            outgoing += [dead_letter(self._inlets[topic].topic, fact, why) for fact, why in handled.refused]
+            counts[topic].update(why.reason for _, why in handled.refused)
         self._outbox.write(connection, outgoing)
-        return {topic: collections.Counter(why.reason for _, why in letters) for topic, letters in refused.items()}
+        self.before_commit(connection)
+        return counts
 
     def _count(self, batches: dict[TopicPartition, list[ConsumerRecord]], refused: _Counts) -> None:
         for tp, records in batches.items():

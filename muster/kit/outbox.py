@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 
 from muster.kit.clock import Clock, Runtime
 from muster.kit.logs import get_log
-from muster.kit.sql import Database, insert_many
+from muster.kit.sql import Database, given, insert_many
 
 STOP_SECONDS = 5.0
 
@@ -30,8 +30,8 @@ class Outgoing(NamedTuple):
     headers: dict[str, str] | None = None
 
 
-def _headers(text: str | None) -> list[tuple[str, bytes]]:
-    return [(name, value.encode()) for name, value in (json.loads(text) or {}).items()] if text else []
+def _headers(told: dict[str, str] | None) -> list[tuple[str, bytes]]:
+    return [(name, value.encode()) for name, value in told.items()] if told else []
 
 
 class Outbox:
@@ -40,6 +40,14 @@ class Outbox:
     def __init__(self, metadata: sa.MetaData, clock: Clock) -> None:
         self._table = metadata.tables["outbox"]
         self._clock = clock
+        c = self._table.c
+        headers = sa.cast(c.headers, sa.Text).label("headers")
+        waiting = sa.select(c.id, c.topic, c.key, c.value, headers).where(c.position.is_(None)).order_by(c.id)
+        self._waiting = waiting.limit(given("most"))
+        self._last = sa.select(sa.func.coalesce(sa.func.max(c.position), 0))
+        between = c.id.between(given("first"), given("end")) & c.position.is_(None)
+        self._between = sa.select(c.id).where(between)
+        self._number = sa.update(self._table).where(between).values(position=c.id + given("shift"))
 
     def write(self, connection: sa.Connection, messages: Iterable[Outgoing]) -> None:
         """Add messages, in order, to the transaction."""
@@ -50,10 +58,7 @@ class Outbox:
 
     def waiting(self, connection: sa.Connection, limit: int) -> list[sa.Row[Any]]:
         """Return messages not yet published, oldest first."""
-        t = self._table
-        headers = sa.cast(t.c.headers, sa.Text).label("headers")
-        query = sa.select(t.c.id, t.c.topic, t.c.key, t.c.value, headers).where(t.c.position.is_(None)).order_by(t.c.id)
-        return list(connection.execute(query.limit(limit)))
+        return list(connection.execute(self._waiting, {"most": limit}))
 
     def depth(self, connection: sa.Connection) -> int:
         """Return how many messages wait."""
@@ -62,18 +67,16 @@ class Outbox:
 
     def published(self, connection: sa.Connection, ids: list[int]) -> None:
         """Give published messages their dense positions, in order; what another relay gave one already keeps it."""
-        t = self._table
-        last = connection.execute(sa.select(sa.func.coalesce(sa.func.max(t.c.position), 0))).scalar_one()
-        first, end = min(ids), max(ids)
-        between = t.c.id.between(first, end) & t.c.position.is_(None)
-        still = set(connection.execute(sa.select(t.c.id).where(between)).scalars())
-        if len(still) == len(ids) == end - first + 1:
-            connection.execute(sa.update(t).where(between).values(position=t.c.id + (last + 1 - first)))
+        t, last = self._table, self.last_position(connection)
+        ends = {"first": min(ids), "end": max(ids)}
+        still = set(connection.execute(self._between, ends).scalars())
+        if len(still) == len(ids) == ends["end"] - ends["first"] + 1:
+            connection.execute(self._number, {**ends, "shift": last + 1 - ends["first"]})
             return
         still &= set(ids)
         rows = [{"row_id": row, "place": last + n} for n, row in enumerate((i for i in ids if i in still), start=1)]
         if rows:
-            update = sa.update(t).where(t.c.id == sa.bindparam("row_id")).values(position=sa.bindparam("place"))
+            update = sa.update(t).where(t.c.id == given("row_id")).values(position=given("place"))
             connection.execute(update, rows)
 
     def since(self, connection: sa.Connection, topic: str, position: int, limit: int = 500) -> list[tuple[int, bytes]]:
@@ -84,7 +87,7 @@ class Outbox:
 
     def last_position(self, connection: sa.Connection) -> int:
         """Return the newest position given, 0 if none."""
-        return int(connection.execute(sa.select(sa.func.coalesce(sa.func.max(self._table.c.position), 0))).scalar_one())
+        return int(connection.execute(self._last).scalar_one())
 
     def first_position(self, connection: sa.Connection) -> int:
         """Return the oldest position kept, 0 if none."""
@@ -174,16 +177,21 @@ class Relay(mode.Service):
         rows = await self._database.insist(lambda c: self._take(c, limit))
         if not rows:
             return 0
-        assert self._producer
-        by_topic: dict[str, list[Letter]] = collections.defaultdict(list)
-        for _, topic, key, value, headers in map(tuple, rows):
-            by_topic[topic].append((key.encode(), bytes(value), _headers(headers)))
-        for topic, letters in by_topic.items():
-            await self._send(self._world + topic, letters)
+        told = (json.loads(row.headers) if row.headers else None for row in rows)
+        await self.deliver(
+            Outgoing(row.topic, row.key, bytes(row.value), headers) for row, headers in zip(rows, told, strict=True)
+        )
         await self._database.insist(lambda c: self._outbox.published(c, [r.id for r in rows]))
         async with self.positions_changed:
             self.positions_changed.notify_all()
         return len(rows)
+
+    async def deliver(self, messages: Iterable[Outgoing]) -> None:
+        """Publish messages, a topic's in order, and return when they are acknowledged. KafkaError: some may not be."""
+        by_topic: dict[str, list[Letter]] = collections.defaultdict(list)
+        for topic, key, value, headers in messages:
+            by_topic[topic].append((key.encode(), value, _headers(headers)))
+        await asyncio.gather(*(self._send(self._world + topic, letters) for topic, letters in by_topic.items()))
 
     async def _send(self, topic: str, letters: list[Letter]) -> None:
         """Send a topic's messages in order, and return when they are acknowledged."""

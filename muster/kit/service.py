@@ -106,6 +106,7 @@ class _Running(mode.Service):
             s.world,
             s.batch_records,
             s.refused_window_records,
+            parts.relay.deliver,
         )
         self._batches.conducted = s.clock == "CONDUCTED"
         self._rpc = RpcServer(f"{s.listen}:{s.grpc_port}", Grants.load(s.auth_file, s.listen), edges.rpc_names, s.drain_seconds)
@@ -126,6 +127,7 @@ class _Running(mode.Service):
                 parts.relay.wake,
             )
             self._conducted.restore()
+        self._batches.before_commit = parts.due.run_along
         self._batches.after_commit = state.after_commit = self._on_commit
         self._rpc.why_not_ready = self._why_not_ready
 

@@ -269,6 +269,14 @@ def _sqlite_text(table: sa.Table, given: frozenset[str]) -> tuple[str, tuple[str
     return str(compiled), tuple(compiled.positiontup)
 
 
+def given(name: str, many: bool = False) -> sa.BindParameter[Any]:
+    """Return the place of a value (or of `many`, for IN) in a statement that is built once and run often.
+
+    Building a statement takes three times as long as running it.
+    """
+    return sa.bindparam(name, expanding=many)
+
+
 def insert_many(connection: sa.Connection, table: sa.Table, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
     """Insert rows of what the driver takes as it is (JSON as text), by the driver itself."""
     mark = "?" if connection.dialect.name == "sqlite" else "%s"

@@ -7,20 +7,26 @@ from muster.book.copy import BookCopy
 from muster.book.types import ALL_TOPICS
 from muster.kit.service import Edges, Parts, run_service
 from muster.v1 import forecaster_service_pb2_grpc as stubs
-from services.forecaster.domain.engine import season
+from services.forecaster import scan
+from services.forecaster.domain.engine import intraday, season
 from services.forecaster.metrics import ForecasterMetrics
 from services.forecaster.rpc import ForecasterRpc
-from services.forecaster.scan import warm_up
 from services.forecaster.settings import ForecasterSettings
 from services.forecaster.store.tables import metadata
 from services.forecaster.streams import Streams
 from services.forecaster.work import Work
 
 
+def warm_up() -> None:
+    """Compile what the hot paths need, or load what was compiled before."""
+    scan.warm_up()
+    intraday.warm_up()
+    season.warm_up()
+
+
 def plug(parts: Parts) -> Edges:
     """Plug the forecaster into the parts of a service."""
     warm_up()
-    season.warm_up()
     book = BookCopy(metadata)
     settings = cast(ForecasterSettings, parts.settings)
     streams = Streams(book, parts.due, parts.clock, real_time=settings.clock == "SYSTEM")

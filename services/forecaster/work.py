@@ -193,7 +193,7 @@ class Work:
         rows = []
         for c in cells:
             first = said[c.cell.starts_at].closed_at if c.cell.starts_at in said else now
-            rows.append((c.cell.starts_at, volume.Said(c.revision, c.digest, first)))
+            rows.append((c.cell.starts_at, volume.Said(c.revision, c.digest, first, c.cell.tally.offered)))
         volume.save_closed_cells(connection, queue.name, rows)
         if cells:
             get_log().info("volume_closed", queue=queue.name, intervals=len(cells), through=end)
@@ -205,11 +205,15 @@ class Work:
         morning = forecasts.load_morning(connection, queue.name, day.isoformat())
         if morning is None or not morning.starts or through <= morning.starts[0]:
             return
-        reports = volume.reports_between(connection, queue.name, morning.starts[0], through)
-        cells = merge_range(reports, morning.starts, queue.interval_seconds)
         closed = [s for s in morning.starts if s + queue.interval_seconds <= through]
-        counts = {s: cells[s].tally.offered if s in cells else 0 for s in closed}
-        actual = {s: count for s, count in counts.items() if count is not None}
+        said = volume.closed_cells(connection, queue.name, closed)
+        counts = {start: was.offered for start, was in said.items()}
+        if None in counts.values():  # not observed; or closed by a version that did not keep it
+            cells = merge_range(
+                volume.reports_between(connection, queue.name, closed[0], through), closed, queue.interval_seconds
+            )
+            counts = {start: cells[start].tally.offered if start in cells else 0 for start in counts}
+        actual = {start: count for start, count in counts.items() if count is not None}
         version = forecasts.next_version(connection, queue.name)
         updated = updated_day(morning, actual, version, through, now, self._rules(book, queue))
         if updated is not None:

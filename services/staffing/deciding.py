@@ -123,10 +123,11 @@ class Deciding:
         outlook = self.outlooks.assemble(connection, book, group)
         if not any(q.required.any() or q.load.arrivals.any() for q in outlook.queues.values()):
             return
-        proposals = [p for p in decide(outlook) if not self._repeats(connection, name, p)]
+        recent = decisions.since(connection, name, outlook.now - 2 * SLOT - 60)
+        proposals = [p for p in decide(outlook) if not _repeats(recent, p)]
         records = []
         minute = outlook.now - outlook.now % 60
-        taken = sum(r.decide_at == minute for r in decisions.since(connection, name, minute))
+        taken = sum(r.decide_at == minute for r in recent)
         for ordinal, proposal in enumerate(proposals, start=taken):
             level, limit = self._autonomy(book, proposal)
             record = issue(outlook, proposal, ordinal, "INTERVAL", level, limit)
@@ -141,18 +142,6 @@ class Deciding:
             get_log().info(
                 "decision_issued", group=name, kind=p.kind, lever=p.lever, count=p.count, state=r.state, reason=p.reason
             )
-
-    def _repeats(self, connection: sa.Connection, group: str, proposal: Proposal) -> bool:
-        """Return whether a hold says what the group's last decisions of its quarter of an hour said already."""
-        if proposal.kind != "HOLD":
-            return False
-        recent = decisions.since(connection, group, self.clock.now() - 2 * SLOT - 60)
-        return any(
-            r.proposal.kind == "HOLD"
-            and r.proposal.reason_code == proposal.reason_code
-            and _subject(r.proposal) == _subject(proposal)
-            for r in recent
-        )
 
     def _autonomy(self, book: BookDay, proposal: Proposal) -> tuple[str, int | None]:
         """Return the lowest freedom, and lowest limit, that the clients concerned give the lever."""
@@ -188,6 +177,14 @@ class Deciding:
         if request_id:
             decisions.remember_answer(connection, request_id, decision_id)
         return record
+
+
+def _repeats(recent: Sequence[DecisionRecord], proposal: Proposal) -> bool:
+    """Return whether a hold says what the group's last decisions of its quarter of an hour said already."""
+    if proposal.kind != "HOLD":
+        return False
+    holds = [r.proposal for r in recent if r.proposal.kind == "HOLD" and r.proposal.reason_code == proposal.reason_code]
+    return any(_subject(hold) == _subject(proposal) for hold in holds)
 
 
 def _subject(proposal: Proposal) -> str:

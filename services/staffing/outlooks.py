@@ -2,7 +2,8 @@
 
 import dataclasses
 import datetime as dt
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import sqlalchemy as sa
@@ -51,18 +52,22 @@ class Outlooks:
         begin = now - now % SLOT
         shifts = floor.shifts_between(connection, group.agents, now - 2 * DAY, now + 3 * DAY)
         current = [s for s in shifts if s.ends_at > now and s.starts_at < begin + SLOTS * SLOT]
-        absences = floor.absences(connection, now, begin + SLOTS * SLOT)
+        absences = floor.absences(connection, group.agents, now, begin + SLOTS * SLOT)
         levers = self._levers(book, group)
         records = decisions.under_way(connection, group.name)
         planned = on_queue(current, absences, group.queues, begin, SLOTS, SLOT)
-        present = floor.presence(connection, now - self.settings.floor_fresh_seconds)
+        fresh_since = now - self.settings.floor_fresh_seconds
+        states = floor.states_of(connection, group.agents, fresh_since)
+        present = floor.presence(connection, states, fresh_since)
+        told, here = floor.sites_told(connection, fresh_since), floor.on_queues(states)
         expected = {}
-        for queue, (seen, due) in self._turned_up(connection, group, current, absences, present).items():
+        for queue, (seen, due) in self._turned_up(group, current, absences, present, told, here).items():
             usual = 1.0 - self.requiring.shrinkage(book, book.queues[queue])[0]
             expected[queue] = planned[queue] * turnout(seen, due, usual)
         assembling.under_way(expected, records, {k: rule.acceptance for k, rule in levers.items()}, begin)
-        recent = decisions.since(connection, group.name, now - 7 * DAY)
-        outlooks = {q: self._queue(connection, book, book.queues[q], begin, expected[q]) for q in group.queues}
+        recent = decisions.scaled_since(connection, group.name, now - 7 * DAY)
+        stood = functools.cache(lambda contract, index: self._standing(connection, book, contract, index))
+        outlooks = {q: self._queue(connection, book, book.queues[q], begin, expected[q], stood) for q in group.queues}
         seen_at = [p.observed_at for q, p in present.items() if q in outlooks]
         return GroupOutlook(
             group=group.name,
@@ -93,18 +98,17 @@ class Outlooks:
 
     def _turned_up(
         self,
-        connection: sa.Connection,
         group: StaffingGroup,
         current: Sequence[PlannedShift],
         absences: dict[str, list[Absence]],
         present: dict[str, floor.Presence],
+        told: set[str],
+        states: dict[str, set[str]],
     ) -> dict[str, tuple[float | None, float]]:
-        """Return by queue how many are on it (None without a floor) of how many should be."""
+        """Return by queue how many are on it (None without a floor) of how many should be. `told`: sites with a fresh picture."""
         now = self.clock.now()
-        states = floor.agents_on_queue(connection, now - self.settings.floor_fresh_seconds)
-        if states:
+        if told:
             # A site without a fresh picture says nothing of its agents: unknown is not absent.
-            told = floor.sites_told(connection, now - self.settings.floor_fresh_seconds)
             here = [shift for shift in current if shift.site in told]
             due = assembling.settled(here, absences, group.queues, now)
             counted = {q: (float(sum(q in states.get(a, ()) for a in names)), float(len(names))) for q, names in due.items()}
@@ -116,7 +120,15 @@ class Outlooks:
         client = book.clients.get(group.name.partition("/")[0])
         return client.currency if client else "XXX"
 
-    def _queue(self, connection: sa.Connection, book: BookDay, queue: Queue, begin: int, expected: Floats) -> QueueOutlook:
+    def _queue(
+        self,
+        connection: sa.Connection,
+        book: BookDay,
+        queue: Queue,
+        begin: int,
+        expected: Floats,
+        stood: Callable[[str, int], float | None],
+    ) -> QueueOutlook:
         zone = book.zone_of(queue)
         first, last = local_date(begin, zone).isoformat(), local_date(begin + SLOTS * SLOT, zone).isoformat()
         requirements = plans.list_requirements(connection, queue.name, first, last)
@@ -133,7 +145,7 @@ class Outlooks:
             required_safe=ahead.required_safe,
             expected=expected,
             complete=self.is_complete(book, queue, through),
-            window_safe=self._window_safe(connection, book, queue),
+            window_safe=self._window_safe(book, queue, stood),
             forecast_version=max((f.version for f in forecasts), default=0),
             requirement_version=max((r.version for r in requirements), default=0),
             complete_through=through,
@@ -145,8 +157,10 @@ class Outlooks:
 
     def is_told(self, connection: sa.Connection, book: BookDay, queue: Queue, instant: int) -> bool:
         """Return whether every open interval that ended by an instant is closed, and today's forecast knows of it."""
-        day = plans.load_forecast(connection, queue.name, local_date(instant, book.zone_of(queue)).isoformat())
         known = plans.complete_through(connection, queue.name)
+        if not self._closed_up_to(book, queue, known, instant):
+            return False
+        day = plans.load_forecast(connection, queue.name, local_date(instant, book.zone_of(queue)).isoformat())
         follows = day is not None and any(s >= instant for s in day.starts) and day.starts[0] < instant
         if day is not None and follows:  # else nothing of the day is left, or has been, that an update could change
             known = min(known, day.watermark)
@@ -164,21 +178,21 @@ class Outlooks:
         ]
         return all(s + queue.interval_seconds <= max(through, 0) for s in starts if s + queue.interval_seconds <= late)
 
-    def _window_safe(self, connection: sa.Connection, book: BookDay, queue: Queue) -> bool:
-        """Return whether every service-level target of the queue stands above its promise; unknown is not safe."""
-        value = self.attainment(connection, book, queue.name)
-        return value is not None and value[0] >= value[1] + self.settings.safe_margin
+    def _window_safe(self, book: BookDay, queue: Queue, stood: Callable[[str, int], float | None]) -> bool:
+        """Return whether the service-level target of the queue stands above its promise; unknown is not safe."""
+        found = _promise(book, queue.name)
+        value = stood(found[0], found[1]) if found else None
+        return found is not None and value is not None and value >= found[2] + self.settings.safe_margin
 
     def attainment(self, connection: sa.Connection, book: BookDay, queue: str) -> tuple[float, float] | None:
         """Return (value to date, promise) of the service-level target that covers a queue; None if not observed."""
-        contract = book.contract_of(queue)
-        if contract is None:
-            return None
-        for index, t in enumerate(contract.targets):
-            if t.metric == TargetMetric.SERVICE_LEVEL and (not t.queues or queue in t.queues):
-                found = standing(connection, book, contract.name, index, t, self.clock.now())
-                return None if found.value is None else (found.value, t.target)
-        return None
+        found = _promise(book, queue)
+        value = self._standing(connection, book, found[0], found[1]) if found else None
+        return (value, found[2]) if found and value is not None else None
+
+    def _standing(self, connection: sa.Connection, book: BookDay, contract: str, index: int) -> float | None:
+        target = book.contracts[contract].targets[index]
+        return standing(connection, book, contract, index, target, self.clock.now()).value
 
     def _levers(self, book: BookDay, group: StaffingGroup) -> dict[str, LeverRule]:
         rules = {}
@@ -260,3 +274,12 @@ class Outlooks:
                 )
             )
         return found
+
+
+def _promise(book: BookDay, queue: str) -> tuple[str, int, float] | None:
+    """Return the service-level target that covers a queue: contract, index, and what is promised."""
+    contract = book.contract_of(queue)
+    for index, t in enumerate(contract.targets if contract else ()):
+        if contract and t.metric == TargetMetric.SERVICE_LEVEL and (not t.queues or queue in t.queues):
+            return contract.name, index, t.target
+    return None

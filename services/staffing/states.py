@@ -34,9 +34,10 @@ class QueueState:
 def queue_states(connection: sa.Connection, work: Work) -> list[QueueState]:
     """Return every queue's state, by name."""
     book, now = work.streams.book_today(connection), work.clock.now()
-    present = floor.presence(connection, now - work.settings.floor_fresh_seconds)
+    fresh_since = now - work.settings.floor_fresh_seconds
+    present = floor.presence(connection, floor.states_of(connection, book.agents, fresh_since), fresh_since)
     shifts = floor.shifts_between(connection, list(book.agents), now - 1, now + 1)
-    absences = floor.absences(connection, now, now + 1)
+    absences = floor.absences(connection, book.agents, now, now + 1)
     on_now = scheduled_now(shifts, absences, book.queues, now)
     states = []
     for name, queue in sorted(book.queues.items()):

@@ -109,6 +109,30 @@ def test_work_that_fails_takes_nothing_along(database: Database) -> None:
     assert not database.run_here(lambda c: due.is_planned(c, "work", "a", 1))
 
 
+def test_what_a_batch_makes_due_is_done_along_with_it_and_a_failure_leaves_the_batch(database: Database) -> None:
+    done: list[str] = []
+
+    def work(connection: sa.Connection, key: str, due_at: int) -> None:
+        done.append(key)
+        if key == "b":
+            due.plan(connection, "work", "never", 99)
+            raise ValueError("a bug")
+
+    due = DueWork(database, metadata, ConductedClock(10), runs_itself=True)
+    due.declare("work", work)
+
+    def batch(connection: sa.Connection) -> None:
+        for key in "ab":
+            due.plan(connection, "work", key, 1)
+        due.run_along(connection)
+
+    database.run_here(batch)
+    assert done == ["a", "b"]
+    planned = {key: database.run_here(lambda c, key=key: due.is_planned(c, "work", key, 1)) for key in "ab"}  # type: ignore[misc]
+    assert planned == {"a": False, "b": True}
+    assert not database.run_here(lambda c: due.is_planned(c, "work", "never", 99))
+
+
 def test_a_job_that_only_a_newer_process_knows_is_left_to_it(database: Database) -> None:
     jobs = jobs_of(database, "one", 60.0)
     database.run_here(lambda c: jobs.ask(c, "windows/1", "windows", {}))

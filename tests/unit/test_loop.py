@@ -14,7 +14,7 @@ def loop_at(offset: int) -> tuple[BatchLoop, list[int]]:
     sought: list[int] = []
     nothing: Any = None
     inlet = Inlet("t", nothing, nothing)
-    loop = BatchLoop(nothing, nothing, nothing, nothing, [inlet], nothing, "", 100, 1000)
+    loop = BatchLoop(nothing, nothing, nothing, nothing, [inlet], nothing, "", 100, 1000, nothing)
     consumer: Any = SimpleNamespace(assignment=lambda: {TP}, seek=lambda tp, at: sought.append(at))
     loop._consumer = consumer
     loop.expected["t", 0] = offset

@@ -166,7 +166,7 @@ def test_a_year_of_intervals_takes_at_most_250_bytes_each(tmp_path: pathlib.Path
                 on_contacts(state, "live", False, rows[: size // 2], start + 900)
                 on_contacts(state, "live", False, rows[size // 2 :], start + 1900)
                 on_contacts(state, "live", False, rows[:2], start + 5000)
-                said.append((start, volume.Said(2, b"12345678", start + 2400)))
+                said.append((start, volume.Said(2, b"12345678", start + 2400, size)))
             volume.save_contacts(connection, state, volume.HotContacts())
             volume.save_closed_cells(connection, queue, said)
         volume.compact_spans(connection, T0 + 366 * 86_400, lambda queue, start, seconds: start // 60 + 40)

@@ -2,24 +2,26 @@
 
 import sqlalchemy as sa
 
-from muster.kit.sql import upsert
+from muster.kit.sql import given, upsert
 from services.forecaster.domain.facts import PublishedDay, merge_days
 from services.forecaster.store import tables as t
+
+_d, _v = t.forecast_day.c, t.forecast_version.c
+_of_day = (_d.queue == given("of_queue")) & (_d.local_date == given("day"))
+_DAY, _MORNING = sa.select(_d.body).where(_of_day), sa.select(_d.morning).where(_of_day)
+_UPDATE = sa.update(t.forecast_day).where(_of_day).values(body=sa.bindparam("updated", type_=sa.JSON))
+_LAST_VERSION = sa.select(sa.func.max(_v.version)).where(_v.queue == given("of_queue"))
 
 
 def load_day(connection: sa.Connection, queue: str, local_date: str) -> PublishedDay | None:
     """Return a day's newest forecast, None if there is none."""
-    d = t.forecast_day
-    where = (d.c.queue == queue) & (d.c.local_date == local_date)
-    body = connection.execute(sa.select(d.c.body).where(where)).scalar()
+    body = connection.execute(_DAY, {"of_queue": queue, "day": local_date}).scalar()
     return PublishedDay(**body) if body else None
 
 
 def load_morning(connection: sa.Connection, queue: str, local_date: str) -> PublishedDay | None:
     """Return the newest forecast of a day that was not an intraday update."""
-    d = t.forecast_day
-    where = (d.c.queue == queue) & (d.c.local_date == local_date)
-    body = connection.execute(sa.select(d.c.morning).where(where)).scalar()
+    body = connection.execute(_MORNING, {"of_queue": queue, "day": local_date}).scalar()
     return PublishedDay(**body) if body else None
 
 
@@ -48,8 +50,7 @@ def newest_by(connection: sa.Connection, queue: str, local_date: str, then: int)
 
 def next_version(connection: sa.Connection, queue: str) -> int:
     """Return the version that the queue's next publication gets."""
-    v = t.forecast_version
-    return int(connection.execute(sa.select(sa.func.max(v.c.version)).where(v.c.queue == queue)).scalar() or 0) + 1
+    return int(connection.execute(_LAST_VERSION, {"of_queue": queue}).scalar() or 0) + 1
 
 
 def save_day(connection: sa.Connection, day: PublishedDay, message: bytes) -> None:
@@ -58,8 +59,8 @@ def save_day(connection: sa.Connection, day: PublishedDay, message: bytes) -> No
     key = {"queue": day.queue, "local_date": day.local_date}
     d = t.forecast_day
     if day.trigger == "INTRADAY":  # the morning's stays
-        changed = sa.update(d).where((d.c.queue == day.queue) & (d.c.local_date == day.local_date)).values(body=vars(merged))
-        if connection.execute(changed).rowcount == 0:
+        changed = {"of_queue": day.queue, "day": day.local_date, "updated": vars(merged)}
+        if connection.execute(_UPDATE, changed).rowcount == 0:
             upsert(connection, d, [{**key, "body": vars(merged), "morning": vars(merged)}])
     else:
         upsert(connection, d, [{**key, "body": vars(merged), "morning": vars(merged)}])

@@ -109,6 +109,7 @@ closed_cell = sa.Table(
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("closed_at", sa.BigInteger, nullable=False),
     sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("offered", sa.BigInteger),
     sqlite_with_rowid=False,
 )
 

@@ -10,13 +10,33 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from muster.kit.sql import upsert
+from muster.domain.calendar import DAY
+from muster.kit.sql import given, upsert
 from services.forecaster.domain.contacts import NONE, PRINT, Rows, pack_rows, unpack_rows
 from services.forecaster.domain.facts import Adjustment
 from services.forecaster.domain.tally import Tally, add_tallies, pack, unpack
 from services.forecaster.domain.volume import Entry, Report, Span, compact, minute_of, pack_entries, unpack_entries
 from services.forecaster.handlers.volume import ContactSpan, SpanKey, VolumeSlice
 from services.forecaster.store import tables as t
+
+_cell, _delta, _chunk = t.cell.c, t.delta.c, t.chunk.c
+_queue, _begin, _end, _starts = given("of_queue"), given("begin"), given("end"), given("starts", many=True)
+_told_by_contacts = _cell.starts_at.in_(_starts) & sa.not_(_cell.from_report) & (_cell.seconds == given("of_seconds"))
+_CONTACTS = sa.select(_cell.feed, _cell.official, _cell.starts_at, _cell.seconds, _cell.stamp, _cell.chunks, _cell.body).where(
+    (_cell.queue == _queue) & _told_by_contacts
+)
+_DELTAS = sa.select(t.delta).where((_delta.queue == _queue) & _delta.starts_at.in_(_starts) & (_delta.minute >= given("since")))
+_touching = (_cell.starts_at > _begin - DAY) & (_cell.starts_at < _end) & (_cell.starts_at + _cell.seconds > _begin)
+_SPANS = (
+    sa.select(t.cell)
+    .where((_cell.queue == _queue) & _touching)
+    .order_by(_cell.starts_at, _cell.feed, _cell.official, _cell.from_report, _cell.seconds)
+)
+_PROGRESS = sa.select(t.feed_progress).where(t.feed_progress.c.queue == _queue)
+_CLOSED = sa.select(t.closed.c.through).where(t.closed.c.queue == _queue)
+_LOCKED = sa.select(t.period_lock.c.through).where(t.period_lock.c.client == given("of_client"))
+_said = (t.closed_cell.c.queue == _queue) & t.closed_cell.c.starts_at.in_(_starts)
+_SAID = sa.select(t.closed_cell).where(_said)
 
 CHUNK = 500
 MOST_CHUNKS = 16
@@ -73,11 +93,9 @@ def _of(table: sa.Table, queue: str, key: SpanKey) -> sa.ColumnElement[bool]:
 
 def load_contacts(connection: sa.Connection, state: VolumeSlice, starts: Iterable[int], hot: HotContacts) -> None:
     """Load the intervals that start at the given instants as contacts told them, with their contacts."""
-    c = t.cell.c
     for part in _in_parts(starts):
-        query = sa.select(c.feed, c.official, c.starts_at, c.seconds, c.stamp, c.chunks, c.body)
-        where = (c.queue == state.queue) & c.starts_at.in_(part) & sa.not_(c.from_report) & (c.seconds == state.seconds)
-        for row in connection.execute(query.where(where)):
+        wanted = {"of_queue": state.queue, "starts": part, "of_seconds": state.seconds}
+        for row in connection.execute(_CONTACTS, wanted):
             key = _key(row)
             rows = hot.get((state.queue, *key), row.stamp)
             if rows is None:
@@ -121,11 +139,10 @@ def save_contacts(connection: sa.Connection, state: VolumeSlice, hot: HotContact
 
 
 def _save_deltas(connection: sa.Connection, queue: str, changed: dict[SpanKey, ContactSpan]) -> None:
-    d, before = t.delta.c, {}
-    minutes = {minute for span in changed.values() for minute in span.added}
+    before = {}
+    since = min((minute for span in changed.values() for minute in span.added), default=0)
     for part in _in_parts(key[2] for key in changed):
-        where = (d.queue == queue) & d.starts_at.in_(part) & (d.minute >= min(minutes, default=0))
-        for row in connection.execute(sa.select(t.delta).where(where)):
+        for row in connection.execute(_DELTAS, {"of_queue": queue, "starts": part, "since": since}):
             before[_key(row), row.minute] = bytes(row.body)
     rows = []
     for key, span in sorted(changed.items()):
@@ -163,11 +180,7 @@ def save_reports(connection: sa.Connection, state: VolumeSlice) -> None:
 
 def _spans(connection: sa.Connection, queue: str, begin: int, end: int) -> Iterable[sa.Row[Any]]:
     """Return the rows of spans that touch [begin, end); the longest span is a day."""
-    c = t.cell.c
-    where = (c.queue == queue) & (c.starts_at > begin - 86_400) & (c.starts_at < end) & (c.starts_at + c.seconds > begin)
-    return connection.execute(
-        sa.select(t.cell).where(where).order_by(c.starts_at, c.feed, c.official, c.from_report, c.seconds)
-    )
+    return connection.execute(_SPANS, {"of_queue": queue, "begin": begin, "end": end})
 
 
 def _newest(row: Any) -> Report:
@@ -265,8 +278,7 @@ def adjustments_between(connection: sa.Connection, queue: str, begin: int, end: 
 
 def locked_through(connection: sa.Connection, client: str) -> int:
     """Return the instant before which a client's volume is locked, 0 if never."""
-    query = sa.select(t.period_lock.c.through).where(t.period_lock.c.client == client)
-    return int(connection.execute(query).scalar() or 0)
+    return int(connection.execute(_LOCKED, {"of_client": client}).scalar() or 0)
 
 
 def lock_period(connection: sa.Connection, client: str, through: int, now: int, who: str) -> None:
@@ -294,8 +306,7 @@ class Told:
 
 def progress_of(connection: sa.Connection, queue: str) -> dict[str, Told]:
     """Return how far each feed has told of a queue."""
-    f = t.feed_progress
-    rows = connection.execute(sa.select(f).where(f.c.queue == queue))
+    rows = connection.execute(_PROGRESS, {"of_queue": queue})
     return {r.feed: Told(r.complete_through, r.newest_fact_at, r.first_told_at) for r in rows}
 
 
@@ -316,7 +327,7 @@ def all_progress(connection: sa.Connection) -> Sequence[sa.Row[Any]]:
 
 def closed_through(connection: sa.Connection, queue: str) -> int:
     """Return the instant before which a queue is closed, 0 if never."""
-    return int(connection.execute(sa.select(t.closed.c.through).where(t.closed.c.queue == queue)).scalar() or 0)
+    return int(connection.execute(_CLOSED, {"of_queue": queue}).scalar() or 0)
 
 
 def save_closed_through(connection: sa.Connection, queue: str, through: int) -> None:
@@ -325,11 +336,12 @@ def save_closed_through(connection: sa.Connection, queue: str, through: int) -> 
 
 @dataclasses.dataclass(frozen=True)
 class Said:
-    """What was published of a closed interval: revision, a digest of the content, when first."""
+    """What was published of a closed interval: revision, a digest of the content, when first, how many were offered."""
 
     revision: int
     digest: bytes
     closed_at: int
+    offered: int | None
 
 
 def digest(tally: Tally) -> bytes:
@@ -339,19 +351,16 @@ def digest(tally: Tally) -> bytes:
 
 def closed_cells(connection: sa.Connection, queue: str, starts: Iterable[int]) -> dict[int, Said]:
     """Return what was published of closed intervals, by start."""
-    found, c = {}, t.closed_cell.c
+    found = {}
     for part in _in_parts(starts):
-        for r in connection.execute(sa.select(t.closed_cell).where((c.queue == queue) & c.starts_at.in_(part))):
-            found[r.starts_at] = Said(r.revision, bytes(r.digest), r.closed_at)
+        for r in connection.execute(_SAID, {"of_queue": queue, "starts": part}):
+            found[r.starts_at] = Said(r.revision, bytes(r.digest), r.closed_at, r.offered)
     return found
 
 
 def save_closed_cells(connection: sa.Connection, queue: str, rows: Iterable[tuple[int, Said]]) -> None:
     """Keep what was published."""
-    saved = [
-        {"queue": queue, "starts_at": s, "revision": said.revision, "digest": said.digest, "closed_at": said.closed_at}
-        for s, said in rows
-    ]
+    saved = [{"queue": queue, "starts_at": s, **dataclasses.asdict(said)} for s, said in rows]
     upsert(connection, t.closed_cell, saved)
 
 

@@ -102,4 +102,5 @@ def on_forecast(days: Sequence[ForecastDay], rules: QueueRules, version: int, no
 
 def _plain(values: Floats) -> list[float]:
     """Keep nine decimals: what the last bits hold is arithmetic."""
-    return [round(float(v), 9) for v in values]
+    plain: list[float] = np.round(np.asarray(values, float), 9).tolist()
+    return plain

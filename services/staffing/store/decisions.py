@@ -5,9 +5,18 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from muster.kit.errors import NotFound
-from muster.kit.sql import upsert
+from muster.kit.sql import given, upsert
 from services.staffing.domain.record import UNDER_WAY, DecisionRecord, from_body, to_body
 from services.staffing.store import tables as t
+
+_d = t.decision.c
+_EXISTS = sa.select(_d.decision_id).where(_d.decision_id == given("of_id"))
+_of_group = _d.staffing_group == given("of_group")
+_UNDER_WAY = sa.select(_d.body).where(_d.state.in_(UNDER_WAY)).order_by(_d.decide_at, _d.staffing_group, _d.ordinal)
+_UNDER_WAY_IN = _UNDER_WAY.where(_of_group)
+_since = _of_group & (_d.decide_at >= given("since"))
+_SINCE = sa.select(_d.body).where(_since).order_by(_d.decide_at, _d.ordinal)
+_SCALED_SINCE = _SINCE.where(_d.kind != "HOLD")
 
 
 def save(connection: sa.Connection, record: DecisionRecord) -> None:
@@ -26,8 +35,7 @@ def save(connection: sa.Connection, record: DecisionRecord) -> None:
 
 
 def exists(connection: sa.Connection, decision_id: str) -> bool:
-    d = t.decision
-    return connection.execute(sa.select(d.c.decision_id).where(d.c.decision_id == decision_id)).first() is not None
+    return connection.execute(_EXISTS, {"of_id": decision_id}).first() is not None
 
 
 def load(connection: sa.Connection, decision_id: str) -> DecisionRecord:
@@ -52,18 +60,18 @@ def find(
 
 def under_way(connection: sa.Connection, group: str = "") -> list[DecisionRecord]:
     """Return decisions that are open, or accepted and not carried out yet, oldest first."""
-    d = t.decision
-    query = sa.select(d.c.body).where(d.c.state.in_(UNDER_WAY)).order_by(d.c.decide_at, d.c.staffing_group, d.c.ordinal)
-    if group:
-        query = query.where(d.c.staffing_group == group)
-    return [from_body(body) for body in connection.execute(query).scalars()]
+    found = connection.execute(_UNDER_WAY_IN, {"of_group": group}) if group else connection.execute(_UNDER_WAY)
+    return [from_body(body) for body in found.scalars()]
 
 
 def since(connection: sa.Connection, group: str, decide_at: int) -> list[DecisionRecord]:
     """Return a group's decisions made from an instant on, oldest first."""
-    d = t.decision
-    query = sa.select(d.c.body).where((d.c.staffing_group == group) & (d.c.decide_at >= decide_at))
-    return [from_body(b) for b in connection.execute(query.order_by(d.c.decide_at, d.c.ordinal)).scalars()]
+    return [from_body(b) for b in connection.execute(_SINCE, {"of_group": group, "since": decide_at}).scalars()]
+
+
+def scaled_since(connection: sa.Connection, group: str, decide_at: int) -> list[DecisionRecord]:
+    """Return the same without holds."""
+    return [from_body(b) for b in connection.execute(_SCALED_SINCE, {"of_group": group, "since": decide_at}).scalars()]
 
 
 def counts(connection: sa.Connection) -> Sequence[tuple[str, str, str, int]]:

@@ -1,14 +1,41 @@
 """SQL of presence: the schedule in force, the floor, attendance."""
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
-from muster.kit.sql import upsert
+from muster.domain.calendar import DAY
+from muster.kit.sql import given, upsert
 from services.staffing.domain.facts import Attendance, FloorPicture, Manifest, SchedulePart
 from services.staffing.domain.presence import Absence, PlannedShift, Segment
 from services.staffing.store import tables as t
+
+AGENTS_AT_ONCE = 500
+
+_s, _f, _q, _a = t.shift.c, t.floor_agent.c, t.floor_queue.c, t.attendance.c
+_agents, _fresh = given("agents", many=True), given("fresh_since")
+_begin, _end = given("begin"), given("end")
+_touching = _s.agent.in_(_agents) & (_s.ends_at > _begin) & (_s.starts_at < _end)
+_SHIFTS = (
+    sa.select(_s.agent, _s.site, _s.starts_at, _s.ends_at, sa.cast(_s.segments, sa.Text))
+    .where(_touching)
+    .order_by(_s.agent, _s.starts_at)
+)
+_AGENTS = sa.select(t.floor_agent).where(_f.agent.in_(_agents) & (_f.observed_at >= _fresh)).order_by(_f.agent)
+_matters = (_a.kind == "RETURN") | (sa.func.coalesce(_a.ends_at, _a.starts_at + DAY) > _begin)
+_absent = _a.agent.in_(_agents) & _a.retracted.is_(False) & (_a.starts_at < _end) & _matters
+_ABSENCES = sa.select(t.attendance).where(_absent).order_by(_a.agent, _a.starts_at)
+_SITES = sa.select(_f.site).where(_f.observed_at >= _fresh).distinct()
+_QUEUES = sa.select(t.floor_queue).where(_q.observed_at >= _fresh)
+
+
+def _in_parts(names: Iterable[str]) -> Iterable[list[str]]:
+    ordered = sorted(names)
+    return (ordered[i : i + AGENTS_AT_ONCE] for i in range(0, len(ordered), AGENTS_AT_ONCE))
 
 
 def save_part(connection: sa.Connection, part: SchedulePart) -> None:
@@ -62,12 +89,16 @@ def applied_version(connection: sa.Connection, group: str) -> int:
 
 def shifts_between(connection: sa.Connection, agents: Sequence[str], begin: int, end: int) -> list[PlannedShift]:
     """Return shifts in force that touch [begin, end), by agent and start."""
-    s, wanted, found = t.shift, sorted(agents), list[PlannedShift]()
-    for i in range(0, len(wanted), 500):
-        where = s.c.agent.in_(wanted[i : i + 500]) & (s.c.ends_at > begin) & (s.c.starts_at < end)
-        for r in connection.execute(sa.select(s).where(where).order_by(s.c.agent, s.c.starts_at)):
-            found.append(PlannedShift(r.agent, r.site, r.starts_at, r.ends_at, tuple(Segment(**g) for g in r.segments)))
+    found = list[PlannedShift]()
+    for part in _in_parts(agents):
+        for r in connection.execute(_SHIFTS, {"agents": part, "begin": begin, "end": end}):
+            found.append(_shift(*r))
     return found
+
+
+@functools.lru_cache(maxsize=50_000)  # a shift is read at each decision of its day
+def _shift(agent: str, site: str, starts_at: int, ends_at: int, segments: str) -> PlannedShift:
+    return PlannedShift(agent, site, starts_at, ends_at, tuple(Segment(**g) for g in json.loads(segments)))
 
 
 def decisions_in_shifts(connection: sa.Connection, decision_id: str, agents: Sequence[str]) -> int:
@@ -82,8 +113,8 @@ def fold_floor(connection: sa.Connection, picture: FloorPicture) -> None:
     f = t.floor_agent
     names = [a.agent for a in picture.agents]
     known = {}
-    for i in range(0, len(names), 500):
-        rows = connection.execute(sa.select(f.c.agent, f.c.since, f.c.observed_at).where(f.c.agent.in_(names[i : i + 500])))
+    for part in _in_parts(names):
+        rows = connection.execute(sa.select(f.c.agent, f.c.since, f.c.observed_at).where(f.c.agent.in_(part)))
         known.update({r.agent: (r.since, r.observed_at) for r in rows})
     fresh = [a for a in picture.agents if (a.since, picture.observed_at) >= known.get(a.agent, (0, 0))]
     at = {"observed_at": picture.observed_at}
@@ -107,30 +138,31 @@ class Presence:
 ON_QUEUE = ("AVAILABLE", "ON_CONTACT", "HOLD", "AFTER_CALL")
 
 
-def agents_on_queue(connection: sa.Connection, fresh_since: int) -> dict[str, set[str]]:
-    """Return the queues that each agent takes contacts of, from states not older than an instant; none: not on queue."""
-    f = t.floor_agent
-    rows = connection.execute(sa.select(f.c.agent, f.c.state, f.c.queues).where(f.c.observed_at >= fresh_since))
-    return {r.agent: set(r.queues) if r.state in ON_QUEUE else set() for r in rows}
+def states_of(connection: sa.Connection, agents: Iterable[str], fresh_since: int) -> list[sa.Row[Any]]:
+    """Return what the floor shows of agents, states not older than an instant, by agent."""
+    return [r for part in _in_parts(agents) for r in connection.execute(_AGENTS, {"agents": part, "fresh_since": fresh_since})]
+
+
+def on_queues(states: Iterable[sa.Row[Any]]) -> dict[str, set[str]]:
+    """Return the queues that each agent takes contacts of; none: not on queue."""
+    return {r.agent: set(r.queues) if r.state in ON_QUEUE else set() for r in states}
 
 
 def sites_told(connection: sa.Connection, fresh_since: int) -> set[str]:
     """Return the sites of which the floor has said something since an instant."""
-    f = t.floor_agent
-    return set(connection.execute(sa.select(f.c.site).where(f.c.observed_at >= fresh_since).distinct()).scalars())
+    return set(connection.execute(_SITES, {"fresh_since": fresh_since}).scalars())
 
 
-def presence(connection: sa.Connection, fresh_since: int) -> dict[str, Presence]:
-    """Return presence by queue from states not older than an instant. An agent on several queues counts as a share each."""
-    f, q = t.floor_agent, t.floor_queue
+def presence(connection: sa.Connection, states: Iterable[sa.Row[Any]], fresh_since: int) -> dict[str, Presence]:
+    """Return presence by queue: of agents in these states, each a share on each of its queues; or as counted since an instant."""
     found: dict[str, Presence] = {}
-    for r in connection.execute(sa.select(f).where(f.c.observed_at >= fresh_since).order_by(f.c.agent)):
+    for r in states:
         for queue in r.queues:
             old = found.get(queue, Presence(0.0, 0, 0))
             on = old.on_queue + (1 / len(r.queues) if r.state in ON_QUEUE else 0.0)
             logged = old.logged_in + (r.state != "LOGGED_OUT")
             found[queue] = Presence(on, logged, max(old.observed_at, r.observed_at))
-    for r in connection.execute(sa.select(q).where(q.c.observed_at >= fresh_since)):
+    for r in connection.execute(_QUEUES, {"fresh_since": fresh_since}):
         if r.on_queue is not None:
             found[r.queue] = Presence(float(r.on_queue), r.logged_in or r.on_queue, r.observed_at)
     return found
@@ -146,17 +178,14 @@ def save_attendance(connection: sa.Connection, fact: Attendance) -> bool:
     return True
 
 
-def absences(connection: sa.Connection, begin: int, end: int) -> dict[str, list[Absence]]:
-    """Return absences that touch [begin, end), by agent. One without an end lasts its day; a RETURN ends what came before."""
-    a = t.attendance
-    rows = connection.execute(
-        sa.select(a).where(a.c.retracted.is_(False) & (a.c.starts_at < end)).order_by(a.c.agent, a.c.starts_at)
-    ).all()
+def absences(connection: sa.Connection, agents: Iterable[str], begin: int, end: int) -> dict[str, list[Absence]]:
+    """Return agents' absences that touch [begin, end). One without an end lasts its day; a RETURN ends what came before."""
     found: dict[str, list[Absence]] = {}
-    for r in rows:
+    parts = ({"agents": part, "begin": begin, "end": end} for part in _in_parts(agents))
+    for r in (r for part in parts for r in connection.execute(_ABSENCES, part)):
         mine = found.setdefault(r.agent, [])
         if r.kind == "RETURN":
             mine[:] = [dataclasses.replace(x, ends_at=min(x.ends_at, r.starts_at)) for x in mine]
             continue
-        mine.append(Absence(r.agent, r.starts_at, r.ends_at or r.starts_at + 86_400))
+        mine.append(Absence(r.agent, r.starts_at, r.ends_at or r.starts_at + DAY))
     return {agent: kept for agent, spans in found.items() if (kept := [x for x in spans if x.ends_at > begin])}

@@ -6,16 +6,47 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from muster.kit.sql import upsert
+from muster.kit.sql import given, upsert
 from services.staffing.domain.attainment import CellFacts, TargetRule, contribution
 from services.staffing.domain.facts import ClosedCell, ForecastDay, RequirementDay
 from services.staffing.store import tables as t
 
+# Statements on the way to a decision.
+_f, _r, _v, _c = t.forecast_day.c, t.requirement_day.c, t.volume_cell.c, t.target_cell.c
+_queue, _day, _since = given("of_queue"), given("day"), given("since")
+_first, _last = given("first"), given("last")
+_FORECAST = sa.select(_f.body).where((_f.queue == _queue) & (_f.local_date == _day))
+_FORECASTS = sa.select(_f.body).where((_f.queue == _queue) & _f.local_date.between(_first, _last)).order_by(_f.local_date)
+_from_day = (
+    sa.select(_f.body)
+    .outerjoin_from(t.forecast_day, t.requirement_day, (_r.queue == _f.queue) & (_r.local_date == _f.local_date))
+    .where((_f.queue == _queue) & (_f.local_date >= _day))
+    .order_by(_f.local_date)
+)
+_UNANSWERED = _from_day.where(_r.forecast_version.is_(None) | (_r.forecast_version < _f.version))
+_LAST_VERSION = sa.select(sa.func.max(_r.version)).where(_r.queue == _queue)
+_REQUIREMENTS = (
+    sa.select(_r.body)
+    .where((_r.queue == _queue) & _r.local_date.between(_first, _last))
+    .order_by(_r.local_date)
+    .limit(given("most"))
+    .offset(given("after"))
+)
+_TARGET = (_c.contract == given("of_contract")) & (_c.target_index == given("index")) & (_c.starts_at >= _since)
+_missing = sa.func.sum(sa.case((_c.base.is_(None), 1), else_=0))
+_TARGET_INTERVALS = (
+    sa.select(_c.starts_at, sa.func.sum(_c.good), sa.func.sum(_c.base), _missing)
+    .where(_TARGET)
+    .group_by(_c.starts_at)
+    .order_by(_c.starts_at)
+)
+_COMPLETE = sa.select(sa.func.max(_v.complete_through)).where(_v.queue == _queue)
+_waited = (_v.queue == _queue) & (_v.starts_at >= _since) & _v.wait_ms.is_not(None)
+_WAITED = sa.select(sa.func.sum(_v.wait_ms), sa.func.sum(_v.abandoned)).where(_waited)
+
 
 def load_forecast(connection: sa.Connection, queue: str, local_date: str) -> ForecastDay | None:
-    f = t.forecast_day
-    where = (f.c.queue == queue) & (f.c.local_date == local_date)
-    body = connection.execute(sa.select(f.c.body).where(where)).scalar()
+    body = connection.execute(_FORECAST, {"of_queue": queue, "day": local_date}).scalar()
     return ForecastDay(**body) if body else None
 
 
@@ -26,12 +57,8 @@ def save_forecast(connection: sa.Connection, day: ForecastDay) -> None:
 
 def unanswered_forecasts(connection: sa.Connection, queue: str, from_date: str, all_of_them: bool) -> list[ForecastDay]:
     """Return days whose forecast is newer than their requirement; or all days from a date on."""
-    f, r = t.forecast_day, t.requirement_day
-    joined = f.outerjoin(r, (r.c.queue == f.c.queue) & (r.c.local_date == f.c.local_date))
-    newer = sa.true() if all_of_them else r.c.forecast_version.is_(None) | (r.c.forecast_version < f.c.version)
-    where = (f.c.queue == queue) & (f.c.local_date >= from_date) & newer
-    query = sa.select(f.c.body).select_from(joined).where(where).order_by(f.c.local_date)
-    return [ForecastDay(**body) for body in connection.execute(query).scalars()]
+    query = _from_day if all_of_them else _UNANSWERED
+    return [ForecastDay(**body) for body in connection.execute(query, {"of_queue": queue, "day": from_date}).scalars()]
 
 
 def forget_answers(connection: sa.Connection, queue: str, from_date: str) -> None:
@@ -47,24 +74,20 @@ def save_requirement(connection: sa.Connection, day: RequirementDay) -> None:
 
 
 def last_requirement_version(connection: sa.Connection, queue: str) -> int:
-    r = t.requirement_day
-    return int(connection.execute(sa.select(sa.func.max(r.c.version)).where(r.c.queue == queue)).scalar() or 0)
+    return int(connection.execute(_LAST_VERSION, {"of_queue": queue}).scalar() or 0)
 
 
 def list_requirements(
     connection: sa.Connection, queue: str, first: str, last: str, limit: int = 100, offset: int = 0
 ) -> list[RequirementDay]:
     """Return days in order."""
-    r = t.requirement_day
-    where = (r.c.queue == queue) & (r.c.local_date >= first) & (r.c.local_date <= last)
-    query = sa.select(r.c.body).where(where).order_by(r.c.local_date).limit(limit).offset(offset)
-    return [RequirementDay(**body) for body in connection.execute(query).scalars()]
+    wanted = {"of_queue": queue, "first": first, "last": last, "most": limit, "after": offset}
+    return [RequirementDay(**body) for body in connection.execute(_REQUIREMENTS, wanted).scalars()]
 
 
 def list_forecasts(connection: sa.Connection, queue: str, first: str, last: str) -> list[ForecastDay]:
-    f = t.forecast_day
-    where = (f.c.queue == queue) & (f.c.local_date >= first) & (f.c.local_date <= last)
-    return [ForecastDay(**b) for b in connection.execute(sa.select(f.c.body).where(where).order_by(f.c.local_date)).scalars()]
+    wanted = {"of_queue": queue, "first": first, "last": last}
+    return [ForecastDay(**body) for body in connection.execute(_FORECASTS, wanted).scalars()]
 
 
 def cell_revisions(connection: sa.Connection, queue: str, starts: Sequence[int]) -> dict[int, int]:
@@ -138,11 +161,7 @@ def target_intervals(
     connection: sa.Connection, contract: str, index: int, since: int
 ) -> list[tuple[int, int | None, int | None]]:
     """Return (start, good, base) of a target's intervals from an instant on, queues together; None where one was not observed."""
-    c = t.target_cell.c
-    missing = sa.func.sum(sa.case((c.base.is_(None), 1), else_=0))
-    query = sa.select(c.starts_at, sa.func.sum(c.good), sa.func.sum(c.base), missing)
-    where = (c.contract == contract) & (c.target_index == index) & (c.starts_at >= since)
-    rows = connection.execute(query.where(where).group_by(c.starts_at).order_by(c.starts_at))
+    rows = connection.execute(_TARGET_INTERVALS, {"of_contract": contract, "index": index, "since": since})
     return [(r[0], None, None) if r[3] else (r[0], int(r[1]), int(r[2])) for r in rows]
 
 
@@ -150,10 +169,9 @@ def target_cells(
     connection: sa.Connection, contract: str, index: int, since: int, limit: int, offset: int
 ) -> list[tuple[str, int, int | None, int | None]]:
     """Return (queue, start, good, base) of a target's intervals from an instant on, in order."""
-    c = t.target_cell.c
-    where = (c.contract == contract) & (c.target_index == index) & (c.starts_at >= since)
-    query = sa.select(c.queue, c.starts_at, c.good, c.base).where(where).order_by(c.starts_at, c.queue)
-    return [(r.queue, r.starts_at, r.good, r.base) for r in connection.execute(query.limit(limit).offset(offset))]
+    query = sa.select(_c.queue, _c.starts_at, _c.good, _c.base).where(_TARGET).order_by(_c.starts_at, _c.queue)
+    wanted = {"of_contract": contract, "index": index, "since": since}
+    return [(r.queue, r.starts_at, r.good, r.base) for r in connection.execute(query.limit(limit).offset(offset), wanted)]
 
 
 def save_window_outlooks(connection: sa.Connection, now: int, found: Sequence[tuple[str, int, dict[str, Any]]]) -> None:
@@ -173,8 +191,7 @@ def window_outlooks(connection: sa.Connection) -> list[sa.Row[Any]]:
 
 def complete_through(connection: sa.Connection, queue: str) -> int:
     """Return up to when the queue's feeds had told everything, 0 if never."""
-    v = t.volume_cell
-    return int(connection.execute(sa.select(sa.func.max(v.c.complete_through)).where(v.c.queue == queue)).scalar() or 0)
+    return int(connection.execute(_COMPLETE, {"of_queue": queue}).scalar() or 0)
 
 
 def last_cell(connection: sa.Connection, queue: str) -> sa.Row[Any] | None:
@@ -184,7 +201,5 @@ def last_cell(connection: sa.Connection, queue: str) -> sa.Row[Any] | None:
 
 def patience_sums(connection: sa.Connection, queue: str, since: int) -> tuple[int, int]:
     """Return (milliseconds waited by all, abandons) of closed cells from an instant on."""
-    v = t.volume_cell
-    where = (v.c.queue == queue) & (v.c.starts_at >= since) & v.c.wait_ms.is_not(None)
-    row = connection.execute(sa.select(sa.func.sum(v.c.wait_ms), sa.func.sum(v.c.abandoned)).where(where)).one()
+    row = connection.execute(_WAITED, {"of_queue": queue, "since": since}).one()
     return int(row[0] or 0), int(row[1] or 0)

@@ -6,12 +6,16 @@ is, is learnt from how past days went against the forecasts that were made for t
 """
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
+import numba
 import numpy as np
 from scipy.optimize import nnls
 
 from services.forecaster.domain.engine.panel import EPSILON, Floats
 
+compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True)
 KEPT = (0.5, 0.7, 0.8, 0.87, 0.92, 0.96, 0.98)
 LONGEST_LAG = 24
 NOISE = 0.03
@@ -74,35 +78,50 @@ def rest_of_day(mean: Floats, actual: Floats, drift: Drift) -> tuple[Floats, Flo
     order; a factor is a prediction from the slots observed before it, or from all of them where none comes after. What lies
     beyond three standard errors is cut to that, unless the slot before did too: then the day has left what was known of it.
     """
-    series, slots = mean.shape
-    day, fading = np.zeros(series), np.zeros(series)
-    surprised = np.zeros(series)
-    day_var, fading_var, shared = np.full(series, drift.day), np.full(series, drift.fading), np.zeros(series)
-    last = int(np.flatnonzero(~np.isnan(actual).all(axis=0))[-1]) if (~np.isnan(actual)).any() else -1
-    factor, narrowed = np.ones((series, slots)), np.ones((series, slots))
-    for slot in range(slots):
-        if slot:
-            fading, shared = fading * drift.kept, shared * drift.kept
-            fading_var = fading_var * drift.kept**2 + drift.fading * (1 - drift.kept**2)
-        m = np.maximum(mean[:, slot], EPSILON)
-        noise = 1 / m + drift.noise
-        spread = day_var + fading_var + 2 * shared
-        factor[:, slot] = np.maximum(1 + day + fading, LEAST_FACTOR)
-        narrowed[:, slot] = np.sqrt((spread + noise) / (drift.day + drift.fading + noise))
-        if slot > last:
-            continue
-        seen = ~np.isnan(actual[:, slot]) & (mean[:, slot] > EPSILON)
-        limit = SURPRISE * np.sqrt(spread + noise)
-        off = np.where(seen, actual[:, slot], m) / m - 1 - day - fading
-        surprise = np.where(seen, np.sign(off) * (abs(off) > limit), surprised)
-        again = seen & (surprise != 0) & (surprise == surprised)  # one is chance; two on end the same way are a surge
-        surprised = surprise
-        fading_var = np.where(again, fading_var + SURGE * off**2, fading_var)
-        spread = day_var + fading_var + 2 * shared
-        wrong = np.where(again, off, np.clip(off, -limit, limit))
-        gain = np.where(seen, 1 / (spread + noise), 0.0)
-        on_day, on_fading = day_var + shared, fading_var + shared
-        day, fading = day + gain * on_day * wrong, fading + gain * on_fading * wrong
-        day_var, fading_var = day_var - gain * on_day**2, fading_var - gain * on_fading**2
-        shared = shared - gain * on_day * on_fading
+    factor, narrowed = np.ones(mean.shape), np.ones(mean.shape)
+    _follow(mean, actual, drift.day, drift.fading, drift.kept, drift.noise, factor, narrowed)
     return factor, narrowed
+
+
+def warm_up() -> None:
+    """Compile, or load what was compiled before."""
+    rest_of_day(np.ones((1, 1)), np.ones((1, 1)), Drift())
+
+
+@compiled
+def _follow(
+    mean: Floats, actual: Floats, on_day: float, on_fading: float, kept: float, more: float, factor: Floats, narrowed: Floats
+) -> None:
+    """Fill in what `rest_of_day` returns; the variances and what is kept as `Drift` has them, `more` is its noise."""
+    for n in range(mean.shape[0]):
+        last = -1
+        for slot in range(mean.shape[1]):
+            if not np.isnan(actual[n, slot]):
+                last = slot
+        day = fading = shared = surprised = 0.0
+        day_var, fading_var = on_day, on_fading
+        for slot in range(mean.shape[1]):
+            if slot:
+                fading, shared = fading * kept, shared * kept
+                fading_var = fading_var * kept**2 + on_fading * (1 - kept**2)
+            m = max(mean[n, slot], EPSILON)
+            noise = 1 / m + more
+            spread = day_var + fading_var + 2 * shared
+            factor[n, slot] = max(1 + day + fading, LEAST_FACTOR)
+            narrowed[n, slot] = np.sqrt((spread + noise) / (on_day + on_fading + noise))
+            if slot > last or np.isnan(actual[n, slot]) or mean[n, slot] <= EPSILON:
+                continue
+            limit = SURPRISE * np.sqrt(spread + noise)
+            off = actual[n, slot] / m - 1 - day - fading
+            surprise = np.sign(off) if abs(off) > limit else 0.0
+            if surprise != 0 and surprise == surprised:  # one is chance; two on end the same way are a surge
+                fading_var += SURGE * off**2
+                spread = day_var + fading_var + 2 * shared
+            else:
+                off = min(max(off, -limit), limit)
+            surprised = surprise
+            gain = 1 / (spread + noise)
+            of_day, of_fading = day_var + shared, fading_var + shared
+            day, fading = day + gain * of_day * off, fading + gain * of_fading * off
+            day_var, fading_var = day_var - gain * of_day**2, fading_var - gain * of_fading**2
+            shared -= gain * of_day * of_fading

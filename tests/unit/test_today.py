@@ -1,0 +1,87 @@
+"""What the rest of today is told from: closed intervals as they were published, and of those nothing that was not observed."""
+
+import dataclasses
+import pathlib
+
+import pytest
+import sqlalchemy as sa
+
+from muster.book.check import parse_book
+from muster.book.copy import BookCopy, BookOwner
+from muster.book.types import KINDS
+from muster.kit.clock import ConductedClock
+from muster.kit.due import DueWork
+from muster.kit.jobs import Jobs
+from muster.kit.loop import Fact
+from muster.kit.outbox import Outbox
+from muster.kit.sql import Database, migrate
+from services.forecaster.domain.facts import Observed, Progress, PublishedDay, ReportFact
+from services.forecaster.domain.tally import Tally
+from services.forecaster.settings import ForecasterSettings
+from services.forecaster.store import forecasts
+from services.forecaster.store.tables import metadata
+from services.forecaster.streams import Streams
+from services.forecaster.work import Work, fit_queues
+from tests.support.small_world import QUEUES, WEDNESDAY, book
+
+HOUR, HALF_HOUR = 3600, 1800
+HELP, NOON = QUEUES[0], WEDNESDAY + 12 * HOUR
+
+
+@dataclasses.dataclass
+class Forecaster:
+    """The forecaster's work on a database, without Kafka, at noon of a day of which it has a forecast."""
+
+    database: Database
+    work: Work
+
+    def told(self, first: int, count: int, offered: int) -> None:
+        """Report `count` intervals of as many contacts, and that everything up to their end is told."""
+        starts = [first + n * HALF_HOUR for n in range(count)]
+        reports = tuple(ReportFact(s, HALF_HOUR, 1, Tally(offered=offered, answered=offered, abandoned=0)) for s in starts)
+        volume = Fact(Observed(HELP, "live", False, (), reports), NOON, b"", "")
+        word = Fact(Progress("acme", "live", (HELP,), starts[-1] + HALF_HOUR), NOON, b"", "")
+        self.database.run_here(lambda c: self.work.streams.on_volume(c, [volume]))
+        self.database.run_here(lambda c: self.work.streams.on_progress(c, [word]))
+        self.database.run_here(lambda c: self.work.close(c, HELP, NOON))
+
+    def today(self) -> PublishedDay:
+        day = self.database.run_here(lambda c: forecasts.load_day(c, HELP, "2026-03-25"))
+        assert day is not None
+        return day
+
+
+@pytest.fixture
+def forecaster(engine: sa.Engine) -> Forecaster:
+    migrate(engine, pathlib.Path("services/forecaster/store/migrations"))
+    database, clock, copy = Database(engine), ConductedClock(NOON), BookCopy(metadata)
+    with engine.begin() as connection:
+        BookOwner(copy, tuple(KINDS)).apply(connection, parse_book(book()), False, 1)
+    outbox, due = Outbox(metadata, clock), DueWork(database, metadata, clock, runs_itself=False)
+    streams, jobs = Streams(copy, due, clock), Jobs(database, metadata, clock, "one", 60.0)
+    work = Work(ForecasterSettings(), copy, streams, due, jobs, outbox, clock)  # type: ignore[call-arg]
+    request = {"client": "acme", "trigger": "BOOK"}
+    fitted = fit_queues(database.run_here(lambda c: work.load_fit(c, request)), lambda told: None)
+    database.run_here(lambda c: work.save_fit(c, request, fitted))
+    return Forecaster(database, work)
+
+
+def test_a_morning_before_a_feed_first_spoke_is_not_observed(forecaster: Forecaster) -> None:
+    usual = round(forecaster.today().offered[7])
+    forecaster.told(NOON - HALF_HOUR, 1, usual)
+    assert forecaster.today().trigger == "INTRADAY"
+    assert 0.9 < (forecaster.today().day_factor or 0) < 1.1  # seven empty intervals would have halved it
+
+
+def test_a_slow_morning_lowers_the_rest_whether_or_not_what_was_closed_is_kept(forecaster: Forecaster) -> None:
+    usual = round(forecaster.today().offered[7])
+    forecaster.told(NOON - 4 * HOUR, 8, round(0.5 * usual))
+    kept = forecaster.today()
+    assert (kept.day_factor or 1) < 0.8
+    with forecaster.database.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE closed_cell SET offered = NULL"))  # as an earlier version left it
+        book_day = forecaster.work.streams.book_today(connection)
+        forecaster.work._update_today(connection, book_day, book_day.queues[HELP], NOON)
+    again = forecaster.today()
+    assert again.version == kept.version + 1
+    assert again.offered == kept.offered
