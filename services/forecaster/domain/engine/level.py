@@ -175,7 +175,7 @@ def _weights(f: _Features, days: Days, expected: Floats, group: tuple[int, int],
     return prior + np.linalg.solve(gram + np.eye(f.size) * ridge, moment)
 
 
-def _beyond_level(f: _Features, days: Days, expected: Floats) -> tuple[Floats, Floats]:
+def _beyond_level(f: _Features, days: Days, expected: Floats, learnt: dict[tuple[int, int], Floats]) -> tuple[Floats, Floats]:
     """Return by what share each past day differed from what a week before it was foretold, and how much that tells (N, T)."""
     off, weight = np.zeros_like(expected), np.zeros_like(expected)
     group = next(g for g in reversed(GROUPS) if g[0] <= f.week)
@@ -183,7 +183,8 @@ def _beyond_level(f: _Features, days: Days, expected: Floats) -> tuple[Floats, F
     if not origins.size:
         return off, weight
     target = origins + f.week - 1
-    level = f.base[:, origins] * (1 + f.at(origins, f.week) @ _weights(f, days, expected, group, group[1]))
+    weights = learnt[group] if group in learnt else _weights(f, days, expected, group, group[1])
+    level = f.base[:, origins] * (1 + f.at(origins, f.week) @ weights)
     due = np.maximum(level, 0.0) * expected[:, target]
     seen = due > 1e-6
     off[:, target] = np.where(seen, np.clip(days.total[:, target] / np.maximum(due, EPSILON) - 1, -1, MOST), 0.0)
@@ -199,14 +200,15 @@ def forecast_level(panel: Panel, days: Days) -> Level:
     expected = factors[:, weekdays[:past]] * days.counted
     f = _Features(panel, days, expected)
     level, month = np.zeros((panel.series, ahead)), np.zeros((panel.series, ahead))
+    learnt: dict[tuple[int, int], Floats] = {}
     for place, group in enumerate(GROUPS):
         last = ahead if place == len(GROUPS) - 1 else min(group[1], ahead)
         if group[0] > ahead:
             break
-        weights = _weights(f, days, expected, group, ahead)
+        weights = learnt[group] = _weights(f, days, expected, group, ahead)
         for horizon in range(group[0], last + 1):
             features = f.at(np.array([past]), horizon)[:, 0]
             level[:, horizon - 1] = f.base[:, past] * (1 + features @ weights)
             month[:, horizon - 1] = features[:, f.month_at] * weights[f.month_at]
-    calendar = season(places(panel.dates), *_beyond_level(f, days, expected))
+    calendar = season(places(panel.dates), *_beyond_level(f, days, expected, learnt))
     return Level(factors, np.maximum(level, 0.0), np.maximum(month, -0.9), calendar)
