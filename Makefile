@@ -17,14 +17,11 @@ $(INSTALLED): requirements.lock muster/dev/checkout.py
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
 	$(PY) muster/dev/checkout.py
-<<<<<<< HEAD
 	@touch $@
 
 # A compiled kernel is kept with the module it stands in, whatever the modules it calls have become: one changes, all are compiled.
 $(READY): $(INSTALLED) $(KERNELS)
 	@find services muster -name '*.nb[ic]' -delete
-=======
->>>>>>> 8680fbf264ce7bfe31941ba00545dd16ba3ca08b
 	$(PY) -c "from services.forecaster.app import warm_up; warm_up(); from services.staffing.domain.carried import warm_up; warm_up()"
 	@touch $@
 
