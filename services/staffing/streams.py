@@ -66,8 +66,9 @@ class Streams:
         for queue, cells in sorted(newest.items()):
             known = plans.cell_revisions(connection, queue, sorted(cells))
             fresh = [c for start, c in sorted(cells.items()) if known.get(start, 0) < c.revision]
-            plans.save_cells(connection, fresh)
-            for contract, index, rule in self.rules_of(self.book_today(connection), queue):
+            rules = self.rules_of(self.book_today(connection), queue)
+            plans.save_cells(connection, fresh, max((rule.short_ms for _, _, rule in rules), default=0))
+            for contract, index, rule in rules:
                 added = [(queue, c.starts_at, c.facts) for c in fresh]
                 plans.save_contributions(connection, contract, index, rule, added)
         return Handled()

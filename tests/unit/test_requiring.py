@@ -296,3 +296,17 @@ def test_what_no_deadline_is_says_so(wrong: dict[str, Any], why: str) -> None:
     with pytest.raises(Refusal) as caught:
         check_book(parse_book(with_mail_and_chat(**wrong)))
     assert why in " ".join(v.description for v in caught.value.violations)
+
+
+def test_short_abandons_say_nothing_of_patience(staffing: Staffing) -> None:
+    data = with_mail_and_chat()
+    data["queues"][0] |= {"patience": {"source": "ESTIMATED"}}
+    data["contracts"][0]["targets"][0]["short_abandon_seconds"] = 5
+    copy, help_queue = staffing.streams.book, data["queues"][0]["name"]
+    staffing.database.run_here(lambda c: BookOwner(copy, tuple(KINDS)).apply(c, parse_book(data), False, 2))
+    facts = CellFacts(1000, 600, 400, 20_000_000, (5000, 60_000), (600, 0, 0), (300, 100, 0))
+    cell = ClosedCell(help_queue, MONDAY + 7 * 3600, HALF_HOUR, 1, MONDAY, facts, 4_000_000)
+    staffing.database.run_here(lambda c: staffing.streams.on_closed(c, [Fact(cell, MONDAY, b"", "")]))
+    book_day = staffing.database.run_here(staffing.streams.book_today)
+    seen = staffing.database.run_here(lambda c: staffing.requiring.patience(c, book_day.queues[help_queue]))[0]
+    assert (seen.abandons, seen.seconds) == (100, 240.0)

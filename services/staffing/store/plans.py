@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from muster.kit.sql import given, upsert
-from services.staffing.domain.attainment import CellFacts, TargetRule, contributions
+from services.staffing.domain.attainment import CellFacts, TargetRule, contributions, within
 from services.staffing.domain.facts import ClosedCell, ForecastDay, RequirementDay
 from services.staffing.store import tables as t
 
@@ -53,7 +53,7 @@ _TARGET_CELLS = (
 )
 _COMPLETE = sa.select(sa.func.max(_v.complete_through)).where(_v.queue == _queue)
 _waited = (_v.queue == _queue) & (_v.starts_at >= _since) & _v.wait_ms.is_not(None)
-_WAITED = sa.select(sa.func.sum(_v.wait_ms), sa.func.sum(_v.abandoned)).where(_waited)
+_WAITED = sa.select(sa.func.sum(_v.wait_ms), sa.func.sum(_v.abandoned - _v.short_abandoned)).where(_waited)
 
 
 def load_forecast(connection: sa.Connection, queue: str, local_date: str) -> ForecastDay | None:
@@ -109,7 +109,8 @@ def cell_revisions(connection: sa.Connection, queue: str, starts: Sequence[int])
     return found
 
 
-def save_cells(connection: sa.Connection, cells: Iterable[ClosedCell]) -> None:
+def save_cells(connection: sa.Connection, cells: Iterable[ClosedCell], short_ms: int = 0) -> None:
+    """Keep cells. short_ms: who gave up no later is a short abandon, as far as the histogram has that edge."""
     rows = []
     for c in cells:
         waits = (c.facts.answered_wait_ms, c.abandoned_wait_ms)
@@ -121,6 +122,7 @@ def save_cells(connection: sa.Connection, cells: Iterable[ClosedCell]) -> None:
                 "seconds": c.seconds,
                 "offered": c.facts.offered,
                 "abandoned": c.facts.abandoned,
+                "short_abandoned": within(c.facts.edges, c.facts.abandoned_waits, short_ms) or 0,
                 "wait_ms": None if None in waits else sum(w for w in waits if w is not None),
                 "complete_through": c.complete_through,
                 "body": dataclasses.asdict(c.facts),
@@ -218,6 +220,6 @@ def last_cell(connection: sa.Connection, queue: str) -> sa.Row[Any] | None:
 
 
 def patience_sums(connection: sa.Connection, queue: str, since: int) -> tuple[int, int]:
-    """Return (milliseconds waited by all, abandons) of closed cells from an instant on."""
+    """Return (milliseconds waited by all, abandons that were not short) of closed cells from an instant on."""
     row = connection.execute(_WAITED, {"of_queue": queue, "since": since}).one()
     return int(row[0] or 0), int(row[1] or 0)

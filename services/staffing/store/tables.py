@@ -39,6 +39,7 @@ volume_cell = sa.Table(
     sa.Column("seconds", sa.Integer, nullable=False),
     sa.Column("offered", sa.BigInteger),
     sa.Column("abandoned", sa.BigInteger),
+    sa.Column("short_abandoned", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("wait_ms", sa.BigInteger),
     sa.Column("complete_through", sa.BigInteger, nullable=False),
     sa.Column("body", sa.JSON, nullable=False),
