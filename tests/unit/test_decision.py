@@ -92,6 +92,16 @@ def test_overtime_asks_more_than_needed_since_some_decline() -> None:
     assert more.cost > 0
 
 
+def test_overtime_that_does_not_reach_the_shortage_is_not_asked_for() -> None:
+    open_for_an_hour = np.where(np.arange(SLOTS) < 4, 100 / 1800, 0.0)
+    load = Load(open_for_an_hour, np.full(SLOTS, 300.0), np.full(SLOTS, 180.0))
+    short = dataclasses.replace(SHORT, window_safe=False, load=load)
+    team = tuple(agent(f"a{n}", "acme/a", ends=1) for n in range(20))
+    (hold,) = decide(group(short, agents=team))
+    assert (hold.kind, hold.reason_code) == ("HOLD", "NO_LEVER")
+    assert "whose hours would help" in hold.reason
+
+
 def test_a_safe_window_is_not_saved_by_overtime_for_a_small_shortfall() -> None:
     slight = queue("acme/a", 100, 19, 17.8)
     team = tuple(agent(f"a{n}", "acme/a", ends=1) for n in range(20))

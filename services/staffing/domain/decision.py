@@ -29,6 +29,8 @@ RESERVE_SHARE = 0.05
 COOL_DOWN_SECONDS = 3600
 # While the window is safe, overtime is only paid for service this far below target.
 DEEP_SHORTFALL = 0.12
+# Overtime that moves predicted service by less is not asked for.
+LEAST_GAIN = 0.005
 NAMESPACE = uuid.UUID("6f0f4f0e-3f5c-5d8b-9c55-6d75737465ff")
 
 
@@ -245,7 +247,7 @@ def _scale_up(outlook: GroupOutlook, name: str, used: set[str], expected: dict[s
             proposals.append(found)
     queue, near = outlook.queues[name], slice(1, 1 + NEAR_SLOTS)
     if not proposals and _worth_overtime(queue, near, queue.expected) and not _cooling(outlook, name, up=False):
-        text = f"{name} lacks {_lack(queue, near):.1f} agents, and no lever has anybody left to name"
+        text = f"{name} lacks {_lack(queue, near):.1f} agents, and no lever has anybody left to name whose hours would help"
         return [_hold(outlook, "NO_LEVER", text)]
     return proposals
 
@@ -375,6 +377,8 @@ def _overtime(
         cost += hours * (agent.overtime_pay + lever.hourly_price) * Decimal(str(lever.acceptance))
     expects = max(1, round(asked * lever.acceptance))
     leg = _leg(outlook, name, slots, expects, added[slots], expected[name])
+    if leg.before is not None and leg.after is not None and leg.after - leg.before < LEAST_GAIN:
+        return None  # their hours don't reach the shortage
     used.update(named.agent for _, named in chosen)
     expected[name] += added
     begin, end = min(n.starts_at for _, n in chosen), max(n.ends_at for _, n in chosen)
