@@ -16,7 +16,7 @@ from services.forecaster.domain.engine.panel import EPSILON, Floats, Ints
 TREES, DEPTH, RATE = 60, 3, 0.1
 LEAST_DAYS, LEAF_WORTH = 4, 10.0
 LONGEST_MONTH, ENOUGH_DAYS = 31, 28
-BURST, LEAST_SHARE = 6.0, -0.9
+BURST, LEAST_SHARE, AROUND_DAYS = 6.0, -0.9, 4
 
 compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True)
 
@@ -84,6 +84,13 @@ def _boosted(place: Ints, off: Floats, weight: Floats, ahead: Ints, worth: float
     return found
 
 
+def _moved(off: Floats) -> Floats:
+    """Return what most of the days around each differed by (D,): a level that moved is no calendar."""
+    padded = np.pad(off, AROUND_DAYS, constant_values=np.nan)
+    moved: Floats = np.nanmedian(np.lib.stride_tricks.sliding_window_view(padded, 2 * AROUND_DAYS + 1), axis=1)
+    return moved
+
+
 def _without_bursts(off: Floats, weight: Floats) -> Floats:
     """Return the weights (N, T) with those of days far off any other's cut (Huber's): a burst is one day."""
     told = weight > 0
@@ -105,6 +112,7 @@ def season(place: Ints, off: Floats, weight: Floats) -> Floats:
     if len(days) < ENOUGH_DAYS:
         return np.zeros(len(place) - past)
     shared = (weight * off).sum(axis=0)[days] / told[days]
+    shared = shared - _moved(shared)
     found: Floats = _boosted(place[days], shared, told[days], place[past:], LEAF_WORTH * float(told[days].mean()))
     return np.maximum(found, LEAST_SHARE)
 
