@@ -26,7 +26,8 @@ from services.forecaster.domain.engine.mean import expected_contacts
 from services.forecaster.domain.engine.panel import Panel
 from services.forecaster.domain.engine.spread import learn_spread, quantiles_of, work_quantiles_of
 from services.forecaster.domain.engine.workload import handling
-from services.forecaster.domain.forecast import QueueFacts, forecast_queue
+from services.forecaster.domain.forecast import forecast_queue
+from services.forecaster.domain.queue_forecast import QueueFacts
 
 GOALS = {
     "vanad_dev": ("17.4 19.0 20.2", "10.0 10.7 12.0", 15.1, 20.5),

@@ -10,7 +10,7 @@ from muster.book.types import Queue
 from muster.domain.calendar import DAY, dates, day_bounds
 from services.forecaster import wire
 from services.forecaster.domain.accuracy import LEADS, WEEK, Added, Came, Score, add_value, score_day
-from services.forecaster.domain.forecast import LEVELS
+from services.forecaster.domain.queue_forecast import LEVELS
 from services.forecaster.domain.volume import merge_range
 from services.forecaster.store import forecasts, volume
 

@@ -16,7 +16,7 @@ from muster.v1 import book_pb2, feed_pb2, forecast_pb2, forecaster_service_pb2, 
 from services.forecaster.domain.accuracy import Added, Score, Weekly, is_of_aht
 from services.forecaster.domain.contacts import FINGERPRINT_BYTES, Stage
 from services.forecaster.domain.facts import Adjustment, ContactRow, Observed, Progress, PublishedDay, ReportColumns, ReportFact
-from services.forecaster.domain.forecast import LEVELS
+from services.forecaster.domain.queue_forecast import LEVELS
 from services.forecaster.domain.tally import Tally
 from services.forecaster.domain.volume import Cell
 from services.forecaster.errors import refuse

@@ -24,10 +24,12 @@ from services.forecaster import wire
 from services.forecaster.domain.backtest import FEWEST_HISTORY_DAYS, backtest, hours_seen
 from services.forecaster.domain.cold import Profile, vertical_profile
 from services.forecaster.domain.facts import PublishedDay
-from services.forecaster.domain.forecast import ENOUGH_DAYS, LONGEST_HISTORY_WEEKS, QueueFacts, QueueForecast, forecast_client
+from services.forecaster.domain.forecast import LONGEST_HISTORY_WEEKS, forecast_client
+from services.forecaster.domain.laying_out import ENOUGH_DAYS
 from services.forecaster.domain.outlook import OutlookPeriod, periods
 from services.forecaster.domain.overriding import Rule, overridden
 from services.forecaster.domain.part_days import earlier_dates
+from services.forecaster.domain.queue_forecast import QueueFacts, QueueForecast
 from services.forecaster.domain.volume import closed_through, merge_range
 from services.forecaster.forecast_wire import backtest_data
 from services.forecaster.handlers.closing import close_cells

@@ -7,7 +7,7 @@ import pytest
 
 from services.forecaster.domain.accuracy import WEEK, Added, Came, Score, add_value, poisson_error, pooled, score_day, weekly
 from services.forecaster.domain.facts import PublishedDay
-from services.forecaster.domain.forecast import LEVELS
+from services.forecaster.domain.queue_forecast import LEVELS
 from services.forecaster.wire import value_message
 
 WIDE = [4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0]

@@ -19,7 +19,8 @@ from muster.kit.errors import Refusal
 from muster.kit.sql import Database, migrate
 from services.forecaster.domain.cold import Halves, Profile, counted_out, still_quiet, vertical_profile
 from services.forecaster.domain.facts import PublishedDay
-from services.forecaster.domain.forecast import QueueFacts, forecast_queue
+from services.forecaster.domain.forecast import forecast_queue
+from services.forecaster.domain.queue_forecast import QueueFacts
 from services.forecaster.domain.verticals import VERTICALS, quiet_share, unknown
 from services.forecaster.settings import ForecasterSettings
 from services.forecaster.store import forecasts

@@ -9,7 +9,8 @@ from muster.domain.calendar import Opening, OpeningHours, dates
 from services.forecaster.domain.engine.mean import expected_contacts
 from services.forecaster.domain.engine.panel import AFTER_CLOSURE, CLOSED_OR_PARTIAL, Floats, Panel
 from services.forecaster.domain.engine.spread import day_quantiles_of, learn_spread, quantiles_of, restored, stabilised
-from services.forecaster.domain.forecast import QueueFacts, forecast_client, forecast_queue
+from services.forecaster.domain.forecast import forecast_client, forecast_queue
+from services.forecaster.domain.queue_forecast import QueueFacts
 
 WEEKDAY = np.array([1.3, 1.1, 1.0, 1.0, 0.9, 0.5, 0.4])
 FIRST = np.datetime64("2026-01-05")

@@ -9,7 +9,10 @@ from muster.domain.calendar import Opening, OpeningHours, dates
 from services.forecaster.domain.cold import Profile
 from services.forecaster.domain.engine.intraday import Drift, learn_drift, rest_of_day
 from services.forecaster.domain.facts import PublishedDay, merge_days
-from services.forecaster.domain.forecast import QueueFacts, forecast_queue, spread_out, update_day
+from services.forecaster.domain.forecast import forecast_queue
+from services.forecaster.domain.laying_out import spread_out
+from services.forecaster.domain.queue_forecast import QueueFacts
+from services.forecaster.domain.today import update_day
 
 ZONE, SECONDS = "Europe/London", 1800
 HOURS = OpeningHours((Opening(frozenset(range(7)), 8 * 3600, 20 * 3600),))

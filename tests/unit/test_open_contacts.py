@@ -8,7 +8,8 @@ import pytest
 
 from muster.domain.calendar import Opening, OpeningHours, dates, day_bounds
 from services.forecaster.domain.engine.open_contacts import expected_if_open
-from services.forecaster.domain.forecast import QueueFacts, forecast_queue
+from services.forecaster.domain.forecast import forecast_queue
+from services.forecaster.domain.queue_forecast import QueueFacts
 from services.forecaster.domain.tally import Tally
 
 FIRST, ZONE, SECONDS = dt.date(2026, 3, 2), "Europe/London", 1800

@@ -17,8 +17,9 @@ from services.forecaster.domain.backtest import LEADS, backtest, hours_seen
 from services.forecaster.domain.cold import Profile
 from services.forecaster.domain.comparing import Tolerance, compare
 from services.forecaster.domain.facts import Received
-from services.forecaster.domain.forecast import QueueFacts, forecast_queue
+from services.forecaster.domain.forecast import forecast_queue
 from services.forecaster.domain.outlook import DAYS, OutlookDay, look_ahead, periods
+from services.forecaster.domain.queue_forecast import QueueFacts
 from services.forecaster.forecast_wire import check_received, comparison_message, read_received
 from services.forecaster.store import outlooks
 from tests.unit.test_forecast import FIRST, HOURS, SECONDS, ZONE, facts

@@ -17,8 +17,9 @@ from muster.kit.due import DueWork
 from muster.kit.loop import Fact
 from muster.kit.sql import Database, migrate
 from muster.v1 import volume_pb2
-from services.forecaster.domain.forecast import QueueFacts, forecast_client
+from services.forecaster.domain.forecast import forecast_client
 from services.forecaster.domain.part_days import SLOT_WORTH, Floats, PartDay, earlier_dates, kind_of, shaped
+from services.forecaster.domain.queue_forecast import QueueFacts
 from services.forecaster.settings import ForecasterSettings
 from services.forecaster.store import volume
 from services.forecaster.store.tables import metadata

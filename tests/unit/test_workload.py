@@ -13,8 +13,10 @@ from services.forecaster.domain.engine.panel import Floats, Panel
 from services.forecaster.domain.engine.spread import learn_spread, work_quantiles_of
 from services.forecaster.domain.engine.workload import Handling, handling, product_band
 from services.forecaster.domain.facts import PublishedDay, merge_days
-from services.forecaster.domain.forecast import QueueForecast, forecast_queue, update_day
+from services.forecaster.domain.forecast import forecast_queue
 from services.forecaster.domain.overriding import Rule, overridden, without_overrides
+from services.forecaster.domain.queue_forecast import QueueForecast
+from services.forecaster.domain.today import update_day
 from services.forecaster.handlers.forecasting import published_days
 from tests.unit.test_forecast import FIRST, SECONDS, facts
 

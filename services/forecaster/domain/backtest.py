@@ -11,7 +11,8 @@ import numpy as np
 
 from muster.domain.calendar import DAY, Opening, OpeningHours, dates, day_bounds, local_date, slot_of
 from services.forecaster.domain.accuracy import WEEK, Score, poisson_error
-from services.forecaster.domain.forecast import LEVELS, LONGEST_HISTORY_WEEKS, QueueFacts, forecast_queue
+from services.forecaster.domain.forecast import LONGEST_HISTORY_WEEKS, forecast_queue
+from services.forecaster.domain.queue_forecast import LEVELS, QueueFacts
 
 LEADS = ((1, 1), (2, 7), (8, 28))
 ORIGIN_STEP_DAYS = 5

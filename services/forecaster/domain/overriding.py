@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from services.forecaster.domain.facts import PublishedDay
-from services.forecaster.domain.forecast import SHAPED_DISPERSION, spread_out
+from services.forecaster.domain.laying_out import SHAPED_DISPERSION, spread_out
 
 OPERATIONS: dict[str, Callable[[float, float], float]] = {
     "SET": lambda old, value: value,

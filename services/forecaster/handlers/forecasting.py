@@ -8,8 +8,9 @@ import numpy as np
 from muster.domain.calendar import parse_date
 from services.forecaster.domain.engine.intraday import Drift
 from services.forecaster.domain.facts import PublishedDay
-from services.forecaster.domain.forecast import DayForecast, QueueForecast, update_day
 from services.forecaster.domain.overriding import Rule, overridden, without_overrides
+from services.forecaster.domain.queue_forecast import DayForecast, QueueForecast
+from services.forecaster.domain.today import update_day
 
 
 def published_days(
