@@ -9,6 +9,7 @@ from muster.kit.service import Edges, Parts, run_service
 from muster.v1 import forecaster_service_pb2_grpc as stubs
 from services.forecaster import scan
 from services.forecaster.domain.engine import intraday, season
+from services.forecaster.gathering import Gathering
 from services.forecaster.metrics import ForecasterMetrics
 from services.forecaster.rpc import ForecasterRpc
 from services.forecaster.settings import ForecasterSettings
@@ -30,7 +31,8 @@ def plug(parts: Parts) -> Edges:
     book = BookCopy(metadata)
     settings = cast(ForecasterSettings, parts.settings)
     streams = Streams(book, parts.due, parts.clock, real_time=settings.clock == "SYSTEM")
-    work = Work(settings, book, streams, parts.due, parts.jobs, parts.outbox, parts.clock)
+    gathering = Gathering(settings, book, parts.clock)
+    work = Work(settings, book, streams, parts.due, parts.jobs, parts.outbox, parts.clock, gathering)
     work.declare()
     book.on_change = work.on_book
     rpc = ForecasterRpc(parts, work)

@@ -22,6 +22,7 @@ from services.forecaster.domain.facts import PublishedDay
 from services.forecaster.domain.forecast import forecast_queue
 from services.forecaster.domain.queue_forecast import QueueFacts
 from services.forecaster.domain.verticals import VERTICALS, quiet_share, unknown
+from services.forecaster.gathering import Gathering
 from services.forecaster.settings import ForecasterSettings
 from services.forecaster.store import forecasts
 from services.forecaster.store.tables import metadata
@@ -135,7 +136,10 @@ def work(engine: sa.Engine) -> tuple[Work, Database]:
     data["queues"][1]["cold_start"] |= {"shape": "acme/help", "vertical": "TELECOM"}
     with engine.begin() as connection:
         BookOwner(book, tuple(types.KINDS)).apply(connection, parse_book(data), False, 1)
-    return Work(ForecasterSettings(), book, Streams(book, due, clock), due, None, None, clock), database  # type: ignore[arg-type, call-arg]  # unused
+    settings = ForecasterSettings()  # type: ignore[call-arg]
+    gathering = Gathering(settings, book, clock)
+    streams = Streams(book, due, clock)
+    return Work(settings, book, streams, due, None, None, clock, gathering), database  # type: ignore[arg-type]  # unused
 
 
 def keep(day: PublishedDay, connection: sa.Connection) -> None:

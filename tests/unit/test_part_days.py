@@ -20,6 +20,7 @@ from muster.v1 import volume_pb2
 from services.forecaster.domain.forecast import forecast_client
 from services.forecaster.domain.part_days import SLOT_WORTH, Floats, PartDay, earlier_dates, kind_of, shaped
 from services.forecaster.domain.queue_forecast import QueueFacts
+from services.forecaster.gathering import Gathering
 from services.forecaster.settings import ForecasterSettings
 from services.forecaster.store import volume
 from services.forecaster.store.tables import metadata
@@ -119,7 +120,9 @@ def test_a_fit_reads_part_days_of_earlier_years_from_stored_volume(engine: sa.En
                 revision=1,
                 offered_count=100 - 9 * slot,
             )
-    work = Work(ForecasterSettings(), book, streams, due, None, None, clock)  # type: ignore[arg-type, call-arg]  # neither is used
+    settings = ForecasterSettings()  # type: ignore[call-arg]
+    gathering = Gathering(settings, book, clock)
+    work = Work(settings, book, streams, due, None, None, clock, gathering)  # type: ignore[arg-type]  # neither is used
     with engine.begin() as connection:
         BookOwner(book, tuple(KINDS)).apply(connection, parse_book(data), False, 1)
         assert streams.on_volume(connection, [Fact(read_observed(told.SerializeToString(), {}), now, b"", "")]).refused == []

@@ -17,6 +17,7 @@ from muster.kit.outbox import Outbox
 from muster.kit.sql import Database, migrate
 from services.forecaster.domain.facts import Observed, Progress, PublishedDay, ReportFact
 from services.forecaster.domain.tally import Tally
+from services.forecaster.gathering import Gathering
 from services.forecaster.settings import ForecasterSettings
 from services.forecaster.store import forecasts
 from services.forecaster.store.tables import metadata
@@ -59,7 +60,8 @@ def forecaster(engine: sa.Engine) -> Forecaster:
         BookOwner(copy, tuple(KINDS)).apply(connection, parse_book(book()), False, 1)
     outbox, due = Outbox(metadata, clock), DueWork(database, metadata, clock, runs_itself=False)
     streams, jobs = Streams(copy, due, clock), Jobs(database, metadata, clock, "one", 60.0)
-    work = Work(ForecasterSettings(), copy, streams, due, jobs, outbox, clock)  # type: ignore[call-arg]
+    settings = ForecasterSettings()  # type: ignore[call-arg]
+    work = Work(settings, copy, streams, due, jobs, outbox, clock, Gathering(settings, copy, clock))
     request = {"client": "acme", "trigger": "BOOK"}
     fitted = fit_queues(database.run_here(lambda c: work.load_fit(c, request)), lambda told: None)
     database.run_here(lambda c: work.save_fit(c, request, fitted))
