@@ -251,6 +251,11 @@ def _contracts(book: Book) -> Iterable[Violation]:
             other = owner.setdefault((queue, contract.valid_from), contract.name)
             if other != contract.name:
                 yield Violation(where, f"is {queue!r}, already in contract {other}")
+        for j, target in enumerate(contract.targets):
+            if target.metric == TargetMetric.SERVICE_LEVEL and target.target >= 1:
+                yield Violation(
+                    f"contracts[{i}].targets[{j}].target", "is 1, which no number of agents keeps; allowed: below 1"
+                )
     covered = {queue for contract in book.contracts for queue in contract.queues}
     for i, row in enumerate(book.queues):
         if row.name not in covered:

@@ -95,7 +95,12 @@ class Deadlines:
         falls = last < first  # what comes later in the minute is due no later
         return (last - falls).min(axis=1), (first + falls).max(axis=1)
 
-    def due_through(self, now: int, seconds: int, reach: int = 30 * DAY) -> int:
-        """Return the latest border of intervals of `seconds` before which all that came is due by now; at the earliest `reach` ago."""
-        borders = np.arange((now - reach) // seconds * seconds, now + 1, seconds)
-        return int(borders[np.searchsorted(deadlines_of(borders - 1, self.rule, self.hours, self.zone), now, "right") - 1])
+    def due_through(self, now: int, seconds: int) -> int:
+        """Return the latest border of intervals of `seconds` before which all that came is due by now; at the earliest 400 days ago."""
+        borders = np.zeros(0, np.int64)
+        for days in (30, FAR):
+            borders = np.arange((now - days * DAY) // seconds * seconds, now + 1, seconds)
+            due = np.searchsorted(deadlines_of(borders - 1, self.rule, self.hours, self.zone), now, "right")
+            if due:
+                return int(borders[due - 1])
+        return int(borders[0])

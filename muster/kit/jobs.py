@@ -28,8 +28,8 @@ class JobKind:
     """What a kind of job does.
 
     load(connection, request) → payload, which only reads; compute(payload, report) → result, pure and importable, in a child process;
-    save(connection, request, result) → what callers see, JSON. aside: nothing that is published hangs on it: it has a child of its own, and
-    neither other jobs nor a clock that is conducted wait for it.
+    save(connection, request, result) → what callers see, JSON. aside: nothing that is published hangs on it: it has a child of its own,
+    neither other jobs nor a clock that is conducted wait for it, and if it fails nothing but itself does.
     """
 
     load: Callable[[sa.Connection, dict[str, Any]], Any]
@@ -66,6 +66,13 @@ class _Computer:
         for process in list((self.pool._processes or {}).values()):
             process.kill()
         self.pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _new_computer() -> _Computer:
+    """Return one whose process starts with its first job."""
+    context = multiprocessing.get_context("spawn")
+    reports = context.SimpleQueue()
+    return _Computer(reports, concurrent.futures.ProcessPoolExecutor(1, context, initializer=_start_child, initargs=(reports,)))
 
 
 class Jobs(mode.Service):
@@ -162,11 +169,7 @@ class Jobs(mode.Service):
         connection.execute(sa.update(t).where((t.c.name == row.name) & (t.c.token == row.token)).values(failed))
 
     async def on_start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        for aside in (False, True):
-            reports = context.SimpleQueue()
-            pool = concurrent.futures.ProcessPoolExecutor(1, context, initializer=_start_child, initargs=(reports,))
-            self._computers[aside] = _Computer(reports, pool)  # its process starts with its first job
+        self._computers = {aside: _new_computer() for aside in (False, True)}
 
     async def on_stop(self) -> None:
         for child in self._computers.values():
@@ -204,8 +207,10 @@ class Jobs(mode.Service):
             get_log().warning("job_failed", job=row.name, reason=error.reason, why=error.message)
             return
         except Exception as error:
-            if self.should_stop or row.token < MOST_TRIES:
+            if self.should_stop or (row.token < MOST_TRIES and not kind.aside):
                 raise  # our end, which took the child along; or a bug: the process ends, is started anew, and tries again
+            if isinstance(error, concurrent.futures.BrokenExecutor):
+                self._computers[kind.aside] = _new_computer()
             failure = MusterError("INTERNAL", f"{type(error).__name__}: {error}")
             await self._database.insist(lambda c: self._fail(c, row, failure))
             get_log().error("job_failed", job=row.name, tries=row.token, why=failure.message, then="report it with the log")

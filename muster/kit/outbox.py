@@ -191,7 +191,10 @@ class Relay(mode.Service):
         by_topic: dict[str, list[Letter]] = collections.defaultdict(list)
         for topic, key, value, headers in messages:
             by_topic[topic].append((key.encode(), value, _headers(headers)))
-        await asyncio.gather(*(self._send(self._world + topic, letters) for topic, letters in by_topic.items()))
+        sending = [self._send(self._world + topic, letters) for topic, letters in by_topic.items()]
+        ended = await asyncio.gather(*sending, return_exceptions=True)  # all of them: what is sent again comes after
+        for failure in (e for e in ended if isinstance(e, BaseException)):
+            raise failure
 
     async def _send(self, topic: str, letters: list[Letter]) -> None:
         """Send a topic's messages in order, and return when they are acknowledged."""

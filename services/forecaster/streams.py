@@ -101,9 +101,10 @@ class Streams:
         return handled
 
     def _edges(self, book: BookDay, queue: str) -> tuple[int, ...]:
-        """Return the edges of new histograms: the fixed ones and the contract's thresholds."""
+        """Return the edges of new histograms: the fixed ones, the contract's thresholds, and what counts as a short abandon."""
         contract = book.contract_of(queue)
-        own = [t.threshold_seconds for t in contract.targets if t.threshold_seconds] if contract else []
+        targets = contract.targets if contract else ()
+        own = [s for t in targets for s in (t.threshold_seconds, t.short_abandon_seconds) if s]
         return tuple(sorted({*FIXED_EDGES, *(round(s * 1000) for s in own)}))
 
     def _deadline_edges(self, connection: sa.Connection, queue: Queue, starts: Sequence[int]) -> dict[int, tuple[int, ...]]:

@@ -324,7 +324,7 @@ class Work:
     def save_fit(self, connection: sa.Connection, request: dict[str, Any], result: list[QueueForecast]) -> dict[str, Any]:
         """Publish what was fitted."""
         book, now = self.streams.book_today(connection), self.clock.now()
-        for forecast in result:
+        for forecast in (f for f in result if f.queue in book.queues):  # the book may have changed since
             seconds = book.queues[forecast.queue].interval_seconds
             version = forecasts.next_version(connection, forecast.queue)
             watermark = volume.closed_through(connection, forecast.queue)

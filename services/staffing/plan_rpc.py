@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from muster.book.types import Queue, Target
 from muster.book.view import BookDay
-from muster.domain.calendar import local_date
+from muster.domain.calendar import local_date, to_local
 from muster.kit.errors import NotFound, NotNow, Refusal
 from muster.kit.service import Parts
 from muster.v1 import requirement_pb2
@@ -67,7 +67,7 @@ class PlanEdge:
         date = local_date(start, zone)
         forecast = plans.load_forecast(connection, queue.name, date.isoformat())
         if forecast is None or start not in forecast.starts:
-            raise NotFound("NO_SUCH_INTERVAL", f"no interval of {queue.name} that is forecast starts at {start}")
+            raise NotFound("NO_SUCH_INTERVAL", f"no interval of {queue.name} that is forecast starts at {_clock(start, zone)}")
         book = self.work.streams.book.view(connection).at(date)
         rules = self.work.requiring.rules_of(connection, book, book.queues.get(queue.name, queue))
         if rules.due is not None:
@@ -75,7 +75,7 @@ class PlanEdge:
         if rules.campaign is not None:
             called = self.work.requiring.calling_day(connection, book, book.queues.get(queue.name, queue), forecast)
             if start not in called.starts:
-                raise NotFound("NO_SUCH_INTERVAL", f"no interval of {queue.name} in which there is service starts at {start}")
+                raise NotFound("NO_SUCH_INTERVAL", f"{queue.name} has no service at {_clock(start, zone)}")
             now = self.work.clock.now()
             return lambda: _called(called, start, rules, now)
         return lambda: _explained(explain(forecast, forecast.starts.index(start), rules), rules, forecast.version)
@@ -333,3 +333,7 @@ def _patience(seen: Patience | None, agents: tuple[float, float] | None) -> dict
         "agents_at_low_patience": low,
         "agents_at_high_patience": high,
     }
+
+
+def _clock(instant: int, zone: str) -> str:
+    return f"{to_local(instant, zone):%Y-%m-%d %H:%M} {zone}"

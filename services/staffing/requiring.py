@@ -176,10 +176,11 @@ class Requiring:
         reached = None
         if date == local_date(now, zone):
             cells = plans.cells_since(connection, queue.name, day_bounds(date, zone)[0])
-            told = [facts.answered for _, _, facts in cells if facts.offered and facts.answered is not None]
+            told = [facts.answered for _, _, facts in cells if facts.answered is not None]
             reached = sum(told) if told else None
         starts = opening_hours(queue).open_starts(date, zone, queue.interval_seconds)
-        return CallingDay(day, starts, frozenset(calling_starts(queue, date, zone)), reached)
+        most = sum(queue.name in queues for queues in book.eligible.values())
+        return CallingDay(day, starts, frozenset(calling_starts(queue, date, zone)), reached, most or None)
 
     def _reserved(
         self, connection: sa.Connection, name: str, days: Sequence[ForecastDay], version: int
@@ -190,8 +191,8 @@ class Requiring:
             book = view.at(parse_date(day.local_date))
             queue = book.queues.get(name)
             rules = self.rules_of(connection, book, queue) if queue else None
-            if queue is None or rules is None or rules.campaign is None:
-                continue
+            if queue is None or rules is None or rules.campaign is None or queue.interval_seconds != day.seconds:
+                continue  # a forecast of other intervals than the book's is about to be replaced
             before = next(iter(plans.list_requirements(connection, name, day.local_date, day.local_date)), None)
             called = self.calling_day(connection, book, queue, day)
             answers.append(on_campaign(called, rules.campaign, rules.rules, version, self.clock.now(), before))

@@ -13,6 +13,7 @@ from services.staffing.deciding import Deciding
 from services.staffing.pooling import Pooling
 from services.staffing.requiring import Requiring
 from services.staffing.settings import StaffingSettings
+from services.staffing.store import floor
 from services.staffing.streams import Streams
 from services.staffing.windowing import Windowing
 
@@ -72,8 +73,7 @@ class Work:
         for table in ("volume_cell", "target_cell"):
             connection.execute(sa.text(f"DELETE FROM {table} WHERE starts_at < :before"), {"before": before})  # noqa: S608
         connection.execute(sa.text("DELETE FROM shift WHERE ends_at < :before"), {"before": now - 60 * DAY})
-        ended = "DELETE FROM attendance WHERE COALESCE(ends_at, starts_at + 86400) < :before"
-        connection.execute(sa.text(ended), {"before": now - 60 * DAY})
+        floor.forget_absences(connection, now - 60 * DAY)
         day = {"day": local_date(max(before, 0), "UTC").isoformat()}
         for table in ("forecast_day", "requirement_day"):
             connection.execute(sa.text(f"DELETE FROM {table} WHERE local_date < :day"), day)  # noqa: S608

@@ -71,6 +71,15 @@ def test_an_error_of_workload_is_staff_that_was_not_needed_or_missing() -> None:
     assert hours.naive == pytest.approx(2 * 7 * 10 / 60)
 
 
+def test_a_week_has_seven_days_also_where_two_are_closed() -> None:
+    closed = dataclasses.replace(DAY, starts=[])
+    open_day = {WEEK: Came(22, 22, 6600.0)}  # an hour more than expected
+    one = dataclasses.replace(DAY, starts=[WEEK])
+    week = pooled([*[score_day(one, open_day, {}, LEVELS)] * 5, *[score_day(closed, {}, {}, LEVELS)] * 2])
+    assert week.intervals == 5
+    assert weekly([week]).under == pytest.approx(5.0)
+
+
 def test_overrides_of_volume_and_aht_share_what_they_saved_together() -> None:
     believed = PublishedDay(
         "acme/help", "1970-01-01", 1800, [0, 1800], [1] * 2, [20.0, 10.0], [360.0, 300.0], [[0.0] * 7] * 2, [[0.0] * 7] * 2,

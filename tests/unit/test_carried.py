@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from services.staffing.domain.carried import PARTS, carry, joined
-from services.staffing.domain.erlang import Load
+from services.staffing.domain.carried import PARTS, Carried, carried_service, carry, fewest_carried, joined
+from services.staffing.domain.erlang import SL_ALL, SL_ANSWERED, SL_EXCLUDED, SL_OFFERED, Load
 from services.staffing.domain.requirement import Goal, fewest_agents, predict
 from services.staffing.domain.transient import BLOCK, LEAVE, Day, predict_day
 
@@ -135,3 +135,28 @@ def test_nobody_fewer_would_do_as_load_is_carried(goal: Goal, patience: float) -
     if math.isinf(patience):  # who never leaves is answered some day: no fewer than the part that asks for least has to have
         short |= needed == np.floor(load.load.min(axis=1)) + 1
     assert (short | (needed <= 1)).all()
+
+
+@pytest.mark.parametrize("patience", [90.0, np.inf])
+def test_a_target_of_all_asks_for_no_more_than_a_double_can_tell(patience: float) -> None:
+    luck = np.random.default_rng(1)
+    volume = 20 + 15 * np.sin(np.arange(40) / 3) + 5 * luck.random(40)
+    day = carry(volume, np.full(40, 300.0), 1800 * np.arange(40), 1800, patience)
+    for kind in (SL_OFFERED, SL_ANSWERED, SL_EXCLUDED, SL_ALL):
+        assert fewest_carried(kind, 1.0, day, 20.0, 5.0).max() < 60
+
+
+def test_a_day_needs_what_it_needs_alone_also_beside_another() -> None:
+    """Answered in time over answered of unlike parts is kept by nine agents, not by fifty, and by 133 and more."""
+
+    def one(load: list[float], share: list[float]) -> Carried:
+        parts = (np.array([load]), np.array([share]))
+        return Carried(np.array([0.2]), np.array([151.0]), np.array([2443.0]), *parts)
+
+    steady, unlike = one([20.0] * 4, [0.25] * 4), one([134.0, 7.3, 1.1, 1.3], [0.156, 0.156, 0.25, 0.438])
+    alone = fewest_carried(SL_ANSWERED, 0.95, unlike, 60.0, 0.0)
+    beside = fewest_carried(SL_ANSWERED, 0.95, joined([steady, unlike]), 60.0, 0.0)
+    assert beside[1] == alone[0]
+    more = np.arange(alone[0], alone[0] + 40)
+    level = [carried_service(unlike, np.array([n]), 60.0) for n in more]
+    assert all(s.within[0] / s.answered[0] >= 0.95 for s in level)

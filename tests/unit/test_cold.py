@@ -175,3 +175,22 @@ def test_a_siblings_shape_comes_before_a_vertical_and_words_say_which_it_is(work
     found = forecast_queue(QueueFacts("acme/sales", ZONE, SECONDS, ALL_HOURS, {}, 700.0, 240.0, profile=after), FIRST, 7)
     assert found is not None
     assert found.rests_on == "declared profile, shaped as acme/help (40 days of history), no history"
+
+
+def test_where_one_slot_is_open_its_shape_can_not_be_wrong() -> None:
+    hours = OpeningHours((Opening(frozenset({0}), 9 * 3600, 9 * 3600 + SECONDS),))
+    found = forecast_queue(QueueFacts("a/b", ZONE, SECONDS, hours, {}, 20.0, 300.0), FIRST, 7)
+    assert found is not None
+    assert sum(d.offered.sum() for d in found.days) == pytest.approx(20.0)
+    assert all(np.isfinite(d.offered_quantiles).all() and np.isfinite(d.workload_quantiles).all() for d in found.days)
+
+
+@pytest.mark.parametrize("days", [0, 1, 5, 9, 13])
+def test_a_right_declaration_stays_right_while_days_come_in(days: int) -> None:
+    since = FIRST - dt.timedelta(days=days)
+    cells = {
+        s: (10, 10, 3_000_000) for n in range(days) for s in ALL_HOURS.open_starts(since + dt.timedelta(days=n), "UTC", SECONDS)
+    }
+    found = forecast_queue(QueueFacts("a/b", "UTC", SECONDS, ALL_HOURS, cells, 3360.0, 300.0), FIRST, 7)
+    assert found is not None
+    assert sum(d.offered.sum() for d in found.days) == pytest.approx(3360.0, rel=0.01)

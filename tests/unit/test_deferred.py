@@ -78,6 +78,13 @@ def test_what_came_before_due_through_is_due_and_what_came_later_is_not(rule: st
         assert deadline_of(last, kept.rule, OFFICE, LONDON) <= now < deadline_of(later, kept.rule, OFFICE, LONDON)
 
 
+@pytest.mark.parametrize("rule", ["end_of_day+25", "200h"])
+def test_long_promises_are_looked_for_as_far_back_as_they_reach(rule: str) -> None:
+    kept, now = Deadlines(parse_due(rule), OFFICE, LONDON), at("2026-06-15 12:00")
+    border = kept.due_through(now, 1800)
+    assert deadline_of(border - 1, kept.rule, OFFICE, LONDON) <= now < deadline_of(border + 1799, kept.rule, OFFICE, LONDON)
+
+
 def test_business_time_runs_by_elapsed_hours_through_a_clock_change() -> None:
     always = OpeningHours((Opening(frozenset(range(7)), 0, 24 * 3600),))
     spring, autumn = at("2026-03-28 22:00"), at("2026-10-24 22:00")

@@ -2,19 +2,21 @@
 
 import asyncio
 import pathlib
+import types
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
 import sqlalchemy as sa
+from aiokafka.errors import KafkaError
 
 from muster.kit.clock import ConductedClock
 from muster.kit.codec import decode
 from muster.kit.due import DueWork
 from muster.kit.errors import NotReady, Refusal, SourceReplaced
 from muster.kit.jobs import JobKind, Jobs
-from muster.kit.outbox import Outbox, Outgoing
+from muster.kit.outbox import Outbox, Outgoing, Relay
 from muster.kit.positions import Fenced, Positions
 from muster.kit.rpc import Grants, RpcServer, from_rpc_error, page, to_status
 from muster.kit.settings import ServiceSettings, refuse_misspelled
@@ -185,6 +187,37 @@ def test_a_job_that_ends_with_its_service_is_tried_again(database: Database, mon
     with pytest.raises(BrokenProcessPool):
         asyncio.run(jobs._work(rows[2]))
     assert database.run_here(lambda c: jobs.look(c, "fits/b")).state == "RUNNING"
+
+
+def test_what_fails_aside_takes_nothing_along(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = jobs_of(database, "one", 60.0)
+    jobs.declare("look", JobKind(lambda c, r: r, lambda p, report: p, lambda c, r, result: result, aside=True))
+    database.run_here(lambda c: jobs.ask(c, "looks/1", "look", {}))
+    row = database.run_here(lambda c: jobs._claim(c, aside=True))
+
+    async def broken(*_: object) -> None:
+        raise BrokenProcessPool("the child is gone")
+
+    monkeypatch.setattr(jobs, "_in_child", broken)
+    assert row is not None
+    asyncio.run(jobs._work(row))
+    assert database.run_here(lambda c: jobs.look(c, "looks/1")).state == "FAILED"
+    assert True in jobs._computers  # a new one, for the next
+
+
+def test_what_one_topic_refuses_does_not_overtake_another() -> None:
+    sent: list[str] = []
+
+    async def send(topic: str, letters: Any) -> None:
+        if topic == "a":
+            raise KafkaError("away")
+        await asyncio.sleep(0.01)
+        sent.append(topic)
+
+    relay = types.SimpleNamespace(_world="", _send=send)
+    with pytest.raises(KafkaError):
+        asyncio.run(Relay.deliver(cast(Any, relay), [Outgoing("a", "", b"1"), Outgoing("b", "", b"2")]))
+    assert sent == ["b"]  # it ended before anything is sent again
 
 
 def test_a_position_moves_only_from_where_it_stands(database: Database) -> None:

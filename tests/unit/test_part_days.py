@@ -1,5 +1,6 @@
 """A holiday or part day takes its shape from earlier days of its kind, own and other queues', pulled to a normal day's."""
 
+import dataclasses
 import datetime as dt
 import pathlib
 
@@ -99,6 +100,19 @@ def test_last_years_eve_shapes_this_years_own_and_a_siblings() -> None:
     assert own[0] / own[9] > 5
     assert 3 < other[0] / other[9] <= own[0] / own[9] + 1
     assert both[0].days[0].offered == pytest.approx(alone[0].days[0].offered, rel=0.01)  # a normal day knows nothing of it
+
+
+def test_hours_that_are_never_open_otherwise_have_a_band_too() -> None:
+    early = (Opening(frozenset(range(7)), 6 * 3600, 12 * 3600),)
+    usual = facts("a/own", 40, {dt.date(2025, 12, 24): {12 + slot: 30.0 for slot in range(12)}})
+    hours = dataclasses.replace(usual.hours, special=((EVE, early), (dt.date(2025, 12, 24), early)))
+    found = forecast_client([(dataclasses.replace(usual, hours=hours), FIRST)], 7)[0]
+    eve = next(day for day in found.days if day.day == EVE)
+    assert (eve.offered > 1).all()
+    assert (eve.offered_quantiles[:, 1] < eve.offered).all()
+    assert (eve.offered_quantiles[:, 5] > eve.offered).all()
+    assert (eve.offered_quantiles[:, 6] < 4 * eve.offered + 10).all()
+    assert (eve.workload_quantiles[:, 6] > 0).all()
 
 
 def test_a_fit_reads_part_days_of_earlier_years_from_stored_volume(engine: sa.Engine) -> None:

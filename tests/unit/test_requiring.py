@@ -19,11 +19,11 @@ from muster.kit.outbox import Outbox
 from muster.kit.sql import Database, migrate
 from services.staffing.attaining import standing
 from services.staffing.domain.attainment import CellFacts
-from services.staffing.domain.facts import ClosedCell, ForecastDay
+from services.staffing.domain.facts import Attendance, ClosedCell, ForecastDay
 from services.staffing.handlers.calling import explain_campaign
 from services.staffing.requiring import Requiring
 from services.staffing.settings import StaffingSettings
-from services.staffing.store import plans
+from services.staffing.store import floor, plans
 from services.staffing.store.tables import metadata
 from services.staffing.streams import Streams
 from tests.support.small_world import book
@@ -310,3 +310,44 @@ def test_short_abandons_say_nothing_of_patience(staffing: Staffing) -> None:
     book_day = staffing.database.run_here(staffing.streams.book_today)
     seen = staffing.database.run_here(lambda c: staffing.requiring.patience(c, book_day.queues[help_queue]))[0]
     assert (seen.abandons, seen.seconds) == (100, 240.0)
+
+
+def test_reserved_agents_are_busy_where_calls_are_made_and_nowhere_else(staffing: Staffing) -> None:
+    data = with_a_campaign(calling_hours=[{"days": ["tue"], "opens": "12:00", "closes": "17:00"}])
+    data["contracts"][-1]["minimum_staff"] = [{"queue": CALLS, "agents": 1}]
+    applied(staffing, data)
+    staffing.expect(CALLS, 2.0, 300.0, 3)
+    tuesday = staffing.required(CALLS)[1]
+    assert tuesday.on_queue[:6] == [1.0] * 6
+    assert tuesday.occupancy[:6] == [0.0] * 6
+    assert tuesday.occupancy[6:] == pytest.approx([0.9] * 10)
+
+
+def test_a_campaign_that_is_behind_reserves_no_more_agents_than_there_are(staffing: Staffing) -> None:
+    data = with_a_campaign()
+    data["queues"][-1]["required_skills"] = ["renewals"]
+    for agent in data["agents"][:3]:
+        agent["skills"] = [{"skill": "renewals"}]
+    applied(staffing, data)
+    staffing.expect(CALLS, 2.0, 300.0, 2)
+    staffing.came(CALLS, 9, 5, 5)
+    staffing.requiring.clock.move(MONDAY + 16 * 3600 + 1800)  # type: ignore[attr-defined]
+    staffing.database.run_here(lambda c: staffing.requiring.require_all(c, CALLS, 0))
+    monday = staffing.required(CALLS)[0]
+    assert monday.on_queue[-1] == 3.0
+    assert monday.occupancy[-1] == pytest.approx(0.9)
+
+
+def test_a_return_is_kept_while_the_absence_it_ended_would_last(staffing: Staffing) -> None:
+    def look(day: int) -> dict[str, Any]:
+        return staffing.database.run_here(lambda c: floor.absences(c, ["a1"], MONDAY + day * DAY, MONDAY + (day + 1) * DAY))
+
+    for id_, kind, begin, end in (("x", "SICK", 0, 200), ("y", "RETURN", 30, None), ("z", "SICK", 10, 20)):
+        ends = None if end is None else MONDAY + end * DAY
+        fact = Attendance(id_, 1, "a1", kind, MONDAY + begin * DAY, ends, False)
+        staffing.database.run_here(lambda c, fact=fact: floor.save_attendance(c, fact))  # type: ignore[misc]
+    assert look(100) == {}
+    staffing.database.run_here(lambda c: floor.forget_absences(c, MONDAY + 90 * DAY))
+    assert look(100) == {}
+    staffing.database.run_here(lambda c: floor.forget_absences(c, MONDAY + 210 * DAY))
+    assert look(150) == {}

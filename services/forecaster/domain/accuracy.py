@@ -134,7 +134,9 @@ def score_day(believed: PublishedDay, came: Mapping[int, Came], before: Mapping[
             aht = last.aht if last.aht is not None and came[start].aht is not None else believed.before_overrides()[1][place]
             score.naive_hours += abs(load.came - last.offered * aht / 3600)
     score.wrong_hours = score.over_hours + score.under_hours
-    score.days, score.naive_days = int(score.intervals > 0), int(any(s in came and s - WEEK in before for s in believed.starts))
+    closed = not believed.starts  # part of a week, too
+    score.days = int(closed or score.intervals > 0)
+    score.naive_days = int(closed or any(s in came and s - WEEK in before for s in believed.starts))
     return score
 
 

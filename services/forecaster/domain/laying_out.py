@@ -26,6 +26,8 @@ from services.forecaster.domain.queue_forecast import DayForecast, Incident, Que
 SHAPED_DISPERSION = 0.3
 ENOUGH_DAYS = 14
 MOST_NAMED = 5
+# A slot that is to bring more than so many times the usual has no band of its own.
+MOST_HELD = 3.0
 
 
 def lay_out(
@@ -39,16 +41,14 @@ def lay_out(
     known, cold = own.grid.known_days if own else 0, facts.weekly_offered is not None
     trust = 1 - (1 - min(1.0, known / ENOUGH_DAYS)) ** 2 if cold else 1.0
     by_slot = _mean_of_slots(own.grid.offered) if own else np.zeros(DAY // facts.seconds)
-    dispersion, declared, quiet, before = _cold_start(facts, own, trust, days)
+    dispersion, declared, quiet, busy = _cold_start(facts, own, trust, days)
     laid = []
     for place, day in enumerate(days):
         hours = facts.hours_on(day)
         starts = hours.open_starts(day, facts.zone, facts.seconds) if hours else []
         slots = np.array([slot_of(s, facts.zone, facts.seconds) for s in starts], dtype=int)
         mean = own.mean[place, slots] if own else np.zeros(len(starts))
-        flat = (
-            _cold_mean(facts, day, slots) * (1 - quiet[day.weekday(), slots]) / (1 - before) if cold else np.zeros(len(starts))
-        )
+        flat = _cold_mean(facts, day, slots) * (1 - quiet[day.weekday(), slots]) / busy if cold else np.zeros(len(starts))
         if own and hours and own.special[place] and mean.sum() > 0:
             mean = mean * own.mean[place].sum() / mean.sum()  # what a part day brings, comes in the hours that are open
             mean = shaped(mean, slots, (kind_of(hours, day), tuple(hours.hours_of(day))), *part_days)
@@ -65,6 +65,7 @@ def lay_out(
         of_aht = seconds[:, None] * aht.ratios[None, :]
         if own and trust == 1:
             held = mean / np.maximum(own.mean[place, slots], EPSILON)
+            unseen = unseen | (held > MOST_HELD)
             wide = np.where(unseen[:, None], wide, own.quantiles[place, slots] * held[:, None])
         work = product_band(mean, wide, seconds, of_aht)
         if own and trust == 1 and own.tells_work:
@@ -114,12 +115,12 @@ def _cold_start(
     facts: QueueFacts, own: Own | None, trust: float, days: Sequence[dt.date]
 ) -> tuple[Floats, float, Floats, float]:
     """Return φ of intervals by what is known of each day (H,), and by what is declared, how likely a slot of a weekday is a quiet one
-    (7, S), and how likely it was before any day.
+    (7, S), and how likely an open one is none.
 
     What is known of a queue's own days is a mean of few, and less of a weekday not seen yet."""
     usual, slots = own.dispersion if own else 0.0, DAY // facts.seconds
     if trust == 1 or not days:
-        return np.full(len(days), usual), 0.0, np.zeros((7, slots)), 0.0
+        return np.full(len(days), usual), 0.0, np.zeros((7, slots)), 1.0
     hours = facts.hours_on(days[0]) or facts.hours
     ordinary, opened = dataclasses.replace(hours, countries=(), special=()), np.zeros((7, slots), dtype=bool)
     for day in dates(days[0], days[0] + dt.timedelta(days=6)):
@@ -134,7 +135,8 @@ def _cold_start(
         of_slots = still_quiet(quiet, week, declared, own.grid.offered, weekdays)
     few = usual * (1 + 1 / max(own.grid.known_days, 1)) if own else 0.0
     unseen = [0.0 if own and own.opened[day.weekday()].any() else UNSEEN_WEEKDAY for day in days]
-    return few + np.array(unseen), declared, of_slots, quiet
+    busy = float(1 - of_slots[opened].mean()) if opened.any() else 1.0  # so that a week brings what is declared
+    return few + np.array(unseen), declared, of_slots, busy
 
 
 def _outlook(

@@ -50,7 +50,7 @@ VERTICALS = {
 
 def unknown(shape: Floats, seconds: int, opened: NDArray[np.bool_]) -> float:
     """Return φ of how far a queue may lie from a declared shape (7, S): the mean squared difference of the verticals from it, over its
-    square, in the opened slots (7, S); 0 where nothing is open. An even shape is one, too."""
+    square, in the opened slots (7, S); 0 where nothing is open, or in so few slots that all are alike. An even shape is one, too."""
     square = float((shape[opened] ** 2).sum())
     if square <= 0:
         return 0.0
@@ -58,7 +58,7 @@ def unknown(shape: Floats, seconds: int, opened: NDArray[np.bool_]) -> float:
     others = (vertical.shape(seconds)[opened] for vertical in VERTICALS.values())
     apart = [((other / other.mean() * held - shape[opened]) ** 2).sum() for other in others]
     told = [a for a in apart if a > 1e-9 * square]  # itself tells nothing
-    return float(np.mean(told) / square)
+    return float(np.mean(told) / square) if told else 0.0
 
 
 def quiet_share(seconds: int, opened: NDArray[np.bool_]) -> float:

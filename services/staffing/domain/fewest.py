@@ -1,4 +1,7 @@
-"""The fewest agents that keep a target, found exactly: every number of the trade is monotone in agents.
+"""The fewest agents that keep a target, found exactly: every number of the trade is monotone in agents but one.
+
+Of parts together, answered in time over answered is not: who is answered when agents are few are those of the quiet part. There it is
+the fewest such that more keep it, too.
 
 The load is told by parts that share the contacts, one where it does not change. A guess from the fluid limit (Whitt, "Fluid models for
 multiserver queues with abandonments", OR 54, 2006), then false position on a scale on which service is nearly straight in agents,
@@ -30,6 +33,8 @@ SL_OFFERED, SL_ANSWERED, SL_EXCLUDED, SL_ALL, SL_VIRTUAL, BY_ASA, BY_ABANDONED, 
 MOST = 2**40
 # Nearer to a target than this a look is taken again with every digit: far above what a look leaves out.
 NEAR = 1e-6
+# What rounding may take from a number near 1.
+ROUNDING = 1e-14
 
 
 @compiled
@@ -131,7 +136,7 @@ def _search(kind: Any, target: Any, load: Any, share: Any, times: Any, low: Any,
             if abs(by) > NEAR * (1.0 + target):
                 break
         apart = _scaled(kind, value) - goal
-        if by > 0:
+        if by > ROUNDING:
             low, missed = n, max(apart, 0.0)
         else:
             high, spare = n, min(apart, 0.0)
@@ -143,8 +148,8 @@ def _search(kind: Any, target: Any, load: Any, share: Any, times: Any, low: Any,
         else:
             if turn > 1 and (was - apart) * (n - before) > 0:
                 spread = (n - before) / (was - apart)
-            step = max(math.floor(min(abs(apart) * spread, MOST / 4.0)) + (by > 0), 2 * step if turn > 2 else 1)
-            before, n = n, n + step if by > 0 else n - step
+            step = max(math.floor(min(abs(apart) * spread, MOST / 4.0)) + (by > ROUNDING), 2 * step if turn > 2 else 1)
+            before, n = n, n + step if by > ROUNDING else n - step
         n, was = min(max(n, low + 1), high - 1), apart
     return high
 
@@ -185,15 +190,29 @@ def fewest(kind: Any, target: Any, a: Any, handle: Any, patience: Any, threshold
 
 
 @compiled
+def _fewest_answered(target: Any, load: Any, share: Any, times: Any, most: Any, one: Any, out: Any) -> Any:
+    """Return the fewest agents from which on answered in time over answered of all parts keeps a target, looked for downwards from those
+    that keep it in the busiest part, of load `most`: they keep it in every part."""
+    handle, patience, threshold, short = times
+    n = fewest(SL_ANSWERED, target, most, handle, patience, threshold, short, out)
+    while n > 0:
+        serve_parts(float(n - 1), load, share, times, DEEP, one, out)
+        if measure(SL_ANSWERED, out, 0.0, 0.0) < target - ROUNDING:
+            break
+        n -= 1
+    return n
+
+
+@compiled
 def fewest_parts(kind: Any, target: Any, load: Any, share: Any, times: Any, luck: Any, one: Any, out: Any) -> Any:
     """Return the fewest agents whose service of all parts together keeps a target, and luck (), by how many √load they are off the
     guess: it begins the search for the next interval."""
     handle, patience, threshold, short = times
-    mean, least = 0.0, np.inf
+    mean, least, most = 0.0, np.inf, 0.0
     for k in range(len(load)):
         if share[k] > 0:
             mean += share[k] * load[k]
-            least = min(least, load[k])
+            least, most = min(least, load[k]), max(most, load[k])
     if least == np.inf:
         return 0, luck
     if patience == np.inf:
@@ -201,6 +220,8 @@ def fewest_parts(kind: Any, target: Any, load: Any, share: Any, times: Any, luck
         # Who never leaves is answered some day, however few there are: not below what each part needs.
         low = fewest(kind, target, least, handle, patience, threshold, short, out) - 1
         return _search(kind, target, load, share, times, low, first, one, out), luck
+    if kind == SL_ANSWERED:
+        return _fewest_answered(target, load, share, times, most, one, out), luck
     guess = _guess(kind, target, mean, handle, patience, threshold)
     first = int(min(max(guess + luck * math.sqrt(mean) + 0.5, 1.0), MOST / 2.0))
     found = _search(kind, target, load, share, times, -1, first, one, out)

@@ -21,12 +21,13 @@ SURE = 0.9
 @dataclasses.dataclass(frozen=True)
 class CallingDay:
     """A day of a campaign: starts of its intervals of service, those in which calls may be made, and contacts reached so far on it
-    (None: not observed)."""
+    (None: not observed); most: agents there are for it."""
 
     forecast: ForecastDay
     starts: Sequence[int]
     calls: frozenset[int]
     reached: int | None = None
+    most: int | None = None
 
 
 def reserve_day(day: CallingDay, campaign: Campaign, begin: int) -> Reserved:
@@ -38,7 +39,13 @@ def reserve_day(day: CallingDay, campaign: Campaign, begin: int) -> Reserved:
         calls &= starts >= begin
         contacts = max(contacts - day.reached, 0.0)
     rest = dataclasses.replace(campaign, contacts=contacts if calls.any() else 0.0)
-    return reserve(rest, calls, np.zeros(starts.size, np.int64), float(day.forecast.seconds))
+    found = reserve(rest, calls, np.zeros(starts.size, np.int64), float(day.forecast.seconds))
+    if day.most is None or not found.whole.size or found.whole.max() <= day.most:
+        return found
+    part = np.minimum(day.most / np.maximum(found.real, 1e-9), 1.0)  # what they can't reach is not reached
+    return Reserved(
+        found.attempts * part, found.erlangs * part, found.from_slack, found.real * part, np.minimum(found.whole, day.most)
+    )
 
 
 def on_campaign(
@@ -53,7 +60,8 @@ def on_campaign(
     scheduled = agents / (1.0 - rules.unplaced_shrinkage)
     size = len(day.starts)
     # Whole agents are now above the level plan, now below it, and work as much of their time in either: what the day asks of them.
-    worked = float(found.erlangs.sum() / agents.sum()) if agents.any() else 0.0
+    calls = (found.erlangs > 0) & (agents > 0)
+    worked = min(float(found.erlangs.sum() / agents[calls].sum()), 1.0) if calls.any() else 0.0
     new = RequirementDay(
         queue=forecast.queue,
         local_date=forecast.local_date,
@@ -70,7 +78,7 @@ def on_campaign(
         service_level=[None] * size,
         asa=[0.0] * size,
         abandonment=[0.0] * size,
-        occupancy=_plain(np.where(agents > 0, worked, 0.0)),
+        occupancy=_plain(np.where(calls, worked, 0.0)),
         drivers=["CAMPAIGN" if n > rules.minimum else "MINIMUM_STAFF" if rules.minimum else "CLOSED" for n in found.whole],
         formula=describe(campaign),
         unplaced_shrinkage=round(rules.unplaced_shrinkage, 9),

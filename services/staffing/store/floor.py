@@ -178,6 +178,15 @@ def save_attendance(connection: sa.Connection, fact: Attendance) -> bool:
     return True
 
 
+def forget_absences(connection: sa.Connection, before: int) -> None:
+    """Delete absences that ended before an instant. A return is kept for as long as the absence that it ended early."""
+    a, other = t.attendance, t.attendance.alias()
+    lasts = (other.c.agent == a.c.agent) & (other.c.starts_at <= a.c.starts_at) & (other.c.ends_at >= before)
+    over = sa.func.coalesce(a.c.ends_at, a.c.starts_at + DAY) < before
+    needed = (a.c.kind == "RETURN") & sa.exists(sa.select(other.c.agent).where(lasts))
+    connection.execute(sa.delete(a).where(over & sa.not_(needed)))
+
+
 def absences(connection: sa.Connection, agents: Iterable[str], begin: int, end: int) -> dict[str, list[Absence]]:
     """Return agents' absences that touch [begin, end). One without an end lasts its day; a RETURN ends what came before."""
     found: dict[str, list[Absence]] = {}

@@ -222,4 +222,4 @@ def last_cell(connection: sa.Connection, queue: str) -> sa.Row[Any] | None:
 def patience_sums(connection: sa.Connection, queue: str, since: int) -> tuple[int, int]:
     """Return (milliseconds waited by all, abandons that were not short) of closed cells from an instant on."""
     row = connection.execute(_WAITED, {"of_queue": queue, "since": since}).one()
-    return int(row[0] or 0), int(row[1] or 0)
+    return int(row[0] or 0), max(int(row[1] or 0), 0)
