@@ -135,7 +135,8 @@ def _cold_start(
         of_slots = still_quiet(quiet, week, declared, own.grid.offered, weekdays)
     few = usual * (1 + 1 / max(own.grid.known_days, 1)) if own else 0.0
     unseen = [0.0 if own and own.opened[day.weekday()].any() else UNSEEN_WEEKDAY for day in days]
-    busy = float(1 - of_slots[opened].mean()) if opened.any() else 1.0  # so that a week brings what is declared
+    # A week brings what is declared, however many slots turn out busy; days without anything speak against the number, too.
+    busy = max(float(1 - of_slots[opened].mean()), 1 - quiet) if opened.any() else 1.0
     return few + np.array(unseen), declared, of_slots, busy
 
 
