@@ -148,11 +148,49 @@ def test_how_days_leave_their_forecast_is_learnt_from_past_days() -> None:
     assert learn_drift(mean[:0], mean[:0]) == Drift()
 
 
+def test_a_morning_that_says_little_of_its_day_is_believed_little() -> None:
+    luck = np.random.default_rng(6)
+    mean = np.full((40, 3, 24), 400.0)
+    whole = np.ones((40, 3, 24))
+    whole[..., :4] = luck.normal(1, 0.2, (40, 3, 1))  # goes its own way
+    whole[..., 4:] = luck.normal(1, 0.1, (40, 3, 1))
+    came = luck.poisson(mean * whole).astype(float)
+    learnt = learn_drift(mean, came)
+    assert max(learnt.trust[3:5]) < 0.4 < 0.8 < min(learnt.trust[8:16])
+    today = np.full((1, 24), np.nan)
+    today[0, :4] = 520
+    off_by_morning = rest_of_day(mean[0, :1], today, learnt)[0][0, 4]
+    today[0, :8] = 520
+    off_by_both = rest_of_day(mean[0, :1], today, learnt)[0][0, 8]
+    assert abs(off_by_morning - 1) < 0.12 < off_by_both - 1
+
+
+def test_the_noise_of_a_days_edges_is_their_own() -> None:
+    luck = np.random.default_rng(7)
+    mean = np.full((60, 2, 16), 400.0)
+    mean_of = mean * luck.normal(1, 0.08, (60, 2, 1))
+    mean_of[..., 0] *= luck.normal(1, 0.4, (60, 2))
+    learnt = learn_drift(mean, luck.poisson(np.maximum(mean_of, 0)).astype(float))
+    assert learnt.noises[0] > 10 * max(learnt.noises[1:])
+    opening = np.full((2, 1, 16), np.nan)
+    opening[0, 0, 0], opening[1, 0, 1] = 600, 600
+    edge, inside = (rest_of_day(mean[0, :1], day, learnt)[0][0, -1] for day in opening)
+    assert 1 < edge < inside - 0.05
+
+
+def test_what_is_stored_of_how_a_day_leaves_its_forecast_reads_back() -> None:
+    drift = Drift(0.02, 0.01, 0.8, 0.03, (0.5, 0.25, 0.125), (0.0, 0.5, 1.0))
+    assert Drift.of_flat(drift.flat()) == drift
+    assert Drift.of_flat((0.02, 0.01, 0.8, 0.03)) == Drift(0.02, 0.01, 0.8, 0.03)  # of an earlier version
+    assert Drift.of_flat(()) == Drift()
+    assert drift.at(np.array([2, 0])) == Drift(0.02, 0.01, 0.8, 0.03, (0.125, 0.5), (1.0, 0.0))
+
+
 def test_an_interval_not_closed_says_nothing_about_today() -> None:
     forecast = forecast_queue(facts(56), FIRST, 1)
     assert forecast is not None
     today = forecast.days[0]
-    rest, factor = update_day(today, {}, forecast.drift, today.starts[4], SECONDS)
+    rest, factor = update_day(today, {}, today.starts[4], SECONDS)
     assert factor == pytest.approx(1.0)
     assert rest.offered == pytest.approx(today.offered[4:])
 

@@ -1,5 +1,6 @@
 """Workload is contacts × AHT, with a band of its own that holds as often as it says, moves with overrides, and narrows with the day."""
 
+import dataclasses
 import datetime as dt
 
 import numpy as np
@@ -115,9 +116,9 @@ def test_where_nothing_was_expected_an_override_brings_workload_with_a_band() ->
 
 
 def test_today_narrows_workload_only_by_what_it_knows_of_contacts() -> None:
-    today = fitted().days[0]
+    today = dataclasses.replace(fitted().days[0], drift=Drift(0.04, 0.01, 0.9, 0.02))
     actual = {start: float(n) for start, n in zip(today.starts[:12], today.offered[:12], strict=True)}
-    rest, _ = update_day(today, actual, Drift(0.04, 0.01, 0.9, 0.02), today.starts[12], SECONDS)  # type: ignore[arg-type]
+    rest, _ = update_day(today, actual, today.starts[12], SECONDS)  # type: ignore[arg-type]
     before, after = (np.array(q)[:, 5] - np.array(q)[:, 1] for q in (today.workload_quantiles[12:], rest.workload_quantiles))
     of_contacts = (rest.offered_quantiles[:, 5] - rest.offered_quantiles[:, 1]) / (
         today.offered_quantiles[12:, 5] - today.offered_quantiles[12:, 1]

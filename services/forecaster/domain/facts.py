@@ -108,7 +108,8 @@ class PublishedDay:
 
     Lists have one value an interval; quantiles are lists of seven. `versions` says which version each interval is of;
     `statistical` what was expected before overrides, empty where none touches the day; `parts` the factors of its total;
-    workload_quantiles and work_total_quantiles: of contacts × AHT, hours of handling.
+    workload_quantiles and work_total_quantiles: of contacts × AHT, hours of handling; drift: how such a day leaves its morning's
+    forecast, as `Drift.flat` has it.
     """
 
     queue: str

@@ -71,7 +71,8 @@ def lay_out(
         if own and trust == 1 and own.tells_work:
             work = np.where(unseen[:, None], work, own.work[place, slots] * (held * seconds / 3600)[:, None])
         told = own.of_day(place, mean, seconds) if own and trust == 1 and len(starts) else ((), (), ())
-        laid.append(DayForecast(day, tuple(starts), mean, seconds, wide, of_aht, work, *told))
+        drift = own.drift.at(slots) if own else Drift()
+        laid.append(DayForecast(day, tuple(starts), mean, seconds, wide, of_aht, work, *told, drift))
     incidents, by_day = (tuple(own.incidents), own.by_day) if own else ((), {})
     held = facts.read_as(days[0])
     older = {day: count * held / share for day, count in facts.older.items() if (share := facts.share_on(day)) > 0}
@@ -82,7 +83,6 @@ def lay_out(
         _rests_on(known, trust, incidents, facts.profile.words),
         known,
         float(dispersion[0]) if len(dispersion) else 0.0,
-        own.drift if own else Drift(),
         own.between_days if own else USUAL_BETWEEN_DAYS,
         incidents,
         {day: count * facts.share_on(day) / held for day, count in by_day.items()},

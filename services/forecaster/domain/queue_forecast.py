@@ -76,7 +76,7 @@ class QueueFacts:
 class DayForecast:
     """One local day. Arrays over its open intervals: starts (I,), offered (I,), aht (I,) seconds, quantiles (I, 7); parts: the
     factors of the day's total (see Expected), and its quantiles, none where it rests on a declared profile. workload_quantiles
-    (I, 7) and work_total_quantiles: of contacts × AHT, hours of handling."""
+    (I, 7) and work_total_quantiles: of contacts × AHT, hours of handling; drift: how such a day leaves its forecast."""
 
     day: dt.date
     starts: tuple[int, ...]
@@ -88,6 +88,7 @@ class DayForecast:
     parts: tuple[float, ...] = ()
     total_quantiles: tuple[float, ...] = ()
     work_total_quantiles: tuple[float, ...] = ()
+    drift: Drift = Drift()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,16 +103,15 @@ class Incident:
 
 @dataclasses.dataclass(frozen=True)
 class QueueForecast:
-    """Days in order; what they rest on; φ of the variance a day ahead; how days leave their forecast, for intraday updates;
-    incidents: days left out of learning, with what they brought and what was usual; totals: contacts of the past's normal days;
-    outlook: the days of twelve months, and how many earlier years they rest on."""
+    """Days in order; what they rest on; φ of the variance a day ahead; incidents: days left out of learning, with what they brought
+    and what was usual; totals: contacts of the past's normal days; outlook: the days of twelve months, and how many earlier years they
+    rest on."""
 
     queue: str
     days: tuple[DayForecast, ...]
     rests_on: str
     history_days: int
     dispersion: float
-    drift: Drift = Drift()
     between_days: float = USUAL_BETWEEN_DAYS
     incidents: tuple[Incident, ...] = ()
     totals: Mapping[dt.date, float] = dataclasses.field(default_factory=dict)

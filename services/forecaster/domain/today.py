@@ -5,21 +5,19 @@ from collections.abc import Mapping
 import numpy as np
 
 from muster.domain.paths import spread_of
-from services.forecaster.domain.engine.intraday import Drift, rest_of_day
+from services.forecaster.domain.engine.intraday import rest_of_day
 from services.forecaster.domain.engine.panel import EPSILON, Floats
 from services.forecaster.domain.queue_forecast import DayForecast
 
 
-def update_day(
-    today: DayForecast, actual: Mapping[int, int], drift: Drift, from_instant: int, seconds: int
-) -> tuple[DayForecast, float]:
+def update_day(today: DayForecast, actual: Mapping[int, int], from_instant: int, seconds: int) -> tuple[DayForecast, float]:
     """Return the rest of today, from an instant on, given what was offered so far; and the factor at which it runs now.
 
     Bands move with their means and narrow by what is known. An interval that is not closed yet says nothing.
     """
     starts = np.array(today.starts)
     counts = np.array([actual.get(int(s), np.nan) for s in today.starts], dtype=float)
-    factors, narrowed = (row[0] for row in rest_of_day(today.offered[None], counts[None], drift))
+    factors, narrowed = (row[0] for row in rest_of_day(today.offered[None], counts[None], today.drift))
     rest = starts + seconds > from_instant
     mean = today.offered * factors
     around = (today.offered_quantiles - today.offered[:, None]) * (factors * narrowed)[:, None]
@@ -37,6 +35,7 @@ def update_day(
             today.aht_quantiles[rest],
             of_work[rest],
             today.parts,
+            drift=today.drift,
         ),
         float(factors[rest][0]) if rest.any() else 1.0,
     )

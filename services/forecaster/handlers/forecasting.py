@@ -27,7 +27,6 @@ def published_days(
             forecast.rests_on,
             forecast.history_days,
             forecast.dispersion,
-            dataclasses.astuple(forecast.drift),
             watermark,
             now,
             forecast.between_days,
@@ -45,7 +44,6 @@ def _published(
     rests_on: str,
     history_days: int,
     dispersion: float,
-    drift: tuple[float, ...],
     watermark: int,
     now: int,
     between_days: float,
@@ -64,7 +62,7 @@ def _published(
         rests_on=rests_on,
         history_days=history_days,
         dispersion=dispersion,
-        drift=drift,
+        drift=day.drift.flat(),
         data_watermark=watermark,
         made_at=now,
         version=version,
@@ -97,8 +95,9 @@ def updated_day(
         np.array(morning.aht_quantiles).reshape(-1, 7),
         np.array(morning.workload_band()).reshape(-1, 7),
         tuple(morning.parts),
+        drift=Drift.of_flat(morning.drift),
     )
-    rest, factor = update_day(day, actual, Drift(*morning.drift), through, morning.seconds)
+    rest, factor = update_day(day, actual, through, morning.seconds)
     if not rest.starts:
         return None
     new = _published(
@@ -110,7 +109,6 @@ def updated_day(
         morning.rests_on,
         morning.history_days,
         morning.dispersion,
-        tuple(morning.drift),
         through,
         now,
         morning.between_days,

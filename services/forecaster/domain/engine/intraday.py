@@ -6,14 +6,14 @@ is, is learnt from how past days went against the forecasts that were made for t
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numba
 import numpy as np
 from scipy.optimize import nnls
 
-from services.forecaster.domain.engine.panel import EPSILON, Floats
+from services.forecaster.domain.engine.panel import EPSILON, Floats, Ints
 
 compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True)
 KEPT = (0.5, 0.7, 0.8, 0.87, 0.92, 0.96, 0.98)
@@ -22,25 +22,56 @@ NOISE = 0.03
 CLIP, SURPRISE = 4.0, 3.0
 SURGE = 0.5
 PRIOR_DAYS = 10.0
-LEAST_FACTOR = 0.1
+LEAST_FACTOR, LEAST_NOISE = 0.1, 1e-4
 
 
 @dataclasses.dataclass(frozen=True)
 class Drift:
     """Variances of relative errors: of the day as a whole, of what fades, of noise beyond Poisson's; `kept`: the share of what
-    fades that is left an interval later."""
+    fades that is left an interval later. noises (S,): noise slot by slot, since the edges of a day are their own; trust (S,): what
+    share of the correction is believed before each slot of the day. Where they are empty, noise is one and all is believed."""
 
     day: float = 0.01
     fading: float = 0.005
     kept: float = 0.87
     noise: float = 0.02
+    noises: tuple[float, ...] = ()
+    trust: tuple[float, ...] = ()
+
+    def at(self, slots: Ints) -> "Drift":
+        """Return it for some of the day's slots."""
+        if not self.noises:
+            return self
+        noises, trust = (tuple(np.array(row)[slots].tolist()) for row in (self.noises, self.trust))
+        return dataclasses.replace(self, noises=noises, trust=trust)
+
+    def flat(self) -> tuple[float, ...]:
+        """Return it as numbers: the four, then noises, then trust."""
+        slot_by_slot = (round(value, 5) for value in (*self.noises, *self.trust))
+        return (self.day, self.fading, self.kept, self.noise, *slot_by_slot)
+
+    @classmethod
+    def of_flat(cls, values: Sequence[float]) -> "Drift":
+        """Return what `flat` gave."""
+        if not values:
+            return cls()
+        day, fading, kept, noise, *by_slot = values
+        return cls(day, fading, kept, noise, tuple(by_slot[: len(by_slot) // 2]), tuple(by_slot[len(by_slot) // 2 :]))
+
+    def rows(self, slots: int) -> tuple[Floats, Floats]:
+        """Return noises and trust as arrays (S,)."""
+        if not self.noises:
+            return np.full(slots, self.noise), np.ones(slots)
+        return np.array(self.noises), np.array(self.trust)
 
 
 def learn_drift(mean: Floats, actual: Floats) -> Drift:
     """Learn the parts from past days (O, N, S) of forecasts made on the eve and of what came (NaN: not observed).
 
     By moments: the covariance of relative errors some intervals apart is day + fading · kept^lag; what is left at lag 0, less
-    Poisson's share, is noise. Few days are pulled to the usual.
+    Poisson's share, is noise, of all slots and of each. What the filter then says before each slot of these days is held against
+    what their rest brought, by regression: a morning that says little of its day is believed little, and none is believed more than wholly.
+    Few days are pulled to the usual.
     """
     usual = Drift()
     days, slots = len(mean), mean.shape[-1] if len(mean) else 0
@@ -58,17 +89,30 @@ def learn_drift(mean: Floats, actual: Floats) -> Drift:
     root = np.sqrt(under[1:])
     fits = []
     for kept in KEPT:
-        parts, miss = nnls(np.stack([np.ones(len(lags) - 1), kept ** lags[1:]], 1) * root[:, None], covariance[1:] * root)
-        fits.append((miss, kept, *parts))
+        both, miss = nnls(np.stack([np.ones(len(lags) - 1), kept ** lags[1:]], 1) * root[:, None], covariance[1:] * root)
+        fits.append((miss, kept, *both))
     _, kept, day, fading = min(fits)
-    poisson = (weight**2 * m).sum() / max(under[0], EPSILON)
-    noise = max(float(covariance[0] - poisson - day - fading), 1e-4)
-    trust = days / (days + PRIOR_DAYS)
+    beyond = error**2 - weight**2 * m - (day + fading) * due**2
+    noise = max(float(beyond.sum() / max(under[0], EPSILON)), LEAST_NOISE)
+    worth = PRIOR_DAYS * under[0] / days / slots
+    noises = np.maximum((beyond.sum(axis=(0, 1)) + worth * noise) / ((due**2).sum(axis=(0, 1)) + worth), LEAST_NOISE)
+    believed = days / (days + PRIOR_DAYS)
 
     def pulled(own: float, prior: float) -> float:
-        return float(trust * own + (1 - trust) * prior)
+        return float(believed * own + (1 - believed) * prior)
 
-    return Drift(pulled(day, usual.day), pulled(fading, usual.fading), kept, pulled(noise, usual.noise))
+    noises = believed * noises + (1 - believed) * usual.noise
+    found = Drift(
+        pulled(day, usual.day),
+        pulled(fading, usual.fading),
+        kept,
+        pulled(noise, usual.noise),
+        tuple(noises.tolist()),
+        (1.0,) * slots,
+    )
+    told, held = _what_was_said(np.where(seen, mean, 0.0), np.where(seen, actual, np.nan), found)
+    right = np.clip(told / np.maximum(held, EPSILON), 0.0, 1.0)
+    return dataclasses.replace(found, trust=tuple((believed * right + 1 - believed).tolist()))
 
 
 def rest_of_day(mean: Floats, actual: Floats, drift: Drift) -> tuple[Floats, Floats]:
@@ -78,9 +122,49 @@ def rest_of_day(mean: Floats, actual: Floats, drift: Drift) -> tuple[Floats, Flo
     order; a factor is a prediction from the slots observed before it, or from all of them where none comes after. What lies
     beyond three standard errors is cut to that, unless the slot before did too: then the day has left what was known of it.
     """
-    factor, narrowed = np.ones(mean.shape), np.ones(mean.shape)
-    _follow(mean, actual, drift.day, drift.fading, drift.kept, drift.noise, factor, narrowed)
+    noises, trust = drift.rows(mean.shape[1])
+    states = _states(mean, actual, drift, noises)
+    places = np.arange(mean.shape[1])
+    last = np.where(np.isnan(actual), -1, places).max(axis=1, initial=-1)
+    believed = trust[np.minimum(places, np.minimum(last + 1, len(places) - 1)[:, None])]
+    factor: Floats = np.maximum(1 + believed * (states.day + states.fading), LEAST_FACTOR)
+    noise = 1 / np.maximum(mean, EPSILON) + noises
+    left = (states.spread + noise) / (drift.day + drift.fading + noise)
+    narrowed: Floats = np.sqrt(np.where(left < 1, 1 - believed**2 * (1 - left), left))
     return factor, narrowed
+
+
+@dataclasses.dataclass(frozen=True)
+class _States:
+    """What is known before each slot (R, S): by how much the day is off, and what fades, as shares; the variance of both."""
+
+    day: Floats
+    fading: Floats
+    spread: Floats
+
+
+def _states(mean: Floats, actual: Floats, drift: Drift, noises: Floats) -> _States:
+    found = _States(*(np.zeros(mean.shape) for _ in range(3)))
+    _follow(mean, actual, (drift.day, drift.fading, drift.kept), noises, found.day, found.fading, found.spread)
+    return found
+
+
+def _what_was_said(mean: Floats, actual: Floats, drift: Drift) -> tuple[Floats, Floats]:
+    """Return sums (S,) for the regression of what the rest of past days (O, N, S) brought on what was said of it before each slot:
+    of their products, and of the squares of what was said. Each day counts by how well its rest can be foretold."""
+    slots = mean.shape[-1]
+    mean, actual = mean.reshape(-1, slots), actual.reshape(-1, slots)
+    states = _states(mean, actual, drift, drift.rows(slots)[0])
+    seen = np.where(np.isnan(actual), 0.0, mean)
+    off = np.where(np.isnan(actual), 0.0, actual - mean)
+    rest, brought, faded = np.zeros(len(mean)), np.zeros(len(mean)), np.zeros(len(mean))
+    products, squares = np.zeros(slots), np.zeros(slots)
+    for slot in range(slots - 1, 0, -1):
+        rest, brought, faded = rest + seen[:, slot], brought + off[:, slot], seen[:, slot] + drift.kept * faded
+        said = states.day[:, slot] * rest + states.fading[:, slot] * faded
+        weight = 1 / np.maximum(rest + NOISE * rest**2, EPSILON)
+        products[slot], squares[slot] = (weight * said * brought).sum(), (weight * said**2).sum()
+    return products, squares
 
 
 def warm_up() -> None:
@@ -90,14 +174,17 @@ def warm_up() -> None:
 
 @compiled
 def _follow(
-    mean: Floats, actual: Floats, on_day: float, on_fading: float, kept: float, more: float, factor: Floats, narrowed: Floats
+    mean: Floats,
+    actual: Floats,
+    drift: tuple[float, float, float],
+    noises: Floats,
+    day_at: Floats,
+    fading_at: Floats,
+    spread_at: Floats,
 ) -> None:
-    """Fill in what `rest_of_day` returns; the variances and what is kept as `Drift` has them, `more` is its noise."""
+    """Fill in the states (R, S) before each slot; drift: variances of the day and of what fades, and what is kept."""
+    on_day, on_fading, kept = drift
     for n in range(mean.shape[0]):
-        last = -1
-        for slot in range(mean.shape[1]):
-            if not np.isnan(actual[n, slot]):
-                last = slot
         day = fading = shared = surprised = 0.0
         day_var, fading_var = on_day, on_fading
         for slot in range(mean.shape[1]):
@@ -105,11 +192,10 @@ def _follow(
                 fading, shared = fading * kept, shared * kept
                 fading_var = fading_var * kept**2 + on_fading * (1 - kept**2)
             m = max(mean[n, slot], EPSILON)
-            noise = 1 / m + more
+            noise = 1 / m + noises[slot]
             spread = day_var + fading_var + 2 * shared
-            factor[n, slot] = max(1 + day + fading, LEAST_FACTOR)
-            narrowed[n, slot] = np.sqrt((spread + noise) / (on_day + on_fading + noise))
-            if slot > last or np.isnan(actual[n, slot]) or mean[n, slot] <= EPSILON:
+            day_at[n, slot], fading_at[n, slot], spread_at[n, slot] = day, fading, spread
+            if np.isnan(actual[n, slot]) or mean[n, slot] <= EPSILON:
                 continue
             limit = SURPRISE * np.sqrt(spread + noise)
             off = actual[n, slot] / m - 1 - day - fading
