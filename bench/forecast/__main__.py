@@ -35,7 +35,8 @@ GOALS = {
     "ilbank": ("24.6 23.5 23.5", "15.0 13.7 13.7", 21.4, None),
 }
 FIRST_WEEK = {"vanad_dev": 8, "nabank": 12, "ilbank": 12}
-CUTS = (9, 10, 11, 12, 13, 14, 15, 16)
+CUTS = range(1, 24)
+SHOWN_CUTS = (9, 10, 11, 12, 13, 14, 15, 16)
 DRIFT_DAYS = 40
 
 
@@ -89,7 +90,7 @@ def intraday(judge: Any, task: Any) -> None:
             mornings.append(expected_contacts(panel_of(judge.masked(task, day), day, 1))[:, 0])
             days.append(actual[:, day])
     mean, came = np.array(mornings), np.array(days)
-    shown = []
+    shown, worse = [], []
     for hour in CUTS:
         cut = hour * 3600 // task.secs - task.start_slot
         if not 0 < cut < task.S:
@@ -103,8 +104,13 @@ def intraday(judge: Any, task: Any) -> None:
             plain += np.nansum(abs(came[n] - mean[n])[:, cut:])
             with_today += np.nansum(abs(came[n] - updated)[:, cut:])
             total += np.nansum(came[n][:, cut:])
-        shown.append(f"{hour}:00 {100 * plain / total:.1f} → {100 * with_today / total:.1f}")
+        told = f"{hour}:00 {100 * plain / total:.1f} → {100 * with_today / total:.1f}"
+        if hour in SHOWN_CUTS:
+            shown.append(told)
+        if with_today > plain:
+            worse.append(f"{told} (by {100 * (with_today - plain) / total:.2f})")
     print(f"  {'rest of the day':16} {'   '.join(shown)} (goal at 11:00 {GOALS[task.name][2]}), {len(mean)} days")
+    print(f"  {'':16} worse than no update at {', '.join(worse) or 'no hour'}")
 
 
 def handle_time(judge: Any, tasks: Any, task: Any) -> None:

@@ -136,6 +136,17 @@ def test_bands_hold_as_often_as_they_say() -> None:
     assert 0.75 <= inside / count <= 0.87
 
 
+def test_bands_of_a_queue_five_weeks_old_allow_for_how_few_errors_were_seen() -> None:
+    luck, days, inside = np.random.default_rng(3), 33, []
+    dates = np.datetime64("2026-01-05") + np.arange(days + 1)
+    for _ in range(25):
+        offered = luck.poisson(60 * luck.gamma(1 / 0.03, 0.03, (1, days + 1, 1)) * np.ones((1, 1, 16))).astype(float)
+        panel = Panel(offered[:, :days], dates, np.zeros((1, days + 1), np.int64))
+        wide, came = quantiles_of(expected_contacts(panel), learn_spread(panel))[0, 0], offered[0, days]
+        inside.append((wide[:, 1] <= came) & (came <= wide[:, 5]))
+    assert 0.78 < np.mean(inside) < 0.9  # as if they had been seen for long: 0.73
+
+
 def test_a_days_total_has_bands_of_its_own_since_its_intervals_err_together() -> None:
     inside, count = 0, 0
     for seed in range(12):

@@ -7,6 +7,7 @@ negative binomial), so that two contacts and two thousand share them; φ is each
 import dataclasses
 
 import numpy as np
+from scipy.special import stdtrit
 
 from muster.domain.paths import GAUSS, QUANTILES
 from services.forecaster.domain.engine.intraday import Drift, learn_drift
@@ -133,8 +134,9 @@ def learn_spread(panel: Panel, handling: Handling | None = None) -> Spread:
     drift = Drift()
     if groups and told[0].came:
         drift = learn_drift(np.concatenate(told[0].mean, 1).swapaxes(0, 1), np.concatenate(told[0].came, 1).swapaxes(0, 1))
+    foretold = panel.past - FIRST_WEEKS * panel.week()
     scales = [
-        _scale(panel.series, [(of(g), len(g.came)) if g.came else None for g in kind])
+        _scale(panel.series, foretold, [(of(g), len(g.came)) if g.came else None for g in kind])
         for kind in ((told, works) if handling else (told,))
         for of in (_Told.intervals, _Told.days)
     ]
@@ -165,8 +167,18 @@ def _between_days(told: _Told) -> float:
     return float(np.clip((origins * own + BETWEEN_WORTH * USUAL_BETWEEN_DAYS) / (origins + BETWEEN_WORTH), 0.0, 1.0))
 
 
-def _scale(series: int, told: list[tuple[tuple[Floats, Floats, Floats], int] | None]) -> Scale:
-    """Return the scale of each group; one that no past forecast reached is wider than the one before it."""
+def _for_few(days: int) -> Floats:
+    """Return by what quantiles widen (7,) where errors were seen on few days: as Student's t does, beside what it does for as many as
+    are looked at of a long past ("Student", 1908)."""
+    if not 1 < days < ORIGINS:
+        return np.ones(len(QUANTILES))
+    tails = np.where(GAUSS == 0, 0.9, QUANTILES)  # the median stays
+    wider: Floats = np.where(GAUSS == 0, 1.0, stdtrit(days - 1, tails) / stdtrit(ORIGINS - 1, tails))
+    return wider
+
+
+def _scale(series: int, days: int, told: list[tuple[tuple[Floats, Floats, Floats], int] | None]) -> Scale:
+    """Return the scale of each group, errors seen on so many days; one that no past forecast reached is wider than the one before it."""
     overdispersion, errors = np.zeros((series, len(told))), np.zeros((len(told), len(QUANTILES)))
     for g, group in enumerate(told):
         if group is not None:
@@ -175,6 +187,8 @@ def _scale(series: int, told: list[tuple[tuple[Floats, Floats, Floats], int] | N
             overdispersion[:, g], errors[g] = overdispersion[:, g - 1] * 1.5, errors[g - 1]
         else:
             overdispersion[:, g], errors[g] = USUAL_OVERDISPERSION, GAUSS
+    middle = errors[:, 3:4]
+    errors = middle + (errors - middle) * _for_few(days)
     return Scale(overdispersion, errors)
 
 
