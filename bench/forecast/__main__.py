@@ -84,11 +84,12 @@ def volume(judge: Any, task: Any) -> None:
 
 def intraday(judge: Any, task: Any) -> None:
     """Print the rest of the day's WAPE at each cut, with the morning's forecast and with today's intervals taken in."""
-    actual, mornings, days = task.Y(), [], []
-    for day in range(12 * task.D, task.n_days):
+    actual, mornings, days, scored = task.Y(), [], [], []
+    for day in range(8 * task.D, task.n_days):  # from the twelfth week on they are scored, as in the judge's tables
         if task.special[day] == 0 and not np.isnan(actual[:, day]).all():
             mornings.append(expected_contacts(panel_of(judge.masked(task, day), day, 1))[:, 0])
             days.append(actual[:, day])
+            scored.append(day >= 12 * task.D)
     mean, came = np.array(mornings), np.array(days)
     shown, worse = [], []
     for hour in CUTS:
@@ -96,7 +97,7 @@ def intraday(judge: Any, task: Any) -> None:
         if not 0 < cut < task.S:
             continue
         plain = with_today = total = 0.0
-        for n in range(len(mean)):
+        for n in np.flatnonzero(scored):
             seen = came[n].copy()
             seen[:, cut:] = np.nan
             drift = learn_drift(mean[max(0, n - DRIFT_DAYS) : n], came[max(0, n - DRIFT_DAYS) : n])
@@ -109,7 +110,7 @@ def intraday(judge: Any, task: Any) -> None:
             shown.append(told)
         if with_today > plain:
             worse.append(f"{told} (by {100 * (with_today - plain) / total:.2f})")
-    print(f"  {'rest of the day':16} {'   '.join(shown)} (goal at 11:00 {GOALS[task.name][2]}), {len(mean)} days")
+    print(f"  {'rest of the day':16} {'   '.join(shown)} (goal at 11:00 {GOALS[task.name][2]}), {sum(scored)} days")
     print(f"  {'':16} worse than no update at {', '.join(worse) or 'no hour'}")
 
 

@@ -165,6 +165,14 @@ def test_a_morning_that_says_little_of_its_day_is_believed_little() -> None:
     assert abs(off_by_morning - 1) < 0.12 < off_by_both - 1
 
 
+def test_ten_calls_more_in_the_night_do_not_make_ten_times_the_day() -> None:
+    mean = np.array([[2.0, 2, 1, 1, 1, 20, 60, 80]])
+    came = np.array([[2.0, 12, 9, 8, 9, np.nan, np.nan, np.nan]])
+    factor = rest_of_day(mean, came, Drift(0.01, 0.02, 0.9, 0.02))[0][0]
+    assert 1.2 < factor[5] < 1.6
+    assert (mean[0, 6:] * (factor[6:] - 1) < 0.4 * mean[0, 6:]).all()
+
+
 def test_the_noise_of_a_days_edges_is_their_own() -> None:
     luck = np.random.default_rng(7)
     mean = np.full((60, 2, 16), 400.0)

@@ -19,7 +19,7 @@ compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True)
 KEPT = (0.5, 0.7, 0.8, 0.87, 0.92, 0.96, 0.98)
 LONGEST_LAG = 24
 NOISE = 0.03
-CLIP, SURPRISE = 4.0, 3.0
+CLIP, SURPRISE, FAR = 4.0, 3.0, 2.0
 SURGE = 0.5
 PRIOR_DAYS = 10.0
 LEAST_FACTOR, LEAST_NOISE = 0.1, 1e-4
@@ -120,15 +120,19 @@ def rest_of_day(mean: Floats, actual: Floats, drift: Drift) -> tuple[Floats, Flo
 
     mean (N, S): the morning's; actual (N, S): NaN where nothing is observed, or not yet: that says nothing. Slots are taken in
     order; a factor is a prediction from the slots observed before it, or from all of them where none comes after. What lies
-    beyond three standard errors is cut to that, unless the slot before did too: then the day has left what was known of it.
+    beyond three standard errors is cut to that, unless the slot before did too: then the day has left what was known of it. Then no
+    slot to come is moved by more than two standard deviations of days, unless as many contacts were seen too many (or too few) in one:
+    ten calls more in the night don't make ten times the day.
     """
     noises, trust = drift.rows(mean.shape[1])
     states = _states(mean, actual, drift, noises)
     places = np.arange(mean.shape[1])
     last = np.where(np.isnan(actual), -1, places).max(axis=1, initial=-1)
     believed = trust[np.minimum(places, np.minimum(last + 1, len(places) - 1)[:, None])]
-    factor: Floats = np.maximum(1 + believed * (states.day + states.fading), LEAST_FACTOR)
-    noise = 1 / np.maximum(mean, EPSILON) + noises
+    usual, m = FAR * np.sqrt(drift.day + drift.fading), np.maximum(mean, EPSILON)
+    over, under = (np.maximum(usual, _largest(side) / m) for side in (actual - mean, mean - actual))
+    factor: Floats = np.maximum(1 + np.clip(believed * (states.day + states.fading), -under, over), LEAST_FACTOR)
+    noise = 1 / m + noises
     left = (states.spread + noise) / (drift.day + drift.fading + noise)
     narrowed: Floats = np.sqrt(np.where(left < 1, 1 - believed**2 * (1 - left), left))
     return factor, narrowed
@@ -141,6 +145,13 @@ class _States:
     day: Floats
     fading: Floats
     spread: Floats
+
+
+def _largest(off: Floats) -> Floats:
+    """Return the most that any slot before was off by, in contacts, never below 0 (N, S)."""
+    told = np.maximum.accumulate(np.where(np.isnan(off), 0.0, np.maximum(off, 0.0)), axis=1)
+    before: Floats = np.pad(told, ((0, 0), (1, 0)))[:, :-1]
+    return before
 
 
 def _states(mean: Floats, actual: Floats, drift: Drift, noises: Floats) -> _States:
@@ -158,12 +169,13 @@ def _what_was_said(mean: Floats, actual: Floats, drift: Drift) -> tuple[Floats, 
     seen = np.where(np.isnan(actual), 0.0, mean)
     off = np.where(np.isnan(actual), 0.0, actual - mean)
     rest, brought, faded = np.zeros(len(mean)), np.zeros(len(mean)), np.zeros(len(mean))
-    products, squares = np.zeros(slots), np.zeros(slots)
+    products, squares, most = np.zeros(slots), np.zeros(slots), SURPRISE * np.sqrt(drift.day + drift.fading)
     for slot in range(slots - 1, 0, -1):
         rest, brought, faded = rest + seen[:, slot], brought + off[:, slot], seen[:, slot] + drift.kept * faded
         said = states.day[:, slot] * rest + states.fading[:, slot] * faded
+        said, came = (np.clip(part, -most * rest, most * rest) for part in (said, brought))
         weight = 1 / np.maximum(rest + NOISE * rest**2, EPSILON)
-        products[slot], squares[slot] = (weight * said * brought).sum(), (weight * said**2).sum()
+        products[slot], squares[slot] = (weight * said * came).sum(), (weight * said**2).sum()
     return products, squares
 
 
