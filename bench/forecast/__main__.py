@@ -121,7 +121,9 @@ def handle_time(judge: Any, tasks: Any, task: Any) -> None:
     aht, handled = task.aht.reshape(task.N, -1, task.S), task.handled.reshape(task.N, -1, task.S)
     weekdays, actual = (task.dates.astype("datetime64[D]").astype(np.int64) + 3) % 7, task.Y()
     wrong, total, inside = np.zeros(3), np.zeros(3), np.zeros((2, 3))
-    for origin in tasks.origins(task, 8, 1, 1):  # each day from the eighth week on: thirteen of them differ by half a point by luck
+    for origin in tasks.origins(
+        task, 8, 1, 1
+    ):  # each day from the eighth week on: thirteen of them differ by half a point by luck
         mean = expected_contacts(panel_of(judge.masked(task, origin), origin, task.D))
         normal = (task.special[:origin] == 0)[:, None]
         ago = (task.dates[origin] - task.dates[:origin]).astype("timedelta64[D]").astype(int) / 7

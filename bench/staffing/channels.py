@@ -1,9 +1,9 @@
 """Chat, deferred work and outbound on stated cases: days on which the target is kept, and hours beside the fewest that a search finds.
 
 python -m bench.staffing.channels [chat | deferred | outbound]. Plans and searches see other seeds than the days that judge them. The
-search begins at the plan, and where a case names one at a plain plan (chat: a higher target in each interval; deferred: as many agents in
-every interval of service), takes agents away from many intervals at once, then from fewer, then one at a time, as long as its own days
-keep the target on 95 % of days, and stops where no single agent can go.
+search begins at the plan, for chat at a plain one too (a higher target in each interval), takes agents away from many intervals at once,
+then from fewer, then one at a time, as long as its own days keep the target on 95 % of days, and stops where no single agent can go.
+Deferred work is held against the work itself.
 """
 
 import dataclasses
@@ -14,38 +14,43 @@ from collections.abc import Callable
 
 import numpy as np
 
-from muster.domain.calendar import Opening, OpeningHours, resolve
-from muster.domain.deadlines import deadline_of
+from muster.domain.calendar import DAY, Opening, OpeningHours, day_bounds
+from muster.domain.deadlines import deadlines_of
 from muster.domain.due_rule import parse_due
 from muster.simulator.chats import ChatDay, play_chats
 from muster.simulator.deferred import Mail, play_mail
 from services.staffing.domain.chat import Chats, carried, chat_service, fewest_chat_agents
-from services.staffing.domain.deferred import Desk, fewest_deferred_agents, work_of
+from services.staffing.domain.deferred import Desk
 from services.staffing.domain.erlang import SL_OFFERED, Floats, Ints
+from services.staffing.domain.facts import ForecastDay
 from services.staffing.domain.outbound import Campaign, reserve
+from services.staffing.handlers.deferring import plan_days
 
 # What judges; and what a plan must keep on its own trials, which it has seen.
 KEEP, WANTED = 0.95, 0.975
 PLAN, SEARCH, JUDGE = 1, 2, 3
-MONDAY = dt.datetime(2026, 6, 1)
+MONDAY, ZONE = dt.datetime(2026, 6, 1), "Europe/London"
+MAIL_DAYS, MAIL_TIMES = 42, 20
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One case's outcome: share of fresh days kept by the plan and by what the search found, and hours of both."""
+    """One case's outcome: share of fresh days kept by the plan and by what the search found, and hours of both; None: no search, hours
+    of the work that comes."""
 
     case: str
     kept: float
     hours: float
-    searched_kept: float
+    searched_kept: float | None
     searched: float
     seconds: float
 
     def told(self) -> str:
         ratio = self.hours / self.searched if self.searched else 1.0
+        beside = "the work itself" if self.searched_kept is None else f"search, kept {self.searched_kept:6.1%}"
         return (
-            f"{self.case:58} kept {self.kept:6.1%}  hours {self.hours:8.1f}  search {self.searched:8.1f} "
-            f"(kept {self.searched_kept:6.1%})  ratio {ratio:.3f}  planned in {self.seconds:.2f} s"
+            f"{self.case:58} kept {self.kept:6.1%}  hours {self.hours:8.1f}, {self.searched:8.1f} ({beside})  ratio {ratio:.3f}  "
+            f"planned in {self.seconds:.2f} s"
         )
 
 
@@ -179,7 +184,7 @@ class MailCase:
 
     def desk(self) -> Desk:
         hours = OpeningHours((Opening(frozenset(range(5)), self.opens * 3600, self.closes * 3600),))
-        return Desk(hours, "Europe/London", parse_due(self.rule), 1800, self.handle)
+        return Desk(hours, ZONE, parse_due(self.rule), 1800, self.handle)
 
     def intake(self) -> Floats:
         slot = np.arange(7 * 48)
@@ -198,35 +203,35 @@ MAILS = (
 )
 
 
-class Week:
-    """A case's week in the simulator, deadlines to the second."""
-
-    def __init__(self, case: MailCase) -> None:
-        desk, begin = case.desk(), resolve(MONDAY, "Europe/London")
-        self.case, self.work = case, work_of(desk, begin, case.intake())
-        starts = range(begin, begin + 7 * 86_400, 1800)
-        due = [[deadline_of(at, desk.rule, desk.hours, desk.zone) - begin for at in (s, s + 1799)] for s in starts]
-        self.due = np.array(due, float)
-        self.day = np.where(self.due[:, 1] <= 7 * 86_400, (self.due[:, 1].astype(np.int64) - 1) // 86_400, -1)
-
-    def kept(self, agents: Ints, times: int, seed: int) -> float:
-        """Return the share of days on which the target share of what is due is done in time."""
-        nothing, case = np.zeros((0, 2)), self.case
-        none = np.zeros(0, np.int64)
-        mail = Mail(case.intake(), agents, 1800.0, self.due, self.day, case.handle, nothing, none, case.sigma)
-        seen = play_mail(mail, times, np.random.default_rng(seed))
-        return float((seen.share[seen.due > 0] >= case.target).mean())
+def forecast_days(case: MailCase) -> list[ForecastDay]:
+    """Return the forecast of MAIL_DAYS from Monday on, as staffing is told it."""
+    found, intake = [], case.intake()
+    for n in range(MAIL_DAYS):
+        day = (MONDAY + dt.timedelta(days=n)).date()
+        begin, offered = day_bounds(day, ZONE)[0], intake[(n % 7) * 48 : (n % 7 + 1) * 48].tolist()
+        starts = list(range(begin, begin + DAY, 1800))
+        found.append(
+            ForecastDay("bench/mail", day.isoformat(), 1800, starts, [1] * 48, offered, offered, [case.handle] * 48, 0, 1, True)
+        )
+    return found
 
 
 def run_mail(case: MailCase) -> Row:
-    """Plan the week level, for so many times the expected items as trials ask for."""
-    week, began = Week(case), time.process_time()
-    plan, _ = fewest_deferred_agents(week.work, lambda a: week.kept(a, 200, PLAN), WANTED)
+    """Require the days as they are published, and play them item by item, deadlines to the second; hours are held against the work that
+    comes: in the long run nobody does it in less."""
+    days, desk, began = forecast_days(case), case.desk(), time.process_time()
+    begin = days[0].starts[0]
+    planned = plan_days(days, (), desk, case.target, 0, begin)
     spent = time.process_time() - began
-    flat = np.where(week.work.open, -(-plan.sum() // week.work.open.sum()), 0).astype(np.int64)
-    found = [search(start, lambda a: week.kept(a, 30, SEARCH) >= KEEP) for start in (plan, flat)]
-    best = min(found, key=lambda a: int(a.sum()))
-    return Row(case.name, week.kept(plan, 200, JUDGE), plan.sum() / 2, week.kept(best, 200, JUDGE), best.sum() / 2, spent)
+    starts = np.array([s for day in days for s in day.starts])
+    due = np.stack([deadlines_of(at, desk.rule, desk.hours, desk.zone) - begin for at in (starts, starts + 1799)], axis=1)
+    on_day = np.where(due[:, 1] <= MAIL_DAYS * DAY, (due[:, 1] - 1) // DAY, -1)
+    nothing, nobody = np.zeros((0, 2)), np.zeros(0, np.int64)
+    offered, agents = np.tile(case.intake(), MAIL_DAYS // 7), planned.whole[: starts.size]
+    mail = Mail(offered, agents, 1800.0, due.astype(float), on_day, case.handle, nothing, nobody, case.sigma)
+    seen = play_mail(mail, MAIL_TIMES, np.random.default_rng(JUDGE))
+    kept = float((seen.share[seen.due > 0] >= case.target).mean())
+    return Row(case.name, kept, agents.sum() / 2, None, offered.sum() * case.handle / 3600, spent)
 
 
 # Outbound

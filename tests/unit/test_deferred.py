@@ -16,7 +16,6 @@ from services.staffing.domain.deferred import (
     Work,
     blend,
     done_in_time,
-    fewest_deferred_agents,
     level_agents,
     taut_string,
     usable_slack,
@@ -150,8 +149,6 @@ def test_nonsense_is_refused_at_birth() -> None:
         Cohort(100, 50, 1.0)
     with pytest.raises(ValueError, match="cut_off is 3600"):
         DueRule(business=3600, cut_off=3600)
-    with pytest.raises(ValueError, match="wanted is 1"):
-        fewest_deferred_agents(random_work(np.random.default_rng(1)), lambda _: 1.0, 1.0)
     with pytest.raises(ValueError, match="share is 1"):
         usable_slack(np.ones(2), np.ones(2), 1.1)
     with pytest.raises(ValueError, match="count"):
@@ -280,46 +277,6 @@ def test_by_hand_a_day_of_mail_due_the_next_evening_is_spread_over_both_days() -
 def mail_of(work: Work, agents: np.ndarray, day: np.ndarray) -> Mail:
     due = np.stack([work.due, work.due], axis=1).astype(float) * work.seconds
     return Mail(work.count, agents, work.seconds, due, day, work.handle, np.zeros((0, 2)), np.zeros(0, np.int64))
-
-
-def office_days(items: float, rule: str) -> tuple[Work, np.ndarray]:
-    """Return a week's work, its mail from eight to six, and the day that each group is due on."""
-    intake = np.zeros(5 * 48)
-    for d in range(5):
-        intake[d * 48 + 16 : d * 48 + 36] = items / 20
-    work = work_of(Desk(OFFICE, LONDON, parse_due(rule), 1800, 480.0), at("2026-06-01 00:00"), intake)
-    return work, np.where(work.due <= work.open.size, (work.due - 1) // 48, -1)
-
-
-def kept(work: Work, agents: np.ndarray, day: np.ndarray, seed: int) -> float:
-    """Return the share of days on which 90 % of what is due is done in time."""
-    seen = play_mail(mail_of(work, agents, day), 80, np.random.default_rng(seed))
-    return float((seen.share[seen.due > 0] >= 0.9).mean())
-
-
-def test_the_target_is_kept_on_fresh_days_too_and_not_with_much_less() -> None:
-    work, day = office_days(200.0, "4h")
-    agents, told = fewest_deferred_agents(work, lambda a: kept(work, a, day, 1), 0.95)
-    assert told >= 0.95
-    assert kept(work, agents, day, 2) > 0.91
-    assert kept(work, np.maximum(agents - (np.arange(240) % 5 == 0), 0), day, 2) < 0.9
-
-
-def test_slack_saves_agents_and_enough_of_it_all() -> None:
-    work, day = office_days(200.0, "end_of_day+1")
-    alone, _ = fewest_deferred_agents(work, lambda a: kept(work, a, day, 1), 0.95)
-    beside, share = fewest_deferred_agents(work, lambda a: kept(work, a, day, 1), 0.95, np.full(240, 1))
-    assert share >= 0.95
-    assert alone.sum() - work.open.sum() - 10 <= beside.sum() < alone.sum() - work.open.sum() / 2
-    none, _ = fewest_deferred_agents(work, lambda a: kept(work, a, day, 1), 0.95, np.full(240, 20))
-    assert none.sum() == 0
-
-
-def test_a_target_that_no_agents_can_keep_says_so() -> None:
-    work = Work(np.array([0]), np.array([1]), np.array([9.0]), np.array([False, True]), 900.0, 300.0)
-    agents, share = fewest_deferred_agents(work, lambda a: float(a[0] > 0), 0.95)
-    assert share == 0.0
-    assert agents[0] == 0
 
 
 def test_items_are_conserved_and_aged() -> None:

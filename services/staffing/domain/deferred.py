@@ -9,7 +9,6 @@ bipartite graph", Naval Research Logistics 14, 1967).
 
 import dataclasses
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -205,26 +204,3 @@ def blend(work: Work, slack: Floats, scale: float = 1.0) -> Blend:
     taken = done_in_time(work, asked[None, :], slack)[0]
     real, whole = level_agents(dataclasses.replace(work, count=np.maximum(asked - taken, 0.0)))
     return Blend(taken, float(taken.sum() / asked.sum()) if asked.sum() > 0 else 1.0, real, whole)
-
-
-def fewest_deferred_agents(
-    work: Work, kept: Callable[[Ints], float], wanted: float, slack: Ints | None = None
-) -> tuple[Ints, float]:
-    """Return the whole agents (I,) beside slack that keep the target on a share of days, and the share that they keep.
-
-    kept: the share of days on which these agents, slack with them, do, as trials show it: items come by chance, and one at a time. The
-    level plan for the fewest times the expected items that suffices, found by halves; the one for 4 times, where nothing does.
-    """
-    if not 0 < wanted < 1:
-        raise ValueError(f"wanted is {wanted}; allowed: a share of days above 0, below 1")
-    free = np.zeros(work.open.size, np.int64) if slack is None else np.where(work.open, slack, 0).astype(np.int64)
-    low, high, best = 0.0, 4.0, blend(work, free.astype(float), 4.0).whole
-    share = kept(best + free)
-    while share >= wanted and high - low > 0.002:
-        whole = blend(work, free.astype(float), (low + high) / 2).whole
-        found = kept(whole + free)
-        if found >= wanted:
-            high, best, share = (low + high) / 2, whole, found
-        else:
-            low = (low + high) / 2
-    return best, share
