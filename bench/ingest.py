@@ -11,7 +11,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from kafka import KafkaProducer
@@ -25,7 +25,7 @@ from muster.kit.clock import SystemClock
 from muster.kit.codec import encode
 from muster.kit.due import DueWork
 from muster.kit.loop import BatchLoop, Inlet
-from muster.kit.outbox import Outbox
+from muster.kit.outbox import Letter, Outbox
 from muster.kit.positions import Positions
 from muster.kit.sql import Database, migrate, sqlite_engine
 from muster.kit.topics import describe_sources
@@ -149,6 +149,10 @@ def declare(database: Database, book: BookCopy) -> None:
     database.run_here(lambda c: BookOwner(book, KINDS).apply(c, declared, False, 1))
 
 
+async def nothing_refused(letters: Mapping[str, Sequence[Letter]]) -> None:
+    raise AssertionError(f"refused: {letters}")
+
+
 async def hot(bootstrap: str, topic: str, total: int, seen: list[int] | None = None) -> tuple[float, int]:
     """Return the CPU-seconds of the product's loop to the end of a topic, everything durable; and the bytes of identities.
 
@@ -173,7 +177,7 @@ async def hot(bootstrap: str, topic: str, total: int, seen: list[int] | None = N
 
         moved = Inlet(topic, inlet.decode, inlet.handle, inlet.scan)
         warm_up()
-        loop = BatchLoop(database, positions, outbox, clock, [moved], consumer, "", 10_000, 10**9)
+        loop = BatchLoop(database, positions, outbox, clock, [moved], consumer, "", 10_000, 10**9, nothing_refused)
         await loop.start()
         while not loop.expected:
             await asyncio.sleep(0.001)

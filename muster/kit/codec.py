@@ -7,6 +7,7 @@ from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 
 from muster.kit.errors import Refusal
+from muster.kit.json_reader import read_json
 
 M = TypeVar("M", bound=Message)
 
@@ -18,19 +19,14 @@ def decode(message: type[M], value: bytes | None, headers: Mapping[str, bytes]) 
     """
     if not value:
         raise Refusal("EMPTY", "the message has no value")
-    content = headers.get("content-type", b"").decode(errors="replace")
+    content = headers.get("content-type", b"").decode(errors="replace") if headers else ""
     # Neither byte begins protobuf: as tags they would open groups. White space is not skipped: it is field 1's tag.
     is_json = "json" in content if content else value[:1] in (b"{", b"[")
     try:
-        if is_json:
-            return json_format.Parse(value, message(), ignore_unknown_fields=True)
-        return message.FromString(value)
-    except json_format.ParseError as error:
-        raise Refusal("NOT_JSON", f"not JSON of {message.DESCRIPTOR.full_name}: {error}") from error
-    except UnicodeDecodeError as error:
-        raise Refusal("NOT_JSON", f"not UTF-8: {error}") from error
-    except (DecodeError, ValueError, RecursionError) as error:
-        raise Refusal("NOT_PROTOBUF", f"not a {message.DESCRIPTOR.full_name}: {error}") from error
+        return read_json(message, value) if is_json else message.FromString(value)
+    except (DecodeError, ValueError, RecursionError, json_format.ParseError) as error:
+        reason, what = ("NOT_JSON", "JSON of") if is_json else ("NOT_PROTOBUF", "a")
+        raise Refusal(reason, f"not {what} {message.DESCRIPTOR.full_name}: {error}") from error
 
 
 def encode(message: Message) -> bytes:

@@ -10,7 +10,7 @@ import asyncio
 import collections
 import dataclasses
 import gc
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import mode
@@ -22,7 +22,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from muster.kit.clock import Clock
 from muster.kit.errors import Refusal, SourceOutOfRange
 from muster.kit.logs import get_log
-from muster.kit.outbox import Outbox, Outgoing
+from muster.kit.outbox import Letter, Outbox, Outgoing
 from muster.kit.positions import Fenced, Partition, Positions
 from muster.kit.sql import Database
 from muster.kit.topics import dead_letter_topic
@@ -68,8 +68,26 @@ def dead_letter(topic: str, fact: Fact, refusal: Refusal) -> Outgoing:
     return Outgoing(dead_letter_topic(topic), fact.origin, fact.value, headers)
 
 
+def _letter(origin: str, key: bytes | None, value: bytes | None, refusal: Refusal) -> Letter:
+    """Return what dead_letter does, as Kafka takes it: the short way for what never sees SQL."""
+    at, detail = origin.encode(), refusal.message[:2000].encode(errors="replace")
+    headers = [("reason", refusal.reason.encode()), ("detail", detail), ("origin", at)]
+    if key:
+        headers.append(("key", key.decode(errors="replace").encode()))
+    return (at, value or b"", headers)
+
+
 _Counts = dict[str, collections.Counter[str]]
-_Decoded = tuple[list[Fact], list[tuple[Fact, Refusal]]]
+
+
+class _Decoded(NamedTuple):
+    """A partition's facts; dead letters of what can't be read, and how many for each reason."""
+
+    facts: list[Fact]
+    letters: list[Letter]
+    reasons: collections.Counter[str]
+
+
 NO_HEADERS: Mapping[str, bytes] = {}
 
 
@@ -99,7 +117,7 @@ class BatchLoop(mode.Service):
         world: str,
         batch_records: int,
         refused_window: int,
-        deliver: Callable[[Iterable[Outgoing]], Awaitable[None]],
+        deliver: Callable[[Mapping[str, Sequence[Letter]]], Awaitable[None]],
     ) -> None:
         super().__init__()
         self._database, self._positions, self._outbox, self._clock = database, positions, outbox, clock
@@ -192,7 +210,7 @@ class BatchLoop(mode.Service):
 
     def _decode(self, topic: str, records: list[ConsumerRecord]) -> _Decoded:
         """Return a partition's facts, and what can't be read with why."""
-        inlet, facts, bad = self._inlets[topic], list[Fact](), list[tuple[Fact, Refusal]]()
+        inlet, facts, letters, reasons = self._inlets[topic], list[Fact](), list[Letter](), collections.Counter[str]()
         conducted = self._clock.now() if self.conducted else None
         decode, head = inlet.decode, f"{inlet.topic}/{records[0].partition}/"
 
@@ -213,16 +231,18 @@ class BatchLoop(mode.Service):
             try:
                 facts.append(fact_of(record))
             except Exception as error:
+                # No more is kept of it: its traceback would hold all that its frames hold, thousands of times a batch.
                 refusal = error if isinstance(error, Refusal) else Refusal("MALFORMED", f"{type(error).__name__}: {error}")
-                letter = Fact(None, 0, record.value or b"", f"{head}{record.offset}", record.key or b"")
-                bad.append((letter, refusal))
-        return facts, bad
+                letters.append(_letter(f"{head}{record.offset}", record.key, record.value, refusal))
+                reasons[refusal.reason] += 1
+        return _Decoded(facts, letters, reasons)
 
     async def _deliver_unread(self, decoded: dict[TopicPartition, _Decoded]) -> bool:
         """Have dead letters of what can't be read acknowledged; return False if we were stopped before."""
-        letters = [
-            dead_letter(self._inlets[tp.topic].topic, fact, why) for tp, (_, bad) in decoded.items() for fact, why in bad
-        ]
+        letters: dict[str, list[Letter]] = collections.defaultdict(list)
+        for tp, of_partition in decoded.items():
+            if of_partition.letters:
+                letters[dead_letter_topic(self._inlets[tp.topic].topic)] += of_partition.letters
         while letters:
             try:
                 await self._deliver(letters)
@@ -247,8 +267,8 @@ class BatchLoop(mode.Service):
         for tp, records in sorted(batches.items()):
             at = (tp.topic, tp.partition)
             self._positions.advance(connection, at, self.expected[at], records[-1].offset + 1)
-            by_topic[tp.topic] += decoded[tp][0]
-            counts[tp.topic].update(why.reason for _, why in decoded[tp][1])
+            by_topic[tp.topic] += decoded[tp].facts
+            counts[tp.topic].update(decoded[tp].reasons)
         for topic, facts in by_topic.items():
             handled = self._inlets[topic].handle(connection, facts) if facts else Handled()
             outgoing += handled.messages

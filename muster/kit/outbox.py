@@ -3,7 +3,7 @@
 import asyncio
 import collections
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import mode
@@ -18,7 +18,7 @@ from muster.kit.sql import Database, given, insert_many
 STOP_SECONDS = 5.0
 
 
-Letter = tuple[bytes, bytes, list[tuple[str, bytes]]]
+Letter = tuple[bytes, bytes, list[tuple[str, bytes]]]  # key, value, headers, as Kafka takes them
 
 
 class Outgoing(NamedTuple):
@@ -31,7 +31,7 @@ class Outgoing(NamedTuple):
 
 
 def _headers(told: dict[str, str] | None) -> list[tuple[str, bytes]]:
-    return [(name, value.encode()) for name, value in told.items()] if told else []
+    return [(name, value.encode(errors="replace")) for name, value in told.items()] if told else []
 
 
 class Outbox:
@@ -191,12 +191,16 @@ class Relay(mode.Service):
         by_topic: dict[str, list[Letter]] = collections.defaultdict(list)
         for topic, key, value, headers in messages:
             by_topic[topic].append((key.encode(), value, _headers(headers)))
+        await self.deliver_letters(by_topic)
+
+    async def deliver_letters(self, by_topic: Mapping[str, Sequence[Letter]]) -> None:
+        """Publish letters by topic (without prefix), as `deliver` does."""
         sending = [self._send(self._world + topic, letters) for topic, letters in by_topic.items()]
         ended = await asyncio.gather(*sending, return_exceptions=True)  # all of them: what is sent again comes after
         for failure in (e for e in ended if isinstance(e, BaseException)):
             raise failure
 
-    async def _send(self, topic: str, letters: list[Letter]) -> None:
+    async def _send(self, topic: str, letters: Sequence[Letter]) -> None:
         """Send a topic's messages in order, and return when they are acknowledged."""
         assert self._producer
         sent = []

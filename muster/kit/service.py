@@ -106,7 +106,7 @@ class _Running(mode.Service):
             s.world,
             s.batch_records,
             s.refused_window_records,
-            parts.relay.deliver,
+            parts.relay.deliver_letters,
         )
         self._batches.conducted = s.clock == "CONDUCTED"
         self._rpc = RpcServer(f"{s.listen}:{s.grpc_port}", Grants.load(s.auth_file, s.listen), edges.rpc_names, s.drain_seconds)

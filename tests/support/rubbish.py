@@ -68,6 +68,7 @@ KINDS: dict[str, tuple[Bad, str]] = {
     "JSON not UTF-8": (lambda luck, now: b'{"queue": "\xff"}', "NOT_JSON"),
     "JSON deep": (lambda luck, now: b'{"contacts":' * 2000, "NOT_JSON NOT_PROTOBUF"),
     "JSON wrong type": (lambda luck, now: _json(now, revision="many"), "NOT_JSON"),
+    "JSON half a character": (lambda luck, now: _json(now, revision="\ud800 1"), "NOT_JSON"),
     "JSON no such date": (lambda luck, now: _json(now, arrivedAt="2026-02-30T00:00:00Z"), "NOT_JSON"),
     "JSON unknown stage": (lambda luck, now: _json(now, stage="STAGE_GONE"), "INVALID_CONTACT NOT_JSON"),
     "no queue": (lambda luck, now: _with(_contact(now), ""), "NO_QUEUE"),

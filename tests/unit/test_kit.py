@@ -216,7 +216,7 @@ def test_what_one_topic_refuses_does_not_overtake_another() -> None:
 
     relay = types.SimpleNamespace(_world="", _send=send)
     with pytest.raises(KafkaError):
-        asyncio.run(Relay.deliver(cast(Any, relay), [Outgoing("a", "", b"1"), Outgoing("b", "", b"2")]))
+        asyncio.run(Relay.deliver_letters(cast(Any, relay), {"a": [(b"", b"1", [])], "b": [(b"", b"2", [])]}))
     assert sent == ["b"]  # it ended before anything is sent again
 
 
