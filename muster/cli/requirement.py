@@ -8,6 +8,7 @@ import typer
 
 from muster.cli.connection import Zone, connect, console, read_instant, shown, table_of
 from muster.cli.plans import Day, Queue
+from muster.cli.simulation import show_simulation
 from muster.kit.errors import Refusal
 from muster.v1 import requirement_pb2
 from muster.v1 import staffing_service_pb2 as staffing
@@ -106,31 +107,12 @@ def requirement_simulate(
     ] = False,
     zone: Zone = "UTC",
 ) -> None:
-    """Play a day's plan contact by contact, and show predicted beside simulated service."""
+    """Play a day's plan contact by contact, and show predicted beside simulated service, each channel's in its own measure."""
     request = staffing.SimulatePlanRequest(queue=queue, local_date=day, days=days, uncertain=uncertain, scheduled=scheduled)
     request.discipline = "BLOCK" if block else "LEAVE"
     if sigma is not None:
         request.handle_sigma = sigma
-    found, out = connect().staffing.SimulatePlan(request), console()
-    what = "schedule" if scheduled else "requirement"
-    title = f"{queue}'s {what}, played {days} times; target {found.target:.0%} in {found.threshold_seconds:.0f} s"
-    table = table_of(title, "interval", "offered", "agents", "predicted", "as it moves", "simulated", "± 95 %")
-    for i, start in enumerate(found.starts_at_epoch_seconds):
-        predicted, level = found.predicted_service_level[i], found.simulated_service_level[i]
-        table.add_row(
-            shown(start, zone),
-            f"{found.offered_count[i]:.1f}",
-            str(found.agents[i]),
-            f"{predicted:.1%}" if predicted >= 0 else "–",
-            f"{found.moving_service_level[i]:.1%}",
-            f"{level:.1%}" if level >= 0 else "–",
-            f"{found.half_width[i]:.1%}" if level >= 0 else "–",
-        )
-    out.print(table)
-    day_level = f"{found.day_service_level:.1%} ± {found.day_half_width:.1%}"
-    out.print(
-        f"the day {day_level}; {found.days_met:.0%} of days keep the target; {found.contact_count:,} contacts", highlight=False
-    )
+    show_simulation(connect().staffing.SimulatePlan(request), queue, "schedule" if scheduled else "requirement", days, zone)
 
 
 @requirement.command("pool")
@@ -167,11 +149,12 @@ def requirement_price(
     """Show what being surer costs: a day staffed to its mean forecast, to all that may come, or so that it keeps its target by a chance."""
     request = staffing.PriceRequirementRequest(queue=queue, local_date=day, sureness=sureness)
     found, out = connect().staffing.PriceRequirement(request), console()
-    title = f"Agent-hours of {queue}; target {found.target:.0%} in {found.threshold_seconds:.0f} s; chance {found.sureness:.0%}"
+    promise = f"in time, due {found.due_rule}" if found.due_rule else f"in {found.threshold_seconds:.0f} s"
+    title = f"Agent-hours of {queue}; target {found.target:.0%} {promise}; chance {found.sureness:.0%}"
     table = table_of(title, "staffed to", "hours on queue", "price", "service expected", "day keeps it", "an interval keeps it")
     for c in found.choices:
         name = f"{c.staff_to} (the contract's)" if c.staff_to == found.staff_to else c.staff_to
-        shares = [f"{v:.1%}" for v in (c.expected_service_level, c.day_met, c.intervals_met)]
+        shares = [f"{v:.1%}" if v >= 0 else "–" for v in (c.expected_service_level, c.day_met, c.intervals_met)]
         table.add_row(name, f"{c.agent_hours:,.1f}", f"{c.price:+.1%}", *shares)
     out.print(table)
     out.print("the published requirement is staffed to what the contract's staff_to says", highlight=False)

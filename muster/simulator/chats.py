@@ -195,11 +195,16 @@ def _play(
         out[2 if leaves[k] < np.inf else 3, min(int(came[k] / seconds), intervals - 1)] += 1
 
 
-def play_chats(day: ChatDay, days: int, luck: np.random.Generator) -> ChatsSeen:
-    """Return what `days` days (R) of chats show. Chats still in hand at the end of the day are finished."""
-    if days < 1:
-        raise ValueError(f"days is {days}; allowed: 1 or more")
-    offered = luck.poisson(day.volume, (days, day.volume.size)).astype(np.int64)
+def play_chats(day: ChatDay, days: int, luck: np.random.Generator, paths: Floats | None = None) -> ChatsSeen:
+    """Return what `days` days (R) of chats show: Poisson around the day's volume, or around paths (R, I) of what days may bring.
+
+    Chats still in hand at the end of the day are finished.
+    """
+    if days < 1 or (paths is not None and paths.shape != (days, day.volume.size)):
+        told = "none" if paths is None else paths.shape
+        raise ValueError(f"days is {days}, paths {told}; allowed: 1 or more, with {(days, day.volume.size)} or none")
+    expected = np.broadcast_to(day.volume, (days, day.volume.size)) if paths is None else paths
+    offered = luck.poisson(expected).astype(np.int64)
     found, spent = np.zeros((days, 5, day.volume.size)), np.zeros((days, 2))
     agents, handle = day.agents.astype(np.int64), np.ascontiguousarray(day.handle, float)
     for r in range(days):

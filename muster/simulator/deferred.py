@@ -130,9 +130,9 @@ def _play(came: Any, due: Any, work: Any, agents: Any, seconds: Any, ages: Any, 
             heapq.heappush(busy, ended[k])
 
 
-def _draw(mail: Mail, luck: np.random.Generator) -> tuple[Floats, Floats, Ints, Floats]:
+def _draw(mail: Mail, intake: Floats, luck: np.random.Generator) -> tuple[Floats, Floats, Ints, Floats]:
     """Return items in order of coming: when they come, are due, the day they count for, and their handle times."""
-    slot = np.repeat(np.arange(mail.intake.size), luck.poisson(mail.intake))
+    slot = np.repeat(np.arange(mail.intake.size), luck.poisson(intake))
     part = luck.random(slot.size)
     came = np.concatenate([mail.backlog[:, 0], (slot + part) * mail.seconds])
     due = np.concatenate([mail.backlog[:, 1], mail.due[slot, 0] * (1 - part) + mail.due[slot, 1] * part])
@@ -145,16 +145,20 @@ def _draw(mail: Mail, luck: np.random.Generator) -> tuple[Floats, Floats, Ints, 
     return came[order], due[order], day[order], size * mail.handle
 
 
-def play_mail(mail: Mail, times: int, luck: np.random.Generator) -> MailSeen:
-    """Return what `times` (R) simulations of the same days show. Items in hand at the end are finished."""
-    if times < 1:
-        raise ValueError(f"times is {times}; allowed: 1 or more")
+def play_mail(mail: Mail, times: int, luck: np.random.Generator, paths: Floats | None = None) -> MailSeen:
+    """Return what `times` (R) simulations of the same days show: Poisson around the intake, or around paths (R, I) of what may come.
+
+    Items in hand at the end are finished.
+    """
+    if times < 1 or (paths is not None and paths.shape != (times, mail.intake.size)):
+        told = "none" if paths is None else paths.shape
+        raise ValueError(f"times is {times}, paths {told}; allowed: 1 or more, with {(times, mail.intake.size)} or none")
     days = int(max(mail.day.max(initial=0), mail.backlog_day.max(initial=0))) + 1
     totals, sums = np.zeros((2, times, days), np.int64), np.zeros((2, times), np.int64)
     backlog = np.zeros((times, mail.intake.size + 1, len(mail.ages)), np.int64)
     agents, ages = mail.agents.astype(np.int64), np.array(mail.ages)
     for r in range(times):
-        came, due, day, work = _draw(mail, luck)
+        came, due, day, work = _draw(mail, mail.intake if paths is None else paths[r], luck)
         ended = np.full(came.size, np.inf)
         _play(came, due, work, agents, float(mail.seconds), ages, ended, backlog[r])
         counted = day >= 0

@@ -114,11 +114,11 @@ class Played:
 
     def service_level(self) -> tuple[Floats, Floats]:
         """Return the service level (Q, I), in time / offered over all days, and its 95 % half-width; NaN where nothing was offered."""
-        return _ratio(self.in_time, self.offered)
+        return ratio(self.in_time, self.offered)
 
     def day_level(self) -> tuple[Floats, Floats]:
         """Return the service level (Q,) of the days together, and its 95 % half-width; NaN where nothing was offered."""
-        return _ratio(self.in_time.sum(axis=2), self.offered.sum(axis=2))
+        return ratio(self.in_time.sum(axis=2), self.offered.sum(axis=2))
 
     def day_levels(self) -> Floats:
         """Return the service level of each day (R, Q); NaN where nothing was offered."""
@@ -127,7 +127,7 @@ class Played:
         return levels
 
 
-def _ratio(good: Floats, base: Floats) -> tuple[Floats, Floats]:
+def ratio(good: Floats, base: Floats) -> tuple[Floats, Floats]:
     """Return Σ good / Σ base over days (R, …) and its 95 % half-width, NaN for one day (Cochran, Sampling Techniques, 1977, 6.4)."""
     count, total = good.shape[0], base.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -1042,20 +1042,20 @@ class PricedChoice(_message.Message):
     DAY_MET_FIELD_NUMBER: _builtins.int
     INTERVALS_MET_FIELD_NUMBER: _builtins.int
     staff_to: _builtins.str
-    """MEAN, EXPECTED, CONFIDENT or DAY."""
+    """MEAN, EXPECTED, CONFIDENT (not of deferred work) or DAY."""
     agent_hours: _builtins.float
     """Their hours on queue."""
     price: _builtins.float
     """Hours over MEAN's, as a share of them."""
     expected_service_level: _builtins.float
-    """The day's service level over all that may come, 0 to 1."""
+    """The day's service level, of deferred work the share done in time, over all that may come, 0 to 1."""
     day_met: _builtins.float
     """Chance that the day keeps the target, 0 to 1."""
     intervals_met: _builtins.float
-    """Mean over intervals of the chance that one keeps it, 0 to 1."""
+    """Mean over intervals of the chance that one keeps it, 0 to 1; -1: deferred work, which is judged by the day."""
     @_builtins.property
     def agents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Agents on queue, one value an interval of the forecast."""
+        """Agents on queue, one value an interval of the forecast; of deferred work one an interval of service, from now on."""
 
     def __init__(
         self,
@@ -1087,6 +1087,8 @@ class PriceRequirementResponse(_message.Message):
     THRESHOLD_SECONDS_FIELD_NUMBER: _builtins.int
     SURENESS_FIELD_NUMBER: _builtins.int
     STAFF_TO_FIELD_NUMBER: _builtins.int
+    MEASURE_FIELD_NUMBER: _builtins.int
+    DUE_RULE_FIELD_NUMBER: _builtins.int
     target: _builtins.float
     """The target, 0 to 1."""
     threshold_seconds: _builtins.float
@@ -1095,6 +1097,10 @@ class PriceRequirementResponse(_message.Message):
     """The chance taken for CONFIDENT and DAY."""
     staff_to: _builtins.str
     """What the contract says the requirement is staffed to."""
+    measure: _builtins.str
+    """SERVICE_LEVEL or DEADLINE_MET."""
+    due_rule: _builtins.str
+    """When deferred work is due, as contracts write it; empty: nothing is deferred."""
     @_builtins.property
     def choices(self) -> _containers.RepeatedCompositeFieldContainer[Global___PricedChoice]:
         """The ways."""
@@ -1107,10 +1113,12 @@ class PriceRequirementResponse(_message.Message):
         threshold_seconds: _builtins.float = ...,
         sureness: _builtins.float = ...,
         staff_to: _builtins.str = ...,
+        measure: _builtins.str = ...,
+        due_rule: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["choices", b"choices", "staff_to", b"staff_to", "sureness", b"sureness", "target", b"target", "threshold_seconds", b"threshold_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choices", b"choices", "due_rule", b"due_rule", "measure", b"measure", "staff_to", b"staff_to", "sureness", b"sureness", "target", b"target", "threshold_seconds", b"threshold_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1398,8 +1406,112 @@ class SimulatePlanRequest(_message.Message):
 Global___SimulatePlanRequest: _TypeAlias = SimulatePlanRequest  # noqa: Y015
 
 @_typing.final
+class SimulatedBacklog(_message.Message):
+    """What waits of deferred work. Arrays have one value an interval."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DUE_COUNT_FIELD_NUMBER: _builtins.int
+    PREDICTED_COUNT_FIELD_NUMBER: _builtins.int
+    SIMULATED_COUNT_FIELD_NUMBER: _builtins.int
+    HALF_WIDTH_FIELD_NUMBER: _builtins.int
+    AGE_SECONDS_FIELD_NUMBER: _builtins.int
+    AGED_COUNT_FIELD_NUMBER: _builtins.int
+    OVERDUE_COUNT_FIELD_NUMBER: _builtins.int
+    overdue_count: _builtins.int
+    """Items that are late when the first interval begins; they are done last and judged no more."""
+    @_builtins.property
+    def due_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Items that fall due in the interval, mean of the days played."""
+
+    @_builtins.property
+    def predicted_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Items not begun at the interval's end, as foreseen."""
+
+    @_builtins.property
+    def simulated_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """As simulated."""
+
+    @_builtins.property
+    def half_width(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Half-width of its 95 % confidence interval."""
+
+    @_builtins.property
+    def age_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Rising lower edges of classes of age, seconds; the last class is open."""
+
+    @_builtins.property
+    def aged_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Of the simulated ones, by class of age: a row an interval, a column a class."""
+
+    def __init__(
+        self,
+        *,
+        due_count: _abc.Iterable[_builtins.float] | None = ...,
+        predicted_count: _abc.Iterable[_builtins.float] | None = ...,
+        simulated_count: _abc.Iterable[_builtins.float] | None = ...,
+        half_width: _abc.Iterable[_builtins.float] | None = ...,
+        age_seconds: _abc.Iterable[_builtins.float] | None = ...,
+        aged_count: _abc.Iterable[_builtins.float] | None = ...,
+        overdue_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_seconds", b"age_seconds", "aged_count", b"aged_count", "due_count", b"due_count", "half_width", b"half_width", "overdue_count", b"overdue_count", "predicted_count", b"predicted_count", "simulated_count", b"simulated_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SimulatedBacklog: _TypeAlias = SimulatedBacklog  # noqa: Y015
+
+@_typing.final
+class SimulatedCampaign(_message.Message):
+    """A campaign's day in contacts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WANTED_COUNT_FIELD_NUMBER: _builtins.int
+    PREDICTED_COUNT_FIELD_NUMBER: _builtins.int
+    REACHED_COUNT_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    MET_PREDICTED_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    wanted_count: _builtins.int
+    """Contacts to reach: the day's, of today what is left of them."""
+    attempts: _builtins.float
+    """Attempts a day, simulated."""
+    met_predicted: _builtins.float
+    """Chance that all are reached, as planned for these agents."""
+    confidence: _builtins.float
+    """The chance that the book asks for."""
+    @_builtins.property
+    def predicted_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Contacts reached in each interval, as planned."""
+
+    @_builtins.property
+    def reached_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """As simulated, mean of the days played."""
+
+    def __init__(
+        self,
+        *,
+        wanted_count: _builtins.int = ...,
+        predicted_count: _abc.Iterable[_builtins.float] | None = ...,
+        reached_count: _abc.Iterable[_builtins.float] | None = ...,
+        attempts: _builtins.float = ...,
+        met_predicted: _builtins.float = ...,
+        confidence: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "confidence", b"confidence", "met_predicted", b"met_predicted", "predicted_count", b"predicted_count", "reached_count", b"reached_count", "wanted_count", b"wanted_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SimulatedCampaign: _TypeAlias = SimulatedCampaign  # noqa: Y015
+
+@_typing.final
 class SimulatePlanResponse(_message.Message):
-    """A day played. Arrays have one value an interval; levels are answered within T of offered, 0 to 1, -1: nothing is offered."""
+    """A day played. Arrays have one value an interval; levels are shares by `measure`, 0 to 1, -1: there is nothing to judge."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1416,8 +1528,15 @@ class SimulatePlanResponse(_message.Message):
     CONTACT_COUNT_FIELD_NUMBER: _builtins.int
     TARGET_FIELD_NUMBER: _builtins.int
     THRESHOLD_SECONDS_FIELD_NUMBER: _builtins.int
+    MEASURE_FIELD_NUMBER: _builtins.int
+    DAY_PREDICTED_FIELD_NUMBER: _builtins.int
+    CHATS_AT_ONCE_FIELD_NUMBER: _builtins.int
+    CONCURRENCY_FIELD_NUMBER: _builtins.int
+    BACKLOG_FIELD_NUMBER: _builtins.int
+    DUE_RULE_FIELD_NUMBER: _builtins.int
+    CAMPAIGN_FIELD_NUMBER: _builtins.int
     day_service_level: _builtins.float
-    """Service level of all days together."""
+    """Level of all days together."""
     day_half_width: _builtins.float
     """Half-width of its 95 % confidence interval."""
     days_met: _builtins.float
@@ -1425,9 +1544,21 @@ class SimulatePlanResponse(_message.Message):
     contact_count: _builtins.int
     """Contacts played."""
     target: _builtins.float
-    """The target, 0 to 1."""
+    """The target, 0 to 1; of a campaign 1: all contacts of the day."""
     threshold_seconds: _builtins.float
-    """Its threshold, seconds."""
+    """Its threshold, seconds; of deferred work and campaigns 0."""
+    measure: _builtins.str
+    """What levels are shares of: SERVICE_LEVEL (answered within T), DEADLINE_MET (of what falls due in an interval, done in time) or
+    CAMPAIGN (of the day's contacts, reached by an interval's end).
+    """
+    day_predicted: _builtins.float
+    """The day's level predicted for the agents played; absent: not predicted."""
+    chats_at_once: _builtins.int
+    """Chats that an agent may have at once; 1: calls, 0: not said."""
+    concurrency: _builtins.float
+    """Mean chats of an agent who has any, simulated; absent: no chats."""
+    due_rule: _builtins.str
+    """When deferred work is due, as contracts write it."""
     @_builtins.property
     def starts_at_epoch_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Starts, seconds since 1970 UTC."""
@@ -1438,23 +1569,31 @@ class SimulatePlanResponse(_message.Message):
 
     @_builtins.property
     def offered_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Contacts expected."""
+        """Contacts expected: offered, received, of a campaign planned to be reached."""
 
     @_builtins.property
     def predicted_service_level(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Service level as the requirement predicted it; -1 also where the schedule is played."""
+        """Level as the requirement predicted it, of deferred work for the whole day; -1 also where the schedule is played."""
 
     @_builtins.property
     def moving_service_level(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Service level predicted as the queue moves."""
+        """Level predicted for the agents played: of calls as the queue moves, of others by their plan's formula."""
 
     @_builtins.property
     def simulated_service_level(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Service level simulated."""
+        """Level simulated."""
 
     @_builtins.property
     def half_width(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Half-width of its 95 % confidence interval."""
+
+    @_builtins.property
+    def backlog(self) -> Global___SimulatedBacklog:
+        """Of deferred work only."""
+
+    @_builtins.property
+    def campaign(self) -> Global___SimulatedCampaign:
+        """Of campaigns only."""
 
     def __init__(
         self,
@@ -1472,12 +1611,26 @@ class SimulatePlanResponse(_message.Message):
         contact_count: _builtins.int = ...,
         target: _builtins.float = ...,
         threshold_seconds: _builtins.float = ...,
+        measure: _builtins.str = ...,
+        day_predicted: _builtins.float | None = ...,
+        chats_at_once: _builtins.int = ...,
+        concurrency: _builtins.float | None = ...,
+        backlog: Global___SimulatedBacklog | None = ...,
+        due_rule: _builtins.str = ...,
+        campaign: Global___SimulatedCampaign | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_concurrency", b"_concurrency", "_day_predicted", b"_day_predicted", "backlog", b"backlog", "campaign", b"campaign", "concurrency", b"concurrency", "day_predicted", b"day_predicted"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "contact_count", b"contact_count", "day_half_width", b"day_half_width", "day_service_level", b"day_service_level", "days_met", b"days_met", "half_width", b"half_width", "moving_service_level", b"moving_service_level", "offered_count", b"offered_count", "predicted_service_level", b"predicted_service_level", "simulated_service_level", b"simulated_service_level", "starts_at_epoch_seconds", b"starts_at_epoch_seconds", "target", b"target", "threshold_seconds", b"threshold_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_concurrency", b"_concurrency", "_day_predicted", b"_day_predicted", "agents", b"agents", "backlog", b"backlog", "campaign", b"campaign", "chats_at_once", b"chats_at_once", "concurrency", b"concurrency", "contact_count", b"contact_count", "day_half_width", b"day_half_width", "day_predicted", b"day_predicted", "day_service_level", b"day_service_level", "days_met", b"days_met", "due_rule", b"due_rule", "half_width", b"half_width", "measure", b"measure", "moving_service_level", b"moving_service_level", "offered_count", b"offered_count", "predicted_service_level", b"predicted_service_level", "simulated_service_level", b"simulated_service_level", "starts_at_epoch_seconds", b"starts_at_epoch_seconds", "target", b"target", "threshold_seconds", b"threshold_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__concurrency: _TypeAlias = _typing.Literal["concurrency"]  # noqa: Y015
+    _WhichOneofArgType__concurrency: _TypeAlias = _typing.Literal["_concurrency", b"_concurrency"]  # noqa: Y015
+    _WhichOneofReturnType__day_predicted: _TypeAlias = _typing.Literal["day_predicted"]  # noqa: Y015
+    _WhichOneofArgType__day_predicted: _TypeAlias = _typing.Literal["_day_predicted", b"_day_predicted"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__concurrency) -> _WhichOneofReturnType__concurrency | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__day_predicted) -> _WhichOneofReturnType__day_predicted | None: ...
 
 Global___SimulatePlanResponse: _TypeAlias = SimulatePlanResponse  # noqa: Y015
 

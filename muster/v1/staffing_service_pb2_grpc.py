@@ -147,7 +147,7 @@ class StaffingServiceServicer:
     def PredictService(self, request, context):
         """Read a day's service as the queue moves: carried from interval to interval, with contacts under way when the pool shrinks.
         Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NOT_FOR_CHAT,
-        NOT_FOR_DEFERRED).
+        NOT_FOR_DEFERRED, NOT_FOR_OUTBOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -162,19 +162,19 @@ class StaffingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PriceRequirement(self, request, context):
-        """Read what staffing a day to its mean forecast, to all that may come, or to a chance, costs and gives.
-        Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NOT_FOR_CHAT,
-        NOT_FOR_DEFERRED), INVALID_ARGUMENT (INVALID_SURENESS).
+        """Read what staffing a day to its mean forecast, to all that may come, or to a chance, costs and gives: of calls, chats and deferred work.
+        Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NOT_FOR_OUTBOUND; of deferred work DAY_IS_OVER,
+        NO_PLAN), INVALID_ARGUMENT (INVALID_SURENESS).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SimulatePlan(self, request, context):
-        """Read what a day's plan gives when it is played contact by contact, beside what was predicted of it. The same question always has the
-        same answer. Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NO_SCHEDULE,
-        NOT_FOR_CHAT, NOT_FOR_DEFERRED),
-        INVALID_ARGUMENT (INVALID_SIMULATION).
+        """Read what a day's plan gives when it is played contact by contact, beside what was predicted of it: of calls, chats, deferred work
+        and campaigns, each in its own measure. The same question always has the same answer.
+        Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NO_SCHEDULE; of deferred work DAY_IS_OVER,
+        NO_PLAN, of a campaign NOTHING_TO_CALL), INVALID_ARGUMENT (INVALID_SIMULATION).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

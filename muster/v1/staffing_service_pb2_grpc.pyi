@@ -45,22 +45,22 @@ class StaffingServiceStub:
     PredictService: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.PredictServiceRequest, _staffing_service_pb2.PredictServiceResponse]
     """Read a day's service as the queue moves: carried from interval to interval, with contacts under way when the pool shrinks.
     Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NOT_FOR_CHAT,
-    NOT_FOR_DEFERRED).
+    NOT_FOR_DEFERRED, NOT_FOR_OUTBOUND).
     """
     ExplainRequirement: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.ExplainRequirementRequest, _staffing_service_pb2.ExplainRequirementResponse]
     """Read why an interval needs the agents it does, by the forecast and the book as they stand.
     Errors: NOT_FOUND (NO_SUCH_QUEUE, NO_SUCH_INTERVAL), FAILED_PRECONDITION (NOT_FOR_DEFERRED).
     """
     PriceRequirement: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.PriceRequirementRequest, _staffing_service_pb2.PriceRequirementResponse]
-    """Read what staffing a day to its mean forecast, to all that may come, or to a chance, costs and gives.
-    Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NOT_FOR_CHAT,
-    NOT_FOR_DEFERRED), INVALID_ARGUMENT (INVALID_SURENESS).
+    """Read what staffing a day to its mean forecast, to all that may come, or to a chance, costs and gives: of calls, chats and deferred work.
+    Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NOT_FOR_OUTBOUND; of deferred work DAY_IS_OVER,
+    NO_PLAN), INVALID_ARGUMENT (INVALID_SURENESS).
     """
     SimulatePlan: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.SimulatePlanRequest, _staffing_service_pb2.SimulatePlanResponse]
-    """Read what a day's plan gives when it is played contact by contact, beside what was predicted of it. The same question always has the
-    same answer. Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NO_SCHEDULE,
-    NOT_FOR_CHAT, NOT_FOR_DEFERRED),
-    INVALID_ARGUMENT (INVALID_SIMULATION).
+    """Read what a day's plan gives when it is played contact by contact, beside what was predicted of it: of calls, chats, deferred work
+    and campaigns, each in its own measure. The same question always has the same answer.
+    Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NO_SCHEDULE; of deferred work DAY_IS_OVER,
+    NO_PLAN, of a campaign NOTHING_TO_CALL), INVALID_ARGUMENT (INVALID_SIMULATION).
     """
     StartPooling: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.StartPoolingRequest, _staffing_service_pb2.StartPoolingResponse]
     """Have one day of some queues staffed by groups of one queue, of two, and of all, judged by simulation: what a wall costs.
@@ -107,22 +107,22 @@ class StaffingServiceAsyncStub(StaffingServiceStub):
     PredictService: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.PredictServiceRequest, _staffing_service_pb2.PredictServiceResponse]  # type: ignore[assignment]
     """Read a day's service as the queue moves: carried from interval to interval, with contacts under way when the pool shrinks.
     Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NOT_FOR_CHAT,
-    NOT_FOR_DEFERRED).
+    NOT_FOR_DEFERRED, NOT_FOR_OUTBOUND).
     """
     ExplainRequirement: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.ExplainRequirementRequest, _staffing_service_pb2.ExplainRequirementResponse]  # type: ignore[assignment]
     """Read why an interval needs the agents it does, by the forecast and the book as they stand.
     Errors: NOT_FOUND (NO_SUCH_QUEUE, NO_SUCH_INTERVAL), FAILED_PRECONDITION (NOT_FOR_DEFERRED).
     """
     PriceRequirement: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.PriceRequirementRequest, _staffing_service_pb2.PriceRequirementResponse]  # type: ignore[assignment]
-    """Read what staffing a day to its mean forecast, to all that may come, or to a chance, costs and gives.
-    Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NOT_FOR_CHAT,
-    NOT_FOR_DEFERRED), INVALID_ARGUMENT (INVALID_SURENESS).
+    """Read what staffing a day to its mean forecast, to all that may come, or to a chance, costs and gives: of calls, chats and deferred work.
+    Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NOT_FOR_OUTBOUND; of deferred work DAY_IS_OVER,
+    NO_PLAN), INVALID_ARGUMENT (INVALID_SURENESS).
     """
     SimulatePlan: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.SimulatePlanRequest, _staffing_service_pb2.SimulatePlanResponse]  # type: ignore[assignment]
-    """Read what a day's plan gives when it is played contact by contact, beside what was predicted of it. The same question always has the
-    same answer. Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NO_SCHEDULE,
-    NOT_FOR_CHAT, NOT_FOR_DEFERRED),
-    INVALID_ARGUMENT (INVALID_SIMULATION).
+    """Read what a day's plan gives when it is played contact by contact, beside what was predicted of it: of calls, chats, deferred work
+    and campaigns, each in its own measure. The same question always has the same answer.
+    Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NO_SCHEDULE; of deferred work DAY_IS_OVER,
+    NO_PLAN, of a campaign NOTHING_TO_CALL), INVALID_ARGUMENT (INVALID_SIMULATION).
     """
     StartPooling: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.StartPoolingRequest, _staffing_service_pb2.StartPoolingResponse]  # type: ignore[assignment]
     """Have one day of some queues staffed by groups of one queue, of two, and of all, judged by simulation: what a wall costs.
@@ -190,7 +190,7 @@ class StaffingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_staffing_service_pb2.PredictServiceResponse, _abc.Awaitable[_staffing_service_pb2.PredictServiceResponse]]:
         """Read a day's service as the queue moves: carried from interval to interval, with contacts under way when the pool shrinks.
         Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NOT_FOR_CHAT,
-        NOT_FOR_DEFERRED).
+        NOT_FOR_DEFERRED, NOT_FOR_OUTBOUND).
         """
 
     @_abc_1.abstractmethod
@@ -209,9 +209,9 @@ class StaffingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _staffing_service_pb2.PriceRequirementRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_staffing_service_pb2.PriceRequirementResponse, _abc.Awaitable[_staffing_service_pb2.PriceRequirementResponse]]:
-        """Read what staffing a day to its mean forecast, to all that may come, or to a chance, costs and gives.
-        Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NOT_FOR_CHAT,
-        NOT_FOR_DEFERRED), INVALID_ARGUMENT (INVALID_SURENESS).
+        """Read what staffing a day to its mean forecast, to all that may come, or to a chance, costs and gives: of calls, chats and deferred work.
+        Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NOT_FOR_OUTBOUND; of deferred work DAY_IS_OVER,
+        NO_PLAN), INVALID_ARGUMENT (INVALID_SURENESS).
         """
 
     @_abc_1.abstractmethod
@@ -220,10 +220,10 @@ class StaffingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _staffing_service_pb2.SimulatePlanRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_staffing_service_pb2.SimulatePlanResponse, _abc.Awaitable[_staffing_service_pb2.SimulatePlanResponse]]:
-        """Read what a day's plan gives when it is played contact by contact, beside what was predicted of it. The same question always has the
-        same answer. Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NO_SCHEDULE,
-        NOT_FOR_CHAT, NOT_FOR_DEFERRED),
-        INVALID_ARGUMENT (INVALID_SIMULATION).
+        """Read what a day's plan gives when it is played contact by contact, beside what was predicted of it: of calls, chats, deferred work
+        and campaigns, each in its own measure. The same question always has the same answer.
+        Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NO_SCHEDULE; of deferred work DAY_IS_OVER,
+        NO_PLAN, of a campaign NOTHING_TO_CALL), INVALID_ARGUMENT (INVALID_SIMULATION).
         """
 
     @_abc_1.abstractmethod

@@ -6,14 +6,13 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from muster.book.types import Queue, Target
 from muster.book.view import BookDay
 from muster.domain.calendar import local_date, to_local
-from muster.kit.errors import NotFound, NotNow, Refusal
+from muster.kit.errors import NotFound, NotNow
 from muster.kit.service import Parts
 from muster.v1 import requirement_pb2
 from muster.v1 import staffing_service_pb2 as pb
@@ -21,18 +20,13 @@ from services.staffing.attaining import standing, window_end_of, window_of
 from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.patience import Patience
 from services.staffing.domain.requirement import Goal
-from services.staffing.domain.uncertainty import Choice
 from services.staffing.handlers.ahead import WindowCase
 from services.staffing.handlers.calling import CallingDay, explain_campaign
 from services.staffing.handlers.explaining import Explanation, explain
 from services.staffing.handlers.predicting import Prediction, predict_plan
 from services.staffing.handlers.requiring import QueueRules
-from services.staffing.handlers.simulating import Asked, Simulation, simulate_plan
-from services.staffing.handlers.spreading import price_day
 from services.staffing.store import plans
 from services.staffing.work import Work
-
-USUAL_DAYS, MOST_CONTACTS = 200, 3_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,18 +74,6 @@ class PlanEdge:
             return lambda: _called(called, start, rules, now)
         return lambda: _explained(explain(forecast, forecast.starts.index(start), rules), rules, forecast.version)
 
-    def pricing(
-        self, connection: sa.Connection, request: pb.PriceRequirementRequest
-    ) -> Callable[[], pb.PriceRequirementResponse]:
-        """Gather what pricing a day needs, and return who computes it. Raise NotFound, NotNow, Refusal(INVALID_SURENESS)."""
-        book, queue = self.queue(connection, request.queue)
-        forecast = self.forecast(connection, book, queue, request.local_date)
-        rules, goal = self.promised(connection, book, queue)
-        sure = request.sureness if request.HasField("sureness") else rules.rules.sureness
-        if not 0.5 < sure < 1:
-            raise Refusal("INVALID_SURENESS", f"sureness is {sure}; allowed: above 0.5 to below 1")
-        return lambda: _priced(price_day(forecast, rules.rules, rules.patience, sure), rules, goal, sure)
-
     def prediction(
         self, connection: sa.Connection, request: pb.PredictServiceRequest
     ) -> Callable[[], pb.PredictServiceResponse]:
@@ -103,27 +85,6 @@ class PlanEdge:
         shrinkage = rules.rules.unplaced_shrinkage
         predict = functools.partial(predict_plan, forecast, requirement, goal, rules.patience, staff, shrinkage)
         return lambda: _predicted(predict(), goal)
-
-    def simulation(self, connection: sa.Connection, request: pb.SimulatePlanRequest) -> Callable[[], pb.SimulatePlanResponse]:
-        """Gather what playing a day needs, and return who plays it. Raise NotFound, NotNow, Refusal(INVALID_SIMULATION)."""
-        sigma = request.handle_sigma if request.HasField("handle_sigma") else None
-        try:
-            asked = Asked(request.days or USUAL_DAYS, request.discipline or "LEAVE", sigma, request.uncertain)
-        except ValueError as error:
-            raise Refusal("INVALID_SIMULATION", str(error)) from error
-        book, queue = self.queue(connection, request.queue)
-        forecast, requirement = self.day(connection, book, queue, request.local_date)
-        rules, goal = self.promised(connection, book, queue)
-        staff = None
-        if request.scheduled:
-            staff = self.work.deciding.outlooks.scheduled(connection, book, queue, forecast)
-            if staff is None:
-                raise NotNow("NO_SCHEDULE", f"no schedule is published for {queue.name}; see muster schedule show")
-            staff = staff * (1.0 - rules.rules.unplaced_shrinkage)
-        if sum(forecast.offered) * asked.days > MOST_CONTACTS:
-            most = f"{sum(forecast.offered):,.0f} contacts a day, {asked.days} days; allowed: {MOST_CONTACTS:,} contacts"
-            raise Refusal("INVALID_SIMULATION", most)
-        return lambda: _simulated(simulate_plan(forecast, requirement, goal, rules.patience, staff, asked), goal)
 
     def day(self, connection: sa.Connection, book: BookDay, queue: Queue, date: str) -> tuple[ForecastDay, RequirementDay]:
         """Return a queue's forecast and requirement of a local day. Raise NotNow."""
@@ -169,11 +130,15 @@ class PlanEdge:
         """Return a queue's rules and the service level that its contract promises. Raise NotNow."""
         rules = self.work.requiring.rules_of(connection, book, queue)
         if rules.at_once > 1:
-            raise NotNow("NOT_FOR_CHAT", f"{queue.name} has several chats an agent; see muster requirement show and explain")
+            raise NotNow(
+                "NOT_FOR_CHAT", f"{queue.name} has several chats an agent; see muster requirement explain and simulate"
+            )
         if rules.due is not None:
-            raise NotNow("NOT_FOR_DEFERRED", f"{queue.name} is work with a deadline; see muster requirement show")
+            raise NotNow("NOT_FOR_DEFERRED", f"{queue.name} is work with a deadline; see muster requirement show and simulate")
         if rules.campaign is not None:
-            raise NotNow("NOT_FOR_OUTBOUND", f"{queue.name} is called, nobody waits; see muster requirement show and explain")
+            raise NotNow(
+                "NOT_FOR_OUTBOUND", f"{queue.name} is called, nobody waits; see muster requirement explain and simulate"
+            )
         goal = rules.rules.promised
         if goal is None:
             raise NotNow("NO_SERVICE_LEVEL", f"no contract promises a service level for {queue.name}")
@@ -213,24 +178,6 @@ def _window(name: str, index: int, target: Target, body: dict[str, Any], made_at
     )
 
 
-def _priced(found: dict[str, Choice], rules: QueueRules, goal: Goal, sure: float) -> pb.PriceRequirementResponse:
-    answer = pb.PriceRequirementResponse(
-        target=goal.target, threshold_seconds=goal.threshold, sureness=sure, staff_to=rules.rules.staff_to
-    )
-    for name, choice in found.items():
-        met = choice.interval_met[np.isfinite(choice.interval_met)]
-        answer.choices.add(
-            staff_to=name,
-            agents=choice.agents,
-            agent_hours=choice.hours,
-            price=choice.price,
-            expected_service_level=choice.expected,
-            day_met=choice.day_met,
-            intervals_met=float(met.mean()) if met.size else 1.0,
-        )
-    return answer
-
-
 def _predicted(found: Prediction, goal: Goal) -> pb.PredictServiceResponse:
     return pb.PredictServiceResponse(
         starts_at_epoch_seconds=found.starts,
@@ -244,24 +191,6 @@ def _predicted(found: Prediction, goal: Goal) -> pb.PredictServiceResponse:
         target=goal.target,
         threshold_seconds=goal.threshold,
         aht_seconds=found.aht,
-    )
-
-
-def _simulated(found: Simulation, goal: Goal) -> pb.SimulatePlanResponse:
-    return pb.SimulatePlanResponse(
-        starts_at_epoch_seconds=found.starts,
-        agents=found.agents,
-        offered_count=found.offered,
-        predicted_service_level=[-1.0 if level is None else level for level in found.predicted],
-        moving_service_level=found.moving,
-        simulated_service_level=[level if np.isfinite(level) else -1.0 for level in found.simulated],
-        half_width=[half if np.isfinite(half) else 0.0 for half in found.half],
-        day_service_level=found.day if np.isfinite(found.day) else 1.0,
-        day_half_width=found.day_half if np.isfinite(found.day_half) else 0.0,
-        days_met=found.days_met,
-        contact_count=found.contacts,
-        target=goal.target,
-        threshold_seconds=goal.threshold,
     )
 
 

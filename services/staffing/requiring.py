@@ -202,20 +202,25 @@ class Requiring:
         self, connection: sa.Connection, book: BookDay, queue: Queue, rules: QueueRules, version: int
     ) -> list[RequirementDay]:
         """Return the days of a queue's deferred work, planned together, that are new or other than before."""
-        assert rules.due
         now, zone = self.clock.now(), book.zone_of(queue)
         today, last = local_date(now, zone).isoformat(), dt.date.max.isoformat()
         days = plans.list_forecasts(connection, queue.name, today, last)
         before = {day.local_date: day for day in plans.list_requirements(connection, queue.name, today, last)}
         backlog = plans.open_items(connection, queue.name, now - BACKLOG_SECONDS)
-        cold = queue.cold_start.aht_seconds if queue.cold_start and queue.cold_start.aht_seconds else 300.0
-        desk = Desk(opening_hours(queue), zone, rules.due, queue.interval_seconds, cold)
         try:
-            found = on_deferred(days, backlog, desk, rules.rules, rules.kept, version, now, before.get(today))
+            found = on_deferred(
+                days, backlog, self.desk(book, queue, rules), rules.rules, rules.kept, version, now, before.get(today)
+            )
         except ValueError as error:
             get_log().warning("requirement_not_possible", queue=queue.name, reason="NO_PLAN", why=str(error))
             return []
         return [day for day in found if not _says_the_same(before.get(day.local_date), day)]
+
+    def desk(self, book: BookDay, queue: Queue, rules: QueueRules) -> Desk:
+        """Return where a queue's deferred work is done, and when it is due."""
+        assert rules.due
+        cold = queue.cold_start.aht_seconds if queue.cold_start and queue.cold_start.aht_seconds else 300.0
+        return Desk(opening_hours(queue), book.zone_of(queue), rules.due, queue.interval_seconds, cold)
 
     def recount(self, connection: sa.Connection, contract: str, due_at: int) -> None:
         """Count a contract's targets anew from closed cells, since its terms changed."""

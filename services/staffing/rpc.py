@@ -26,6 +26,8 @@ from services.staffing import wire
 from services.staffing.attaining import due_through, judging_of, standing, window_of, zone_of
 from services.staffing.handlers.ahead import windows_ahead
 from services.staffing.plan_rpc import PlanEdge
+from services.staffing.pricing_rpc import PricingEdge
+from services.staffing.simulation_rpc import SimulationEdge
 from services.staffing.states import queue_states
 from services.staffing.store import decisions, plans
 from services.staffing.work import Work
@@ -39,6 +41,7 @@ class StaffingRpc(stubs.StaffingServiceServicer):
     def __init__(self, parts: Parts, work: Work) -> None:
         self._parts, self._work = parts, work
         self._plans = PlanEdge(parts, work)
+        self._simulations, self._prices = SimulationEdge(self._plans), PricingEdge(self._plans)
         self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="plans")
         self._owner = BookOwner(work.book, STAFFING_KINDS)
 
@@ -72,10 +75,10 @@ class StaffingRpc(stubs.StaffingServiceServicer):
         return await self._compute(await self._parts.database.read(lambda c: self._plans.explanation(c, request)))
 
     async def PriceRequirement(self, request: pb.PriceRequirementRequest, context: Any) -> pb.PriceRequirementResponse:
-        return await self._compute(await self._parts.database.read(lambda c: self._plans.pricing(c, request)))
+        return await self._compute(await self._parts.database.read(lambda c: self._prices.gather(c, request)))
 
     async def SimulatePlan(self, request: pb.SimulatePlanRequest, context: Any) -> pb.SimulatePlanResponse:
-        return await self._compute(await self._parts.database.read(lambda c: self._plans.simulation(c, request)))
+        return await self._compute(await self._parts.database.read(lambda c: self._simulations.gather(c, request)))
 
     async def StartPooling(self, request: pb.StartPoolingRequest, context: Any) -> pb.StartPoolingResponse:
         job = await self._parts.database.run(lambda c: self._work.pooling.ask(c, request.queues, request.local_date))

@@ -18,11 +18,13 @@ from services.staffing.attaining import judging_of, window_end_of, window_of
 from services.staffing.domain.facts import ForecastDay
 from services.staffing.domain.window import METRICS, Pledge
 from services.staffing.handlers.ahead import QueueAhead, WindowCase, windows_ahead
+from services.staffing.handlers.spreading import levels_of
 from services.staffing.outlooks import Outlooks
 from services.staffing.requiring import goal_of
 from services.staffing.store import plans
 
 PERIOD_SECONDS = 6 * 3600
+IN_LINE = (Channel.VOICE, Channel.CHAT)
 
 
 @dataclasses.dataclass
@@ -63,8 +65,7 @@ class Windowing:
             if contract in ("", name):
                 for index, target in enumerate(row.targets):
                     queues = [book.queues[q] for q in target.queues or row.queues if q in book.queues]
-                    # Days ahead are served as calls are: what chats or mail are promised is not looked ahead to.
-                    if str(target.metric) in METRICS and all(q.channel == Channel.VOICE for q in queues):
+                    if str(target.metric) in METRICS and all(q.channel in IN_LINE for q in queues):
                         try:
                             found.append(self._case(connection, book, name, index, target))
                         except ValueError as error:
@@ -109,4 +110,5 @@ class Windowing:
             else:
                 continue
             kept.append(day)
-        return QueueAhead(name, kept, agents, rules.patience, since, until), planned
+        levels = [levels_of(day, rules.at_once, rules.by_level) for day in kept]
+        return QueueAhead(name, kept, agents, rules.patience, since, until, levels), planned

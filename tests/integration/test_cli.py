@@ -50,13 +50,14 @@ def test_what_a_planner_types(tmp_path: pathlib.Path, bootstrap: str, world: str
             await asyncio.to_thread(publish_and_refuse, small)
             await small.conductor.tick(WEDNESDAY + 10 * HOUR + 300)
             await asyncio.to_thread(look_again, home)
-            await asyncio.to_thread(small.apply, with_forecasters(book()))
+            await asyncio.to_thread(small.apply, with_channels(with_forecasters(book())))
             for seconds in (
                 600,
                 660,
             ):  # staffing publishes its book while it reaches the first; the forecaster fits at the next
                 await small.conductor.tick(WEDNESDAY + 10 * HOUR + seconds)
             await asyncio.to_thread(look_at_forecasts, home)
+            await asyncio.to_thread(play_channels, home)
             await asyncio.to_thread(compare_forecasts, home, tmp_path)
             await asyncio.to_thread(look_far_and_back, home, tmp_path)
 
@@ -88,6 +89,30 @@ def with_forecasters(data: dict[str, Any]) -> dict[str, Any]:
     """Return the book with an override, an event, and a contract that locks forecasts a day before."""
     data["contracts"][0]["lock"] = {"days_ahead": 1, "tolerance_up": 0.1, "tolerance_down": 0.1}
     return {**data, "overrides": [SALE], "events": [OUTAGE]}
+
+
+def with_channels(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the book with chat, mail and outbound, none of them known by more than their declared weeks."""
+    plain = {k: v for k, v in data["queues"][0].items() if k not in ("patience", "cold_start")}
+    cold = {"cold_start": {"weekly_offered_count": 1400, "aht_seconds": 300}}
+    chat = {"name": "acme/chat", "channel": "CHAT", "concurrency": {"max": 3, "aht_seconds_by_level": [300, 360, 450]}}
+    campaign = {"daily_contacts": 60, "connect_rate": 0.3, "aht_seconds": 240, "attempt_seconds": 20, "confidence": 0.9}
+    data["queues"] += [
+        {**plain, **cold, **chat, "patience": {"source": "DECLARED", "seconds": 240}},
+        {**plain, **cold, "name": "acme/mail", "channel": "EMAIL"},
+        {**plain, "name": "acme/calls", "channel": "OUTBOUND", "campaign": campaign},
+    ]
+    window = {"kind": "MONTH"}
+    promises = {
+        "chat": {"metric": "SERVICE_LEVEL", "threshold_seconds": 40, "target": 0.8},
+        "mail": {"metric": "DEADLINE_MET", "threshold_business": "4h", "target": 0.9},
+        "calls": {"metric": "OCCUPANCY_CAP", "target": 0.85},
+    }
+    data["contracts"] += [
+        {"name": f"acme/{name}", "queues": [f"acme/{name}"], "targets": [{**promise, "window": window}]}
+        for name, promise in promises.items()
+    ]
+    return data
 
 
 def rows_of(text: str, first: str) -> list[list[str]]:
@@ -144,6 +169,21 @@ def look_far_and_back(home: pathlib.Path, folder: pathlib.Path) -> None:
     assert "needed: more than 14" in muster(
         home, "backtest", str(path), "--map", "start=when", "--map", "offered=n", fails=True
     )
+
+
+def play_channels(home: pathlib.Path) -> None:
+    words = ("requirement", "simulate", "--day", "2026-03-26", "--days", "100")
+    chats = muster(home, *words, "acme/chat")
+    assert "target 80% in 40 s; 3 chats at once" in chats
+    formula, simulated, half = (float(cell.rstrip("%")) for cell in rows_of(chats, "Thu 2026-03-26 12:00")[0][4:7])
+    assert abs(formula - simulated) < 3 * half + 3
+    mail = muster(home, *words, "acme/mail")
+    assert "target 90% in time, due 4h" in mail
+    assert "items fall due on the day" in mail
+    calls = muster(home, *words, "acme/calls")
+    assert "60 contacts to reach" in calls
+    assert "the book asks for 90%" in calls
+    assert "BLOCK is for calls" in muster(home, *words, "acme/mail", "--block", fails=True)
 
 
 def look_at_forecasts(home: pathlib.Path) -> None:

@@ -85,6 +85,11 @@ class Staffing:
 
 @pytest.fixture
 def staffing(engine: sa.Engine) -> Staffing:
+    return staffing_on(engine)
+
+
+def staffing_on(engine: sa.Engine) -> Staffing:
+    """Return staffing's requirements of the small book with mail and chat, on Monday at eight."""
     migrate(engine, pathlib.Path("services/staffing/store/migrations"))
     database, clock, copy = Database(engine), ConductedClock(MONDAY + 8 * 3600), BookCopy(metadata)
     with engine.begin() as connection:

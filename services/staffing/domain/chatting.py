@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from services.staffing.domain.carried import Carried, joined
+from services.staffing.domain.carried import PARTS, Carried, joined
 from services.staffing.domain.chat import Chats, chat_service, fewest_chat_agents
 from services.staffing.domain.erlang import Floats, Ints, Service
 
@@ -56,6 +56,15 @@ class ChatLoad:
         rates = np.where(c.arrivals > 0, c.mean / c.handle, 0.0)
         levels = np.maximum(np.round(self.levels, 6), 1.0)
         return [(_up(float(r)), tuple(row.tolist()), float(p)) for r, row, p in zip(rates, levels, c.patience, strict=True)]
+
+
+def steady_chats(arrivals: Floats, levels: Floats, patience: float) -> ChatLoad:
+    """Return a load as if it came for ever: chats a second (I,), AHTs (max,) of an agent with 1 … max, patience in seconds."""
+    size = arrivals.size
+    handle = np.full(size, levels[-1])
+    parts = np.tile((arrivals * handle)[:, None], PARTS)
+    alone = Carried(arrivals, handle, np.full(size, patience), parts, np.full(parts.shape, 1.0 / PARTS))
+    return ChatLoad(alone, np.tile(levels, (size, 1)))
 
 
 def joined_chats(days: Sequence[ChatLoad]) -> ChatLoad:

@@ -49,11 +49,25 @@ class Campaign:
         return self.contacts / self.connect_rate
 
     @property
+    def each(self) -> float:
+        """Agent seconds that a contact takes in mean, the attempts for it included."""
+        return self.handle + self.attempt / self.connect_rate
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the agent seconds that a day's contacts take."""
+        spread = (self.variation * self.handle) ** 2 + self.attempt**2 * (1 - self.connect_rate) / self.connect_rate**2
+        return math.sqrt(self.contacts * spread)
+
+    @property
     def seconds(self) -> float:
         """Agent seconds a day that reach the contacts with the wanted chance, before the occupancy cap."""
-        spread = (self.variation * self.handle) ** 2 + self.attempt**2 * (1 - self.connect_rate) / self.connect_rate**2
-        mean = self.contacts * self.handle + self.attempts * self.attempt
-        return mean + float(norm.ppf(self.confidence)) * math.sqrt(self.contacts * spread)
+        return self.contacts * self.each + float(norm.ppf(self.confidence)) * self.deviation
+
+    def chance(self, seconds: float) -> float:
+        """Return the chance that so many agent seconds of work reach the contacts."""
+        spare = seconds - self.contacts * self.each
+        return float(norm.cdf(spare / self.deviation)) if self.deviation > 0 else float(spare >= 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +117,5 @@ def reserve(campaign: Campaign, calls: np.ndarray, day: Ints, seconds: float, sl
         taken[rows] = free[rows] * (fits / free[rows].sum() if fits > 0 else 0.0)
         real[rows] = (need - fits) / max(rows.size, 1)
     worked = (taken + real) * campaign.occupancy_cap
-    per_contact = campaign.handle + campaign.attempt / campaign.connect_rate
-    attempts = worked * 3600 / per_contact / campaign.connect_rate
+    attempts = worked * 3600 / campaign.each / campaign.connect_rate
     return Reserved(attempts, worked, taken, real, whole_days(real, day))

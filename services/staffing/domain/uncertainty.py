@@ -10,6 +10,7 @@ import math
 import numpy as np
 from scipy.special import ndtr
 
+from services.staffing.domain.chatting import ChatLoad, steady_chats
 from services.staffing.domain.clumping import clumping
 from services.staffing.domain.erlang import Floats, Ints, Load, Service
 from services.staffing.domain.requirement import Goal, fewest_agents, predict
@@ -21,12 +22,14 @@ METRICS = ("SERVICE_LEVEL", "ASA", "ABANDONMENT", "OCCUPANCY_CAP")
 @dataclasses.dataclass(frozen=True)
 class PathLoad:
     """A day of a queue. paths (P, I): contacts expected per interval, without the luck of single callers, which the formulas add
-    (`expected_volumes`); handle (I,) seconds; patience: mean seconds, inf where nobody hangs up; seconds of an interval."""
+    (`expected_volumes`); handle (I,) seconds; patience: mean seconds, inf where nobody hangs up; seconds of an interval; levels (max,):
+    AHT of a chat whose agent has 1 … max of them, none: calls."""
 
     paths: Floats
     handle: Floats
     patience: float
     seconds: float
+    levels: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.paths.ndim != 2 or not self.paths.size or not np.isfinite(self.paths).all() or self.paths.min() < 0:
@@ -36,12 +39,23 @@ class PathLoad:
         if not self.patience > 0 or not 0 < self.seconds < math.inf:
             raise ValueError(f"patience is {self.patience}, seconds {self.seconds}; allowed: more than 0")
 
-    def load(self, volumes: Floats) -> Load:
-        """Return the load of volumes (I,), contacts per interval."""
-        return Load(volumes / self.seconds, self.handle, np.full(volumes.size, self.patience))
+    def load(self, volumes: Floats) -> Load | ChatLoad:
+        """Return the load of volumes (I,), or (G × I,), row by row, contacts per interval."""
+        rate = volumes / self.seconds
+        if self.levels:
+            return steady_chats(rate, np.array(self.levels), self.patience)
+        return Load(rate, np.tile(self.handle, rate.size // self.handle.size), np.full(rate.size, self.patience))
 
     def pick(self, columns: Ints) -> "PathLoad":
-        return PathLoad(self.paths[:, columns], self.handle[columns], self.patience, self.seconds)
+        return dataclasses.replace(self, paths=self.paths[:, columns], handle=self.handle[columns])
+
+
+def _lines(load: Load | ChatLoad, agents: Floats) -> tuple[Load, Floats]:
+    """Return a load and how many it can be with at once: chats wait once all slots are taken, and then at the AHT of a full agent."""
+    if isinstance(load, ChatLoad):
+        alone = load.carried
+        return Load(alone.arrivals, alone.handle, alone.patience), agents * load.levels.shape[1]
+    return load, agents
 
 
 def expected_volumes(paths: Floats) -> Floats:
@@ -101,16 +115,19 @@ def outcome(day: PathLoad, agents: Floats | Ints, goal: Goal, seconds: float = m
     low = day.paths.min(axis=0)
     step = np.maximum(day.paths.max(axis=0) - low, 1e-9 * (1.0 + low)) / (GRID - 1)
     volumes = low + step * np.arange(GRID)[:, None]
-    load = Load(volumes.ravel() / day.seconds, np.tile(day.handle, GRID), np.full(volumes.size, day.patience))
+    load = day.load(volumes.ravel())
     n = np.tile(np.asarray(agents, float), GRID)
     s, t = predict(load, n, goal), goal.target
     if goal.metric == "OCCUPANCY_CAP":
+        if day.levels:
+            raise ValueError("a goal of OCCUPANCY_CAP for chats; allowed: calls")
         table = np.stack([load.erlangs * s.answered, n, np.zeros_like(n)]).reshape(3, GRID, -1)
         return Outcome(*_read(table, (day.paths - low) / step))
     good, base, square = _per_contact(goal, s, day)
     alone = np.maximum(square - 2 * t * good + t * t * base - (good - t * base) ** 2, 0.0)
     some = np.arange(n.size).reshape(GRID, -1)[::COARSE].ravel()
-    clumps = clumping(load.pick(some), n[some], goal, seconds).reshape(1, -1, low.size)
+    lines, most = _lines(load.pick(some), n[some])
+    clumps = clumping(lines, most, goal, seconds).reshape(1, -1, low.size)
     between = _read(clumps, np.arange(GRID)[:, None] / COARSE + 0.0 * low).ravel()
     luck = alone * np.minimum(between, np.maximum(volumes.ravel(), 1.0))
     of = _read(np.stack([good, base, luck]).reshape(3, GRID, -1), (day.paths - low) / step)

@@ -19,7 +19,7 @@ WHOLE_DAY = 23 * 3600
 @dataclasses.dataclass(frozen=True)
 class QueueAhead:
     """A queue's days ahead in a window. agents: on queue, one list a day; since: intervals before it were counted or are over;
-    until: the window's end; patience in seconds."""
+    until: the window's end; patience in seconds; levels: one list a day, AHT of a chat whose agent has 1 … max, none: calls."""
 
     queue: str
     days: Sequence[ForecastDay]
@@ -27,6 +27,7 @@ class QueueAhead:
     patience: float
     since: int
     until: int
+    levels: Sequence[Sequence[float]] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,11 +46,13 @@ def _days(case: WindowCase) -> list[QueueDay]:
     found = []
     for ahead in case.queues:
         luck = luck_of(case.contract, str(case.index), ahead.queue, str(ahead.since))
-        for day, agents, paths in zip(ahead.days, ahead.agents, paths_of(ahead.days, PATHS, luck), strict=True):
+        levels = ahead.levels or [()] * len(ahead.days)
+        paths_by_day = paths_of(ahead.days, PATHS, luck)
+        for day, agents, paths, by_level in zip(ahead.days, ahead.agents, paths_by_day, levels, strict=True):
             starts = np.array(day.starts)
             left = np.flatnonzero((starts >= ahead.since) & (starts < ahead.until))
             if left.size:
-                load = path_load(day, paths, ahead.patience).pick(left)
+                load = path_load(day, paths, ahead.patience, by_level).pick(left)
                 plan = np.maximum(np.array(agents, float)[left], 0.0)
                 opens = left[0] == 0 and starts[-1] + day.seconds - starts[0] < WHOLE_DAY
                 found.append(QueueDay(ahead.queue, starts[left], load, plan, opens))

@@ -99,7 +99,7 @@ def explain_campaign(day: CallingDay, start: int, rules: QueueRules, now: int) -
     contacts = float(reserved.attempts[place]) * campaign.connect_rate * day.forecast.seconds / 3600
     return Explanation(
         contacts,
-        campaign.handle + campaign.attempt / campaign.connect_rate,
+        campaign.each,
         found.load[place],
         (),
         (),

@@ -102,12 +102,16 @@ def spread_of(work: Work) -> Floats:
     return spread
 
 
-def draw(work: Work, known: np.ndarray, day: Ints, days: int, luck: np.random.Generator) -> Trials:
-    """Return trials of the work; known (K,): the items are there, only their times are chance; day (I,) of each interval."""
+def draw(
+    work: Work, known: np.ndarray, day: Ints, days: int, luck: np.random.Generator, expected: Floats | None = None
+) -> Trials:
+    """Return trials of the work; known (K,): the items are there, only their times are chance; day (I,) of each interval; expected (R, K):
+    what may come in each trial, None: the work's own count in TRIALS of them."""
     order = np.lexsort((work.came, work.due))
     order = order[(work.due[order] <= work.open.size) & (work.count[order] > 0)]
     some = dataclasses.replace(work, came=work.came[order], due=work.due[order], count=work.count[order])
-    items = np.where(known[order], some.count, luck.poisson(some.count, (TRIALS, some.count.size)))
+    coming = np.tile(some.count, (TRIALS, 1)) if expected is None else expected[:, order]
+    items = np.where(known[order], some.count, luck.poisson(coming))
     return Trials(some, luck.standard_gamma(items), day[some.due - 1], days)
 
 
@@ -165,10 +169,24 @@ def cohorts_of(days: Sequence[ForecastDay], backlog: Sequence[tuple[int, int]], 
     return tuple(Cohort(start, d if d > begin else due[-1], n) for (start, n), d in zip(old, due[:-1], strict=True))
 
 
-def plan_days(
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """What a plan of days rests on: the work as expected and for the high intake, from `begin` on; day (I,) of each interval; known (K,):
+    items that are there; trials, and the margin z that keeps the target in them."""
+
+    begin: int
+    work: Work
+    high: Work
+    day: Ints
+    known: np.ndarray
+    trials: Trials
+    z: float
+
+
+def prepare(
     days: Sequence[ForecastDay], backlog: Sequence[tuple[int, int]], desk: Desk, target: float, minimum: int, now: int
-) -> Planned:
-    """Return the plan of a queue's days together, from the interval that holds `now` on."""
+) -> Prepared:
+    """Return what the plan of a queue's days together rests on, from the interval that holds `now` on."""
     begin, seconds = now - now % desk.seconds, desk.seconds
     sizes = size_of(days, desk, begin)
     offered, high = (intake_of(days, name, seconds, begin, sizes) for name in ("offered", "high"))
@@ -178,11 +196,18 @@ def plan_days(
     day = np.searchsorted(ends, begin + seconds * np.arange(high.size), "right")
     known = np.arange(work.count.size) >= high.size
     trials = draw(work, known, day, len(days), luck_of(days[0].queue, days[0].local_date))
-    z = margin(work, trials, target, minimum)
-    whole, safe = (plan(w, spread_of(w), z, minimum) for w in (work, more))
-    asked, timely = trials.due.sum(axis=0), trials.in_time(whole).sum(axis=0)
+    return Prepared(begin, work, more, day, known, trials, margin(work, trials, target, minimum))
+
+
+def plan_days(
+    days: Sequence[ForecastDay], backlog: Sequence[tuple[int, int]], desk: Desk, target: float, minimum: int, now: int
+) -> Planned:
+    """Return the plan of a queue's days together, from the interval that holds `now` on."""
+    found = prepare(days, backlog, desk, target, minimum, now)
+    whole, safe = (plan(w, spread_of(w), found.z, minimum) for w in (found.work, found.high))
+    asked, timely = found.trials.due.sum(axis=0), found.trials.in_time(whole).sum(axis=0)
     share = np.divide(timely, asked, out=np.full(len(days), np.nan), where=asked > 1e-6)
-    return Planned(begin, level_agents(work)[0], whole, np.maximum(safe, whole), share)
+    return Planned(found.begin, level_agents(found.work)[0], whole, np.maximum(safe, whole), share)
 
 
 def on_deferred(

@@ -1,10 +1,13 @@
-"""A day's plan held against the floor: played contact by contact, many times over, beside what was predicted of it."""
+"""A day's plan held against the floor: played contact by contact, many times over, beside what was predicted of it.
+
+Calls are here; chats, deferred work and campaigns, each in its own measure, in `simulating_…`.
+"""
 
 import dataclasses
 
 import numpy as np
 
-from muster.simulator.pools import BLOCK, LEAVE, Group, Plan, Played, Queue, draw, play
+from muster.simulator.pools import BLOCK, LEAVE, Group, Plan, Queue, draw, play, ratio
 from services.staffing.domain.erlang import Floats
 from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.requirement import Goal
@@ -33,10 +36,44 @@ class Asked:
             raise ValueError(f"handle_sigma is {self.sigma}; allowed: 0 to 3")
 
 
+SERVICE_LEVEL, DEADLINE_MET, CAMPAIGN = "SERVICE_LEVEL", "DEADLINE_MET", "CAMPAIGN"
+
+
+@dataclasses.dataclass(frozen=True)
+class Backlog:
+    """What waits of deferred work at the end of each interval. due: items that fall due in it; predicted, simulated and half: items not
+    begun; aged (I, A): of them simulated, by class of age from `ages` (A,) seconds on; overdue: items that are late already."""
+
+    due: list[float]
+    predicted: list[float]
+    simulated: list[float]
+    half: list[float]
+    ages: list[float]
+    aged: list[list[float]]
+    overdue: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Calls:
+    """A campaign's day in contacts: wanted; predicted and reached in each interval; attempts a day; chance predicted that all are reached."""
+
+    wanted: int
+    predicted: list[float]
+    reached: list[float]
+    attempts: float
+    chance: float
+
+
 @dataclasses.dataclass(frozen=True)
 class Simulation:
-    """One local day, a value an interval, closed ones between included. predicted: as published, None where nothing is offered or not of
-    these agents; moving: as the queue moves; simulated and half: service level and its 95 % half-width, NaN where nothing came."""
+    """One local day, a value an interval, closed ones between included, shares by `measure`: answered within T (SERVICE_LEVEL), done in
+    time of what falls due in the interval (DEADLINE_MET), reached by its end of the day's contacts (CAMPAIGN).
+
+    predicted: as published, None where nothing is offered or not of these agents; moving: predicted of these agents, of calls as the queue
+    moves, NaN where there is nothing; simulated and half: the share and its 95 % half-width, NaN where nothing came. day: all of the
+    day, and `foreseen` of it; met: share of days that keep the target. at_once: chats an agent may have, `concurrency`: those of an
+    agent who has any.
+    """
 
     starts: list[int]
     agents: list[int]
@@ -49,6 +86,34 @@ class Simulation:
     day_half: float
     days_met: float
     contacts: int
+    measure: str = SERVICE_LEVEL
+    foreseen: float | None = None
+    at_once: int = 1
+    concurrency: float | None = None
+    backlog: Backlog | None = None
+    calls: Calls | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Shares:
+    """What days played show: share (I,) with its 95 % half-width, NaN where nothing came; of all of a day; and share of days that keep
+    a target."""
+
+    each: list[float]
+    half: list[float]
+    day: float
+    day_half: float
+    met: float
+
+
+def shares_of(good: Floats, base: Floats, target: float) -> Shares:
+    """Return the shares of good / base, counts (R, I) of days."""
+    each, half = ratio(good, base)
+    day, day_half = ratio(good.sum(axis=1), base.sum(axis=1))
+    some = base.sum(axis=1) > 0
+    levels = good.sum(axis=1)[some] / base.sum(axis=1)[some]
+    met = float((levels >= target).mean()) if levels.size else 1.0
+    return Shares(each.tolist(), half.tolist(), float(day), float(day_half), met)
 
 
 def simulate_plan(
@@ -74,33 +139,17 @@ def simulate_plan(
     played = play(plan, draw(plan.queues, plan.seconds, asked.days, luck, paths))
     levels = dict(zip(requirement.starts, requirement.service_level, strict=True)) if staff is None else {}
     moving = predict_day(Day(volume, seconds, queue.handle, patience, goal.threshold), agents.tolist(), plan.discipline)
-    return _told(starts, agents.tolist(), volume, [levels.get(s) for s in starts], moving, played, goal)
-
-
-def _told(
-    starts: list[int],
-    agents: list[int],
-    volume: Floats,
-    predicted: list[float | None],
-    moving: list[float],
-    played: Played,
-    goal: Goal,
-) -> Simulation:
-    level, half = played.service_level()
-    day, day_half = played.day_level()
-    days = played.day_levels()[:, 0]
-    seen = days[np.isfinite(days)]
-    met = float((seen >= goal.target).mean()) if seen.size else 1.0
+    seen = shares_of(played.in_time[:, 0], played.offered[:, 0], goal.target)
     return Simulation(
         starts,
-        agents,
+        agents.tolist(),
         volume.tolist(),
-        predicted,
+        [levels.get(s) for s in starts],
         moving,
-        level[0].tolist(),
-        half[0].tolist(),
-        float(day[0]),
-        float(day_half[0]),
-        met,
+        seen.each,
+        seen.half,
+        seen.day,
+        seen.day_half,
+        seen.met,
         int(played.offered.sum()),
     )

@@ -43,17 +43,29 @@ def paths_of(days: Sequence[ForecastDay], count: int, luck: np.random.Generator)
     return [expected_volumes(paths) for paths in found]
 
 
-def path_load(day: ForecastDay, paths: Floats, patience: float) -> PathLoad:
-    """Return a day's paths as the formulas take them."""
-    return PathLoad(paths, np.maximum(np.array(day.aht, float), 1.0), patience, float(day.seconds))
+def path_load(day: ForecastDay, paths: Floats, patience: float, levels: Sequence[float] = ()) -> PathLoad:
+    """Return a day's paths as the formulas take them; levels: AHT of a chat whose agent has 1 … max of them, none: calls."""
+    aht = np.maximum(np.array(day.aht, float), 1.0)
+    handle = np.full(aht.size, levels[-1]) if levels else aht
+    return PathLoad(paths, handle, patience, float(day.seconds), tuple(levels))
 
 
-def price_day(day: ForecastDay, rules: Rules, patience: float, sure: float) -> dict[str, Choice]:
-    """Return what staffing a day to its mean, to all that may come, or to a chance, costs and gives. Raise ValueError without a promise."""
+def levels_of(day: ForecastDay, at_once: int, by_level: Sequence[float]) -> tuple[float, ...]:
+    """Return the AHT of a chat whose agent has 1 … max: the book's, else the day's mean at each; none for calls."""
+    if at_once == 1 or by_level:
+        return tuple(by_level)
+    offered = np.array(day.offered, float)
+    mean = float(offered @ np.array(day.aht, float) / offered.sum()) if offered.sum() > 0 else 300.0
+    return (max(round(mean), 1.0),) * at_once
+
+
+def price_day(day: ForecastDay, rules: Rules, patience: float, sure: float, levels: Sequence[float] = ()) -> dict[str, Choice]:
+    """Return what staffing a day to its mean, to all that may come, or to a chance, costs and gives; levels as in `path_load`. Raise
+    ValueError without a promise."""
     if rules.promised is None:
         raise ValueError("no service level is promised")
     paths = paths_of([day], PATHS, luck_of(day.queue, day.local_date))[0]
-    return choose(path_load(day, paths, patience), rules.promised, sure, rules.minimum)
+    return choose(path_load(day, paths, patience, levels), rules.promised, sure, rules.minimum)
 
 
 def more_for(day: ForecastDay, rules: Rules, patience: float) -> Ints | None:
