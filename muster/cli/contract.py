@@ -87,7 +87,7 @@ def contract_outlook(
     request = staffing.ListWindowOutlooksRequest(contract=name if one else "", client="" if one else name)
     out, found = console(), connect().staffing.ListWindowOutlooks(request).outlooks
     if not found:
-        out.print("no window of calls has days ahead that are forecast; promises for chats and mail are not looked ahead to")
+        out.print("no promise has days ahead that are forecast; a campaign is none: see muster requirement simulate")
         return
     heads = (
         "contract",

@@ -1221,7 +1221,7 @@ class WindowOutlook(_message.Message):
     target_index: _builtins.int
     """Place of the target in the contract, from 0."""
     metric: _builtins.str
-    """SERVICE_LEVEL, ASA or ABANDONMENT."""
+    """SERVICE_LEVEL, ASA, ABANDONMENT or DEADLINE_MET."""
     aggregation: _builtins.str
     """How intervals add up, by the book's name."""
     target: _builtins.float

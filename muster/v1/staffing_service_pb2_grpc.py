@@ -203,8 +203,8 @@ class StaffingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListWindowOutlooks(self, request, context):
-        """Read where targets' windows will end: computed now for one contract; for all, as computed every six hours.
-        Errors: NOT_FOUND (NO_SUCH_CONTRACT).
+        """Read where targets' windows will end, of calls, chats and deferred work: computed now for one contract; for all, as computed every six
+        hours. Errors: NOT_FOUND (NO_SUCH_CONTRACT), FAILED_PRECONDITION (NOT_FOR_OUTBOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

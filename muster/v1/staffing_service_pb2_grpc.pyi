@@ -71,8 +71,8 @@ class StaffingServiceStub:
     ListAttainments: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.ListAttainmentsRequest, _staffing_service_pb2.ListAttainmentsResponse]
     """Read how targets stand in their current windows."""
     ListWindowOutlooks: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.ListWindowOutlooksRequest, _staffing_service_pb2.ListWindowOutlooksResponse]
-    """Read where targets' windows will end: computed now for one contract; for all, as computed every six hours.
-    Errors: NOT_FOUND (NO_SUCH_CONTRACT).
+    """Read where targets' windows will end, of calls, chats and deferred work: computed now for one contract; for all, as computed every six
+    hours. Errors: NOT_FOUND (NO_SUCH_CONTRACT), FAILED_PRECONDITION (NOT_FOR_OUTBOUND).
     """
     ListTargetIntervals: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.ListTargetIntervalsRequest, _staffing_service_pb2.ListTargetIntervalsResponse]
     """Read what each interval adds to a target in its window, to recompute it by hand. ASA: milliseconds waited, answered.
@@ -133,8 +133,8 @@ class StaffingServiceAsyncStub(StaffingServiceStub):
     ListAttainments: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.ListAttainmentsRequest, _staffing_service_pb2.ListAttainmentsResponse]  # type: ignore[assignment]
     """Read how targets stand in their current windows."""
     ListWindowOutlooks: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.ListWindowOutlooksRequest, _staffing_service_pb2.ListWindowOutlooksResponse]  # type: ignore[assignment]
-    """Read where targets' windows will end: computed now for one contract; for all, as computed every six hours.
-    Errors: NOT_FOUND (NO_SUCH_CONTRACT).
+    """Read where targets' windows will end, of calls, chats and deferred work: computed now for one contract; for all, as computed every six
+    hours. Errors: NOT_FOUND (NO_SUCH_CONTRACT), FAILED_PRECONDITION (NOT_FOR_OUTBOUND).
     """
     ListTargetIntervals: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.ListTargetIntervalsRequest, _staffing_service_pb2.ListTargetIntervalsResponse]  # type: ignore[assignment]
     """Read what each interval adds to a target in its window, to recompute it by hand. ASA: milliseconds waited, answered.
@@ -258,8 +258,8 @@ class StaffingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _staffing_service_pb2.ListWindowOutlooksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_staffing_service_pb2.ListWindowOutlooksResponse, _abc.Awaitable[_staffing_service_pb2.ListWindowOutlooksResponse]]:
-        """Read where targets' windows will end: computed now for one contract; for all, as computed every six hours.
-        Errors: NOT_FOUND (NO_SUCH_CONTRACT).
+        """Read where targets' windows will end, of calls, chats and deferred work: computed now for one contract; for all, as computed every six
+        hours. Errors: NOT_FOUND (NO_SUCH_CONTRACT), FAILED_PRECONDITION (NOT_FOR_OUTBOUND).
         """
 
     @_abc_1.abstractmethod

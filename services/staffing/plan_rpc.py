@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from muster.book.types import Queue, Target
+from muster.book.types import Channel, Queue, Target
 from muster.book.view import BookDay
 from muster.domain.calendar import local_date, to_local
 from muster.kit.errors import NotFound, NotNow
@@ -96,9 +96,15 @@ class PlanEdge:
         return forecast, requirements[0]
 
     def cases(self, connection: sa.Connection, contract: str) -> list[WindowCase]:
-        """Return what looking ahead needs of a contract. Raise NotFound."""
-        if contract not in self.work.streams.book_today(connection).contracts:
+        """Return what looking ahead needs of a contract. Raise NotFound, NotNow(NOT_FOR_OUTBOUND)."""
+        book = self.work.streams.book_today(connection)
+        row = book.contracts.get(contract)
+        if row is None:
             raise NotFound("NO_SUCH_CONTRACT", f"no contract {contract!r} in the book; see muster contract attainment")
+        queues = [book.queues[name] for name in row.queues if name in book.queues]
+        if queues and all(queue.channel == Channel.OUTBOUND for queue in queues):
+            why = "nobody who is called waits, so no service is promised over a window"
+            raise NotNow("NOT_FOR_OUTBOUND", f"{contract}: {why}; see muster requirement simulate for the contacts of a day")
         return self.work.windowing.cases(connection, contract)
 
     def windows(

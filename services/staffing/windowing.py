@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from muster.book.types import Channel, Target
+from muster.book.types import Channel, Queue, Target, TargetMetric
 from muster.book.view import BookDay
-from muster.domain.calendar import local_date
+from muster.domain.calendar import day_starts, local_date, parse_date
 from muster.kit.clock import Clock
 from muster.kit.due import DueWork
 from muster.kit.jobs import JobKind, Jobs
@@ -18,13 +18,15 @@ from services.staffing.attaining import judging_of, window_end_of, window_of
 from services.staffing.domain.facts import ForecastDay
 from services.staffing.domain.window import METRICS, Pledge
 from services.staffing.handlers.ahead import QueueAhead, WindowCase, windows_ahead
+from services.staffing.handlers.deadlines_ahead import Cells, DeskCase
 from services.staffing.handlers.spreading import levels_of
 from services.staffing.outlooks import Outlooks
-from services.staffing.requiring import goal_of
+from services.staffing.requiring import BACKLOG_SECONDS, goal_of
 from services.staffing.store import plans
 
 PERIOD_SECONDS = 6 * 3600
 IN_LINE = (Channel.VOICE, Channel.CHAT)
+MOST_CELLS, LAST_DAY = 100_000, "9999-12-31"
 
 
 @dataclasses.dataclass
@@ -65,9 +67,11 @@ class Windowing:
             if contract in ("", name):
                 for index, target in enumerate(row.targets):
                     queues = [book.queues[q] for q in target.queues or row.queues if q in book.queues]
-                    if str(target.metric) in METRICS and all(q.channel in IN_LINE for q in queues):
+                    in_line = str(target.metric) in METRICS and all(q.channel in IN_LINE for q in queues)
+                    if in_line or target.metric == TargetMetric.DEADLINE_MET:
+                        case = self._case if in_line else self._deferred
                         try:
-                            found.append(self._case(connection, book, name, index, target))
+                            found.append(case(connection, book, name, index, target))
                         except ValueError as error:
                             get_log().warning("window_not_possible", contract=name, target=index, why=str(error))
         return found
@@ -88,6 +92,44 @@ class Windowing:
                     queues.append(ahead)
                     scheduled = max(scheduled, planned)
         return WindowCase(contract, index, pledge, counted, queues, scheduled)
+
+    def _deferred(self, connection: sa.Connection, book: BookDay, contract: str, index: int, target: Target) -> WindowCase:
+        now = self.clock.now()
+        since, until = window_of(book, contract, target, now), window_end_of(book, contract, target, now)
+        pledge = Pledge(goal_of(target), judging_of(book, contract, target), target.target)
+        cells = plans.target_cells(connection, contract, index, (since, plans.LAST), MOST_CELLS, 0)
+        desks, scheduled = [], 0
+        for name in target.queues or book.contracts[contract].queues:
+            if name in book.queues:
+                own = [(start, good, base) for queue, start, good, base in cells if queue == name]
+                desk, planned = self._desk(connection, book, book.queues[name], own, (since, until))
+                if desk is not None:
+                    desks.append(desk)
+                    scheduled = max(scheduled, planned)
+        return WindowCase(contract, index, pledge, [], [], scheduled, desks)
+
+    def _desk(
+        self, connection: sa.Connection, book: BookDay, queue: Queue, cells: Cells, window: tuple[int, int]
+    ) -> tuple[DeskCase | None, int]:
+        """Return a queue's deferred work ahead, None where no day is forecast, and of how many days of the window a schedule is published."""
+        now, zone, requiring = self.clock.now(), book.zone_of(queue), self.outlooks.requiring
+        today, rules = local_date(now, zone).isoformat(), requiring.rules_of(connection, book, queue)
+        days = [day for day in plans.list_forecasts(connection, queue.name, today, LAST_DAY) if day.starts]
+        if rules.due is None or not days:
+            return None, 0
+        required = {day.local_date: day for day in plans.list_requirements(connection, queue.name, today, LAST_DAY)}
+        staff, scheduled = dict[int, float](), 0
+        for day in days:
+            whole = dataclasses.replace(day, starts=list(day_starts(parse_date(day.local_date), zone, day.seconds)))
+            planned, needed = self.outlooks.scheduled(connection, book, queue, whole), required.get(day.local_date)
+            if planned is not None and planned.any():
+                staff.update(zip(whole.starts, (planned * (1.0 - rules.rules.unplaced_shrinkage)).tolist(), strict=True))
+                scheduled += whole.starts[0] < window[1]
+            elif needed is not None:
+                staff.update(zip(needed.starts, needed.on_queue, strict=True))
+        backlog, ends = plans.open_items(connection, queue.name, now - BACKLOG_SECONDS), days[-1].starts[-1] + days[-1].seconds
+        desk = requiring.desk(book, queue, rules)
+        return DeskCase(queue.name, desk, days, backlog, staff, ends, cells, *window, now), scheduled
 
     def _queue(self, connection: sa.Connection, book: BookDay, name: str, since: int, until: int) -> tuple[QueueAhead, int]:
         """Return a queue's days from an instant on, and of how many of them a schedule is published."""

@@ -184,6 +184,15 @@ def play_channels(home: pathlib.Path) -> None:
     assert "60 contacts to reach" in calls
     assert "the book asks for 90%" in calls
     assert "BLOCK is for calls" in muster(home, *words, "acme/mail", "--block", fails=True)
+    price = ("requirement", "price", "--day", "2026-03-26")
+    hours = {row[0].split()[0]: row for row in rows_of(muster(home, *price, "acme/mail"), "")}
+    assert "CONFIDENT" not in hours and hours["DAY"][5] == "–"
+    assert "CONFIDENT" in muster(home, *price, "acme/chat")
+    assert "NOT_FOR_OUTBOUND" in muster(home, *price, "acme/calls", fails=True)
+    for name in ("chat", "mail"):
+        ahead = rows_of(muster(home, "contract", "outlook", f"acme/{name}"), f"acme/{name}")[0]
+        assert 0 <= float(ahead[5].rstrip("%")) <= 100
+    assert "NOT_FOR_OUTBOUND" in muster(home, "contract", "outlook", "acme/calls", fails=True)
 
 
 def look_at_forecasts(home: pathlib.Path) -> None:

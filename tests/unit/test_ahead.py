@@ -9,6 +9,7 @@ import pytest
 
 from muster.domain.calendar import resolve
 from muster.domain.paths import GAUSS
+from muster.simulator.chats import ChatDay, play_chats
 from services.staffing.domain.attainment import Judging, window_end
 from services.staffing.domain.facts import ForecastDay, merge_forecast
 from services.staffing.domain.requirement import Goal, Rules
@@ -117,6 +118,25 @@ def test_a_window_ends_as_its_plan_allows() -> None:
     assert [h[0] for h in middle["hours_more"]] == [f"2026-03-0{n}" for n in range(2, 7)]
     assert all(h[3] > 0 for h in middle["hours_more"])
     assert windows_ahead([case(13, before)]) == windows_ahead([case(13, before)])
+
+
+def test_a_window_of_chats_ends_where_it_ends_when_played() -> None:
+    levels, days, agents = (300.0, 360.0, 450.0), 5, 3
+    goal = Goal("SERVICE_LEVEL", 0.8, threshold=40.0)
+    ahead = [forecast(day, offered=30.0) for day in range(days)]
+    plan = [[float(agents)] * SLOTS] * days
+    queue = QueueAhead("acme/chat", ahead, plan, 240.0, MONDAY, MONDAY + days * 86_400, [levels] * days)
+    pledge = Pledge(goal, Judging("SERVICE_LEVEL", "CONTACT_WEIGHTED", 0.8, "UTC"), 0.8)
+    found = windows_ahead([WindowCase("acme/chats", 0, pledge, [], [queue], 0)])[0][2]
+    day = ChatDay(np.full(SLOTS, 30.0), np.full(SLOTS, agents), 1800.0, np.array(levels), 240.0, 40.0)
+    luck = np.random.default_rng(2)
+    seen = [play_chats(day, 300, luck, paths) for paths in paths_of(ahead, 300, luck_of("played"))]
+    within, offered = (np.sum([getattr(s, name).sum(axis=1) for s in seen], axis=0) for name in ("within", "offered"))
+    played = within / offered
+    assert found["expected"] == pytest.approx(played.mean(), abs=0.02)
+    assert found["met"] == pytest.approx((played >= 0.8).mean(), abs=0.15)
+    calls = dataclasses.replace(queue, levels=())
+    assert windows_ahead([WindowCase("acme/chats", 0, pledge, [], [calls], 0)])[0][2]["expected"] < 0.3
 
 
 def test_what_is_behind_is_not_expected_again() -> None:

@@ -69,7 +69,7 @@ class Goal:
 
     def met(self, value: Floats) -> np.ndarray:
         """Return whether each value keeps the target (I,)."""
-        return value >= self.target if self.metric == "SERVICE_LEVEL" else value <= self.target
+        return value >= self.target if self.metric in ("SERVICE_LEVEL", "DEADLINE_MET") else value <= self.target
 
 
 @dataclasses.dataclass(frozen=True)

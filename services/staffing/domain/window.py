@@ -7,7 +7,7 @@ of one queue clump (`uncertainty.clumping`; Skellam, 1948); waits add up to a ga
 import dataclasses
 import datetime as dt
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from scipy.special import ndtr
@@ -19,7 +19,7 @@ from services.staffing.domain.queue_days import QueueDay, days_give
 from services.staffing.domain.requirement import Goal
 from services.staffing.domain.uncertainty import Outcome, chance_kept
 
-METRICS = ("SERVICE_LEVEL", "ASA", "ABANDONMENT")
+METRICS, DEADLINE_MET = ("SERVICE_LEVEL", "ASA", "ABANDONMENT"), "DEADLINE_MET"
 AGGREGATIONS = ("CONTACT_WEIGHTED", "MEAN_OF_INTERVALS", "SHARE_OF_INTERVALS", "SHARE_OF_DAYS")
 Counted = Sequence[tuple[int, int | None, int | None]]
 
@@ -35,9 +35,9 @@ class Pledge:
 
     def __post_init__(self) -> None:
         metric, aggregation = self.judging.metric, self.judging.aggregation
-        if metric != self.goal.metric or metric not in METRICS or aggregation not in AGGREGATIONS:
-            told = f"metric {self.goal.metric} judged as {metric}, {aggregation}"
-            raise ValueError(f"{told}; allowed: one of {', '.join(METRICS)}, by one of {', '.join(AGGREGATIONS)}")
+        if metric != self.goal.metric or metric not in (*METRICS, DEADLINE_MET) or aggregation not in AGGREGATIONS:
+            told, metrics = f"metric {self.goal.metric} judged as {metric}, {aggregation}", (*METRICS, DEADLINE_MET)
+            raise ValueError(f"{told}; allowed: one of {', '.join(metrics)}, by one of {', '.join(AGGREGATIONS)}")
         most = math.inf if metric == "ASA" and not self.shares else 1.0
         if not 0 <= self.target <= most or math.isinf(self.target):
             raise ValueError(f"the target is {self.target}; allowed: 0 to {most}")
@@ -55,7 +55,7 @@ class Pledge:
     @property
     def rising(self) -> bool:
         """Return whether more is better."""
-        return self.shares or self.goal.metric == "SERVICE_LEVEL"
+        return self.shares or self.goal.metric in ("SERVICE_LEVEL", DEADLINE_MET)
 
     @property
     def each(self) -> Goal:
@@ -240,13 +240,13 @@ def _hours_more(
         yield HourMore(date, tuple(placed), float(turned.mean()), float(shift.mean()) * (1.0 if pledge.rising else -1.0))
 
 
-def _budget(pledge: Pledge, counted: Counted, ahead: _Ahead, base: Floats) -> Budget:
-    """Return the budget; a day that is still running counts as ahead in SHARE_OF_DAYS."""
+def _budget(pledge: Pledge, counted: Counted, starts: Ints, base: Floats) -> Budget:
+    """Return the budget; a day that is still running, with starts (T,) ahead, counts as ahead in SHARE_OF_DAYS."""
     if pledge.judging.aggregation == "SHARE_OF_DAYS":
-        open_ = {local_date(int(s), pledge.judging.zone) for s in ahead.starts}
+        open_ = {local_date(int(s), pledge.judging.zone) for s in starts}
         counted = [c for c in counted if local_date(c[0], pledge.judging.zone) not in open_]
     none = np.zeros((1, 0))
-    good_so_far, base_so_far = (float(x[0]) for x in fold(pledge, counted, ahead.starts[:0], none, none))
+    good_so_far, base_so_far = (float(x[0]) for x in fold(pledge, counted, starts[:0], none, none))
     whole = float(base.mean())
     passed = base_so_far / whole if whole > 0 else 0.0
     if pledge.rising:
@@ -267,14 +267,30 @@ def look_ahead(
         )
     outcomes = days_give(pledge.each, days, pledge.long)
     ahead = _ahead(pledge, counted, days, outcomes, luck)
-    good, base = fold(pledge, counted, ahead.starts, ahead.sums[0], ahead.sums[1])
+
+    def gained(margin: Floats, base: Floats) -> Iterator[HourMore]:
+        return _hours_more(pledge, days, outcomes, ahead, margin, base) if hours_more else iter(())
+
+    return conclude(pledge, counted, ahead.starts, (ahead.sums[0], ahead.sums[1]), gained)
+
+
+def conclude(
+    pledge: Pledge,
+    counted: Counted,
+    starts: Ints,
+    sums: tuple[Floats, Floats],
+    hours_more: Callable[[Floats, Floats], Iterator[HourMore]],
+) -> WindowOutlook:
+    """Return how a window ends whose days ahead bring sums, good and base (P, T) each, at starts (T,). hours_more: what one hour more does,
+    by how much each path's value is better than the target (P,), and its base (P,)."""
+    good, base = fold(pledge, counted, starts, *sums)
     value = np.divide(good, base, out=np.full_like(good, np.nan), where=base > 0)
     if pledge.judging.rounding_places is not None:
         value = np.round(value, pledge.judging.rounding_places)
-    budget, some = _budget(pledge, counted, ahead, base), np.isfinite(value)
+    budget, some = _budget(pledge, counted, starts, base), np.isfinite(value)
     if not some.any():
         return WindowOutlook(math.nan, math.nan, (math.nan, math.nan), budget, ())
     margin = np.where(some, value - pledge.target if pledge.rising else pledge.target - value, 0.0)
     low, high = np.quantile(value[some], (0.1, 0.9))
-    more = tuple(_hours_more(pledge, days, outcomes, ahead, margin, base)) if hours_more else ()
+    more = tuple(hours_more(margin, base))
     return WindowOutlook(float((margin[some] >= 0).mean()), float(value[some].mean()), (float(low), float(high)), budget, more)

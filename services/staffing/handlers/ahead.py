@@ -10,6 +10,7 @@ import numpy as np
 from services.staffing.domain.facts import ForecastDay
 from services.staffing.domain.queue_days import QueueDay
 from services.staffing.domain.window import Counted, Pledge, WindowOutlook, look_ahead
+from services.staffing.handlers.deadlines_ahead import DeskCase, deadlines_ahead
 from services.staffing.handlers.spreading import luck_of, path_load, paths_of
 
 PATHS = 200
@@ -32,7 +33,8 @@ class QueueAhead:
 
 @dataclasses.dataclass(frozen=True)
 class WindowCase:
-    """A target's window: what was counted of it, its queues ahead, and of how many days the schedule was published."""
+    """A target's window: what was counted of it, its queues ahead, and of how many days the schedule was published; desks: queues of
+    deferred work, with what was counted of them."""
 
     contract: str
     index: int
@@ -40,6 +42,13 @@ class WindowCase:
     counted: Counted
     queues: Sequence[QueueAhead]
     scheduled_days: int
+    desks: Sequence[DeskCase] = ()
+
+    @property
+    def days(self) -> int:
+        """Days ahead that are forecast."""
+        queues = [len(q.days) for q in self.queues]
+        return max([*queues, *(d.days_ahead for d in self.desks)], default=0)
 
 
 def _days(case: WindowCase) -> list[QueueDay]:
@@ -81,7 +90,7 @@ def described(found: WindowOutlook, case: WindowCase) -> dict[str, Any]:
             [h.date.isoformat(), [list(p) for p in h.placed], _finite(h.chance), _finite(h.value)] for h in found.hours_more
         ],
         "scheduled_days": case.scheduled_days,
-        "days": max((len(q.days) for q in case.queues), default=0),
+        "days": case.days,
     }
 
 
@@ -89,6 +98,10 @@ def windows_ahead(cases: Sequence[WindowCase], report: Any = None) -> list[tuple
     """Return (contract, target, outlook) of each case that has days ahead; the same facts always give the same."""
     found = []
     for case in cases:
+        if case.desks:
+            outlook = deadlines_ahead((case.contract, case.index), case.pledge, case.desks)
+            found.append((case.contract, case.index, described(outlook, case)))
+            continue
         days = _days(case)
         if days:
             luck = luck_of(case.contract, str(case.index), "contacts")
