@@ -165,6 +165,22 @@ def test_a_morning_that_says_little_of_its_day_is_believed_little() -> None:
     assert abs(off_by_morning - 1) < 0.12 < off_by_both - 1
 
 
+def test_a_surge_is_believed_where_mornings_say_little_unless_past_ones_did_not_last() -> None:
+    luck = np.random.default_rng(8)
+    mean, whole = np.full((40, 1, 24), 60.0), np.ones((40, 1, 24))
+    calm = learn_drift(mean, luck.poisson(mean).astype(float))
+    whole[::8, :, 8:12] = 4.0  # each eighth day has two hours of it, and no more
+    short = learn_drift(mean, luck.poisson(mean * whole).astype(float))
+    assert max(calm.trust[1:]) < 0.7
+    assert calm.surged == 1.0
+    assert short.surged < 0.9
+    today = np.full((1, 24), np.nan)
+    today[0, :12] = (60 * whole[0, 0, :12]).astype(int)
+    lasting, over = (rest_of_day(mean[0], today, known)[0][0, 12:].mean() for known in (calm, short))
+    assert lasting > 1.7
+    assert over < 1.4
+
+
 def test_ten_calls_more_in_the_night_do_not_make_ten_times_the_day() -> None:
     mean = np.array([[2.0, 2, 1, 1, 1, 20, 60, 80]])
     came = np.array([[2.0, 12, 9, 8, 9, np.nan, np.nan, np.nan]])
@@ -187,11 +203,11 @@ def test_the_noise_of_a_days_edges_is_their_own() -> None:
 
 
 def test_what_is_stored_of_how_a_day_leaves_its_forecast_reads_back() -> None:
-    drift = Drift(0.02, 0.01, 0.8, 0.03, (0.5, 0.25, 0.125), (0.0, 0.5, 1.0))
+    drift = Drift(0.02, 0.01, 0.8, 0.03, 0.75, (0.5, 0.25, 0.125), (0.0, 0.5, 1.0))
     assert Drift.of_flat(drift.flat()) == drift
     assert Drift.of_flat((0.02, 0.01, 0.8, 0.03)) == Drift(0.02, 0.01, 0.8, 0.03)  # of an earlier version
     assert Drift.of_flat(()) == Drift()
-    assert drift.at(np.array([2, 0])) == Drift(0.02, 0.01, 0.8, 0.03, (0.125, 0.5), (1.0, 0.0))
+    assert drift.at(np.array([2, 0])) == Drift(0.02, 0.01, 0.8, 0.03, 0.75, (0.125, 0.5), (1.0, 0.0))
 
 
 def test_an_interval_not_closed_says_nothing_about_today() -> None:

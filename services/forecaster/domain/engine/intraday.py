@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from scipy.optimize import nnls
 
-from services.forecaster.domain.engine.panel import EPSILON, Floats, Ints
+from services.forecaster.domain.engine.panel import EPSILON, Flags, Floats, Ints
 
 compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True)
 KEPT = (0.5, 0.7, 0.8, 0.87, 0.92, 0.96, 0.98)
@@ -21,20 +21,22 @@ LONGEST_LAG = 24
 NOISE = 0.03
 CLIP, SURPRISE, FAR = 4.0, 3.0, 2.0
 SURGE = 0.5
-PRIOR_DAYS = 10.0
+PRIOR_DAYS, PRIOR_SURGES = 10.0, 2.0
 LEAST_FACTOR, LEAST_NOISE = 0.1, 1e-4
 
 
 @dataclasses.dataclass(frozen=True)
 class Drift:
     """Variances of relative errors: of the day as a whole, of what fades, of noise beyond Poisson's; `kept`: the share of what
-    fades that is left an interval later. noises (S,): noise slot by slot, since the edges of a day are their own; trust (S,): what
-    share of the correction is believed before each slot of the day. Where they are empty, noise is one and all is believed."""
+    fades that is left an interval later. surged: what share of a correction is believed once a day surged. noises (S,): noise slot by
+    slot, since the edges of a day are their own; trust (S,): what share is believed before each slot of any other day. Where they are
+    empty, noise is one and all is believed."""
 
     day: float = 0.01
     fading: float = 0.005
     kept: float = 0.87
     noise: float = 0.02
+    surged: float = 1.0
     noises: tuple[float, ...] = ()
     trust: tuple[float, ...] = ()
 
@@ -46,17 +48,15 @@ class Drift:
         return dataclasses.replace(self, noises=noises, trust=trust)
 
     def flat(self) -> tuple[float, ...]:
-        """Return it as numbers: the four, then noises, then trust."""
+        """Return it as numbers: the five, then noises, then trust."""
         slot_by_slot = (round(value, 5) for value in (*self.noises, *self.trust))
-        return (self.day, self.fading, self.kept, self.noise, *slot_by_slot)
+        return (self.day, self.fading, self.kept, self.noise, self.surged, *slot_by_slot)
 
     @classmethod
     def of_flat(cls, values: Sequence[float]) -> "Drift":
-        """Return what `flat` gave."""
-        if not values:
-            return cls()
-        day, fading, kept, noise, *by_slot = values
-        return cls(day, fading, kept, noise, tuple(by_slot[: len(by_slot) // 2]), tuple(by_slot[len(by_slot) // 2 :]))
+        """Return what `flat` gave, or the four that earlier versions stored."""
+        half = (len(values) + 5) // 2
+        return cls(*values[:5], noises=tuple(values[5:half]), trust=tuple(values[half:]))  # type: ignore[misc, arg-type]
 
     def rows(self, slots: int) -> tuple[Floats, Floats]:
         """Return noises and trust as arrays (S,)."""
@@ -107,12 +107,13 @@ def learn_drift(mean: Floats, actual: Floats) -> Drift:
         pulled(fading, usual.fading),
         kept,
         pulled(noise, usual.noise),
-        tuple(noises.tolist()),
-        (1.0,) * slots,
+        noises=tuple(noises.tolist()),
+        trust=(1.0,) * slots,
     )
-    told, held = _what_was_said(np.where(seen, mean, 0.0), np.where(seen, actual, np.nan), found)
-    right = np.clip(told / np.maximum(held, EPSILON), 0.0, 1.0)
-    return dataclasses.replace(found, trust=tuple((believed * right + 1 - believed).tolist()))
+    said = _what_was_said(np.where(seen, mean, 0.0), np.where(seen, actual, np.nan), found)
+    trust = believed * said.right() + 1 - believed
+    surged = (said.surges * said.right_of_surges() + PRIOR_SURGES) / (said.surges + PRIOR_SURGES)
+    return dataclasses.replace(found, surged=surged, trust=tuple(trust.tolist()))
 
 
 def rest_of_day(mean: Floats, actual: Floats, drift: Drift) -> tuple[Floats, Floats]:
@@ -128,7 +129,7 @@ def rest_of_day(mean: Floats, actual: Floats, drift: Drift) -> tuple[Floats, Flo
     states = _states(mean, actual, drift, noises)
     places = np.arange(mean.shape[1])
     last = np.where(np.isnan(actual), -1, places).max(axis=1, initial=-1)
-    believed = trust[np.minimum(places, np.minimum(last + 1, len(places) - 1)[:, None])]
+    believed = np.where(states.surged, drift.surged, trust[np.minimum(places, np.minimum(last + 1, len(places) - 1)[:, None])])
     usual, m = FAR * np.sqrt(drift.day + drift.fading), np.maximum(mean, EPSILON)
     over, under = (np.maximum(usual, _largest(side) / m) for side in (actual - mean, mean - actual))
     factor: Floats = np.maximum(1 + np.clip(believed * (states.day + states.fading), -under, over), LEAST_FACTOR)
@@ -140,11 +141,13 @@ def rest_of_day(mean: Floats, actual: Floats, drift: Drift) -> tuple[Floats, Flo
 
 @dataclasses.dataclass(frozen=True)
 class _States:
-    """What is known before each slot (R, S): by how much the day is off, and what fades, as shares; the variance of both."""
+    """What is known before each slot (R, S): by how much the day is off, and what fades, as shares; the variance of both; whether it
+    surged."""
 
     day: Floats
     fading: Floats
     spread: Floats
+    surged: Flags
 
 
 def _largest(off: Floats) -> Floats:
@@ -155,28 +158,49 @@ def _largest(off: Floats) -> Floats:
 
 
 def _states(mean: Floats, actual: Floats, drift: Drift, noises: Floats) -> _States:
-    found = _States(*(np.zeros(mean.shape) for _ in range(3)))
-    _follow(mean, actual, (drift.day, drift.fading, drift.kept), noises, found.day, found.fading, found.spread)
+    day, fading, spread = (np.zeros(mean.shape) for _ in range(3))
+    found = _States(day, fading, spread, np.zeros(mean.shape, dtype=np.bool_))
+    _follow(mean, actual, (drift.day, drift.fading, drift.kept), noises, found.day, found.fading, found.spread, found.surged)
     return found
 
 
-def _what_was_said(mean: Floats, actual: Floats, drift: Drift) -> tuple[Floats, Floats]:
-    """Return sums (S,) for the regression of what the rest of past days (O, N, S) brought on what was said of it before each slot:
-    of their products, and of the squares of what was said. Each day counts by how well its rest can be foretold."""
+@dataclasses.dataclass(frozen=True)
+class _Said:
+    """Sums for the regression of what the rest of past days brought on what was said of it: of their products, and of the squares of what
+    was said; before each slot (S,) of days that had not surged, and of those that had together, which are so many."""
+
+    products: Floats
+    squares: Floats
+    of_surges: tuple[float, float]
+    surges: int
+
+    def right(self) -> Floats:
+        """Return the share of what was said that came (S,), 0 to 1."""
+        share: Floats = np.clip(self.products / np.maximum(self.squares, EPSILON), 0.0, 1.0)
+        return share
+
+    def right_of_surges(self) -> float:
+        return float(np.clip(self.of_surges[0] / max(self.of_surges[1], EPSILON), 0.0, 1.0))
+
+
+def _what_was_said(mean: Floats, actual: Floats, drift: Drift) -> _Said:
+    """Return what was said of past days (O, N, S). Each day counts by how well its rest can be foretold."""
     slots = mean.shape[-1]
     mean, actual = mean.reshape(-1, slots), actual.reshape(-1, slots)
     states = _states(mean, actual, drift, drift.rows(slots)[0])
-    seen = np.where(np.isnan(actual), 0.0, mean)
-    off = np.where(np.isnan(actual), 0.0, actual - mean)
+    off, known = np.where(np.isnan(actual), 0.0, actual - mean), np.where(np.isnan(actual), 0.0, mean)
     rest, brought, faded = np.zeros(len(mean)), np.zeros(len(mean)), np.zeros(len(mean))
-    products, squares, most = np.zeros(slots), np.zeros(slots), SURPRISE * np.sqrt(drift.day + drift.fading)
+    products, squares, most = np.zeros((2, slots)), np.zeros((2, slots)), FAR * np.sqrt(drift.day + drift.fading)
     for slot in range(slots - 1, 0, -1):
-        rest, brought, faded = rest + seen[:, slot], brought + off[:, slot], seen[:, slot] + drift.kept * faded
+        rest, brought, faded = rest + known[:, slot], brought + off[:, slot], known[:, slot] + drift.kept * faded
         said = states.day[:, slot] * rest + states.fading[:, slot] * faded
         said, came = (np.clip(part, -most * rest, most * rest) for part in (said, brought))
         weight = 1 / np.maximum(rest + NOISE * rest**2, EPSILON)
-        products[slot], squares[slot] = (weight * said * came).sum(), (weight * said**2).sum()
-    return products, squares
+        for kind, some in enumerate((~states.surged[:, slot], states.surged[:, slot])):
+            products[kind, slot] = (weight * said * came)[some].sum()
+            squares[kind, slot] = (weight * said**2)[some].sum()
+    of_surges = float(products[1].sum()), float(squares[1].sum())
+    return _Said(products[0], squares[0], of_surges, int(states.surged.any(axis=1).sum()))
 
 
 def warm_up() -> None:
@@ -193,12 +217,13 @@ def _follow(
     day_at: Floats,
     fading_at: Floats,
     spread_at: Floats,
+    surged_at: Flags,
 ) -> None:
     """Fill in the states (R, S) before each slot; drift: variances of the day and of what fades, and what is kept."""
     on_day, on_fading, kept = drift
     for n in range(mean.shape[0]):
         day = fading = shared = surprised = 0.0
-        day_var, fading_var = on_day, on_fading
+        day_var, fading_var, surged = on_day, on_fading, False
         for slot in range(mean.shape[1]):
             if slot:
                 fading, shared = fading * kept, shared * kept
@@ -206,13 +231,14 @@ def _follow(
             m = max(mean[n, slot], EPSILON)
             noise = 1 / m + noises[slot]
             spread = day_var + fading_var + 2 * shared
-            day_at[n, slot], fading_at[n, slot], spread_at[n, slot] = day, fading, spread
+            day_at[n, slot], fading_at[n, slot], spread_at[n, slot], surged_at[n, slot] = day, fading, spread, surged
             if np.isnan(actual[n, slot]) or mean[n, slot] <= EPSILON:
                 continue
             limit = SURPRISE * np.sqrt(spread + noise)
             off = actual[n, slot] / m - 1 - day - fading
             surprise = np.sign(off) if abs(off) > limit else 0.0
             if surprise != 0 and surprise == surprised:  # one is chance; two on end the same way are a surge
+                surged = True
                 fading_var += SURGE * off**2
                 spread = day_var + fading_var + 2 * shared
             else:
