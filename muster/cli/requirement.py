@@ -96,7 +96,7 @@ def requirement_simulate(
     day: Day = "",
     days: Annotated[int, typer.Option(help="how often the day is played, 2 to 5000")] = 200,
     block: Annotated[
-        bool, typer.Option("--block", help="a pool that shrinks takes nothing until fewer are busy than are left")
+        bool, typer.Option("--block", help="of calls: a pool that shrinks takes nothing until fewer are busy than are left")
     ] = False,
     sigma: Annotated[
         float | None, typer.Option("--handle-sigma", help="of lognormal handle times; default: exponential")

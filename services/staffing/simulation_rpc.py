@@ -149,7 +149,7 @@ class SimulationEdge:
 
 def _check_size(contacts: float, asked: Asked) -> None:
     if contacts * asked.days > MOST_CONTACTS:
-        most = f"{contacts:,.0f} contacts, {asked.days} times; allowed: {MOST_CONTACTS:,} contacts, ask for fewer days"
+        most = f"{contacts:,.0f} contacts, played {asked.days} times; allowed: {MOST_CONTACTS:,} in all, play it fewer times"
         raise Refusal("INVALID_SIMULATION", most)
 
 

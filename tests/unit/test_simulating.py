@@ -35,7 +35,8 @@ def test_what_is_predicted_is_what_is_played() -> None:
         off = np.array([(found.moving[n] - found.simulated[n]) / found.half[n] for n in came])
         assert (np.abs(off) < 1).mean() >= 0.75  # half-widths of 95 %
         assert np.abs(off).max() < 2.5
-        assert found.day == pytest.approx(np.average(found.moving, weights=found.offered), abs=0.01)
+        assert found.foreseen == pytest.approx(np.average(found.moving, weights=found.offered))
+        assert found.day == pytest.approx(found.foreseen, abs=0.01)
         assert found.contacts == pytest.approx(400 * sum(volume), rel=0.02)
 
 

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from muster.simulator.calling import CallDay, play_calls
+from muster.simulator.chats import ChatDay, play_chats
+from muster.simulator.deferred import Mail, play_mail
 from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.outbound import Campaign
 from services.staffing.domain.requirement import Goal, Rules
@@ -183,3 +185,16 @@ def test_agents_who_call_rest_as_the_cap_says() -> None:
     assert seen.reached.tolist() == [[30] * 8] * 2  # 300 s, then 300 s of rest: three in half an hour each
     with pytest.raises(ValueError, match="cap 0"):
         dataclasses.replace(day, cap=0.0)
+
+
+def test_paths_must_fit_the_days_played() -> None:
+    wrong, one = np.ones((2, 3)), np.ones(4, np.int64)
+    day = ChatDay(np.ones(4), one, 1800.0, np.array(LEVELS), 240.0, 40.0)
+    nothing, none = np.zeros((0, 2)), np.zeros(0, np.int64)
+    post = Mail(np.ones(4), one, 1800.0, np.full((4, 2), 7200.0), one * 0, 300.0, nothing, none)
+    with pytest.raises(ValueError, match=r"paths \(2, 3\); allowed"):
+        play_chats(day, 2, np.random.default_rng(1), wrong)
+    with pytest.raises(ValueError, match=r"paths \(2, 3\); allowed"):
+        play_mail(post, 2, np.random.default_rng(1), wrong)
+    many = play_chats(day, 400, np.random.default_rng(1), np.full((400, 4), 9.0)).offered.mean()
+    assert many == pytest.approx(9.0, abs=0.3)

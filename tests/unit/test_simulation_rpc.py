@@ -97,7 +97,7 @@ def test_a_campaign_is_played_until_its_contacts_are_reached(staffing: Staffing,
         (CALLS, TUESDAY, {"uncertain": True}, "INVALID_SIMULATION", "ask without it"),
         (MAIL, TUESDAY, {"scheduled": True}, "NO_SCHEDULE", "no schedule is published"),
         (CHAT, TUESDAY, {"scheduled": True}, "NO_SCHEDULE", "no schedule is published"),
-        (MAIL, TUESDAY, {"days": 5000}, "INVALID_SIMULATION", "ask for fewer days"),
+        (MAIL, TUESDAY, {"days": 5000}, "INVALID_SIMULATION", "play it fewer times"),
         (CHAT, "2026-05-01", {}, "NO_REQUIREMENT", "has no requirement for 2026-05-01"),
     ],
 )

@@ -152,4 +152,5 @@ def simulate_plan(
         seen.day_half,
         seen.met,
         int(played.offered.sum()),
+        foreseen=float(np.dot(moving, volume) / volume.sum()) if volume.sum() > 0 else None,
     )
