@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from muster.book.types import Queue
 from muster.book.view import BookDay
-from muster.domain.calendar import day_starts, local_date, parse_date
+from muster.domain.calendar import day_bounds, local_date, parse_date
 from muster.kit.errors import NotNow, Refusal
 from muster.v1 import staffing_service_pb2 as pb
 from services.staffing.domain.facts import ForecastDay, RequirementDay
@@ -90,10 +90,10 @@ class SimulationEdge:
             raise NotNow("DAY_IS_OVER", f"{queue.name}: {why}")
         days = [day for day in plans.list_forecasts(connection, queue.name, today, asked_for) if day.starts]
         staff = dict[int, float]()
-        for day in days:
-            if case.scheduled:
-                staff.update(self._scheduled(connection, case, day_starts(parse_date(day.local_date), zone, day.seconds)))
-        if not case.scheduled:
+        if case.scheduled:
+            begins, ends = (day_bounds(parse_date(day), zone)[n] for n, day in enumerate((today, asked_for)))
+            staff.update(self._scheduled(connection, case, [begins, ends - queue.interval_seconds]))
+        else:
             for needed in plans.list_requirements(connection, queue.name, today, asked_for):
                 staff.update(zip(needed.starts, needed.on_queue, strict=True))
         backlog = plans.open_items(connection, queue.name, now - BACKLOG_SECONDS)

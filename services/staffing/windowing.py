@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from muster.book.types import Channel, Queue, Target, TargetMetric
 from muster.book.view import BookDay
-from muster.domain.calendar import day_starts, local_date, parse_date
+from muster.domain.calendar import day_bounds, local_date, parse_date
+from muster.domain.deadlines import deadline_of
 from muster.kit.clock import Clock
 from muster.kit.due import DueWork
 from muster.kit.jobs import JobKind, Jobs
@@ -26,7 +27,7 @@ from services.staffing.store import plans
 
 PERIOD_SECONDS = 6 * 3600
 IN_LINE = (Channel.VOICE, Channel.CHAT)
-MOST_CELLS, LAST_DAY = 100_000, "9999-12-31"
+MOST_CELLS = 100_000
 
 
 @dataclasses.dataclass
@@ -114,22 +115,30 @@ class Windowing:
         """Return a queue's deferred work ahead, None where no day is forecast, and of how many days of the window a schedule is published."""
         now, zone, requiring = self.clock.now(), book.zone_of(queue), self.outlooks.requiring
         today, rules = local_date(now, zone).isoformat(), requiring.rules_of(connection, book, queue)
-        days = [day for day in plans.list_forecasts(connection, queue.name, today, LAST_DAY) if day.starts]
-        if rules.due is None or not days:
+        if rules.due is None:
             return None, 0
-        required = {day.local_date: day for day in plans.list_requirements(connection, queue.name, today, LAST_DAY)}
+        desk = requiring.desk(book, queue, rules)
+        last = local_date(deadline_of(window[1] - desk.seconds, desk.rule, desk.hours, zone), zone).isoformat()
+        days = [day for day in plans.list_forecasts(connection, queue.name, today, last) if day.starts]
+        if not days:
+            return None, 0
+        required = {day.local_date: day for day in plans.list_requirements(connection, queue.name, today, last)}
+        bounds = [day_bounds(parse_date(day.local_date), zone) for day in days]
+        span = range(bounds[0][0], bounds[-1][1], desk.seconds)
+        whole = dataclasses.replace(days[0], starts=list(span))
+        planned = self.outlooks.scheduled(connection, book, queue, whole)
+        there = 1.0 - rules.rules.unplaced_shrinkage
         staff, scheduled = dict[int, float](), 0
-        for day in days:
-            whole = dataclasses.replace(day, starts=list(day_starts(parse_date(day.local_date), zone, day.seconds)))
-            planned, needed = self.outlooks.scheduled(connection, book, queue, whole), required.get(day.local_date)
-            if planned is not None and planned.any():
-                staff.update(zip(whole.starts, (planned * (1.0 - rules.rules.unplaced_shrinkage)).tolist(), strict=True))
-                scheduled += whole.starts[0] < window[1]
+        for day, (begins, ends) in zip(days, bounds, strict=True):
+            rows = slice((begins - span[0]) // desk.seconds, (ends - span[0]) // desk.seconds)
+            needed = required.get(day.local_date)
+            if planned is not None and planned[rows].any():
+                staff.update(zip(span[rows], (planned[rows] * there).tolist(), strict=True))
+                scheduled += begins < window[1]
             elif needed is not None:
                 staff.update(zip(needed.starts, needed.on_queue, strict=True))
-        backlog, ends = plans.open_items(connection, queue.name, now - BACKLOG_SECONDS), days[-1].starts[-1] + days[-1].seconds
-        desk = requiring.desk(book, queue, rules)
-        return DeskCase(queue.name, desk, days, backlog, staff, ends, cells, *window, now), scheduled
+        backlog = plans.open_items(connection, queue.name, now - BACKLOG_SECONDS)
+        return DeskCase(queue.name, desk, days, backlog, staff, span[-1] + desk.seconds, cells, *window, now), scheduled
 
     def _queue(self, connection: sa.Connection, book: BookDay, name: str, since: int, until: int) -> tuple[QueueAhead, int]:
         """Return a queue's days from an instant on, and of how many of them a schedule is published."""

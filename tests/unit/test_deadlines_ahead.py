@@ -27,6 +27,7 @@ from services.staffing.windowing import Windowing
 from tests.unit.test_deferring import DAY, HALF_HOUR, LONDON, PLAIN, desk, mails, nine_o_clock
 from tests.unit.test_pricing import uncertain
 from tests.unit.test_requiring import CALLS, CHAT, MAIL, applied, staffing_on, with_a_campaign
+from tests.unit.test_simulation_rpc import four_by_day
 
 NAME = ("acme/back-office", 0)
 
@@ -132,7 +133,9 @@ def test_a_month_of_mail_takes_seconds() -> None:
 # From the book and the facts
 
 
-def test_contracts_of_chats_and_of_mail_are_looked_ahead_to_and_campaigns_are_not(engine: sa.Engine) -> None:
+def test_contracts_of_chats_and_of_mail_are_looked_ahead_to_and_campaigns_are_not(
+    engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     staffing = staffing_on(engine)
     applied(staffing, with_a_campaign())
     for queue, offered in ((MAIL, 8.0), (CHAT, 30.0), (CALLS, 5.0)):
@@ -155,3 +158,8 @@ def test_contracts_of_chats_and_of_mail_are_looked_ahead_to_and_campaigns_are_no
         staffing.database.run_here(lambda c: edge.cases(c, "acme/outbound"))
     assert caught.value.reason == "NOT_FOR_OUTBOUND"
     assert [h[0] for h in mail["hours_more"]] == [f"2026-03-{d}" for d in (23, 24, 25, 26, 27, 30, 31)]
+    monkeypatch.setattr(Outlooks, "scheduled", four_by_day)
+    planned = next(c for c in staffing.database.run_here(windowing.cases) if c.contract == "acme/back-office")
+    assert planned.scheduled_days == 9 and cases[0].scheduled_days == 0
+    eight = planned.desks[0].begin
+    assert planned.desks[0].staff[eight] == pytest.approx(4 * 0.95) and planned.desks[0].staff[eight - HALF_HOUR] == 0.0

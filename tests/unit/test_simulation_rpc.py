@@ -3,6 +3,7 @@
 import types
 from typing import Any
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 from rich.console import Console
@@ -10,6 +11,8 @@ from rich.console import Console
 from muster.cli import simulation
 from muster.kit.errors import MusterError
 from muster.v1 import staffing_service_pb2 as pb
+from services.staffing.domain.erlang import Floats
+from services.staffing.domain.facts import ForecastDay
 from services.staffing.outlooks import Outlooks
 from services.staffing.plan_rpc import PlanEdge
 from services.staffing.simulation_rpc import SimulationEdge
@@ -62,6 +65,27 @@ def test_mail_is_played_from_now_to_the_end_of_its_day(staffing: Staffing, monke
     assert max(len(line) for line in text.splitlines()) <= 160
     today = played(staffing, MAIL, "")
     assert len(today.starts_at_epoch_seconds) == 32  # from eight on
+
+
+def four_by_day(self: Outlooks, connection: Any, book: Any, queue: Any, forecast: ForecastDay) -> Floats:
+    """Four agents from eight to six (London is on UTC), none by night; fewer are on queue than are scheduled."""
+    return np.array([4.0 if 8 <= start % 86_400 // 3600 < 18 else 0.0 for start in forecast.starts])
+
+
+@pytest.mark.parametrize("queue", [MAIL, CHAT, CALLS])
+def test_what_is_scheduled_is_played_less_those_who_are_away(
+    staffing: Staffing, queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Outlooks, "scheduled", four_by_day)
+    there = round(4 * 0.95)  # a twentieth is sick
+    found = played(staffing, queue, scheduled=True)
+    for start, agents in zip(found.starts_at_epoch_seconds, found.agents, strict=True):
+        assert agents == (there if 8 <= start % 86_400 // 3600 < 18 else 0)
+    assert set(found.predicted_service_level) == {-1.0}
+    if queue == CHAT:  # what came by night waits for ever in the morning, and the formula takes each interval for itself
+        assert found.day_service_level < 0.1 < found.day_predicted
+    else:
+        assert found.day_service_level == pytest.approx(found.day_predicted, abs=0.05)
 
 
 def test_what_is_overdue_is_said(staffing: Staffing, monkeypatch: pytest.MonkeyPatch) -> None:
