@@ -111,7 +111,7 @@ def learn_drift(mean: Floats, actual: Floats) -> Drift:
         trust=(1.0,) * slots,
     )
     said = _what_was_said(np.where(seen, mean, 0.0), np.where(seen, actual, np.nan), found)
-    trust = believed * said.right() + 1 - believed
+    trust = said.right(PRIOR_DAYS / days)
     surged = (said.surges * said.right_of_surges() + PRIOR_SURGES) / (said.surges + PRIOR_SURGES)
     return dataclasses.replace(found, surged=surged, trust=tuple(trust.tolist()))
 
@@ -167,16 +167,20 @@ def _states(mean: Floats, actual: Floats, drift: Drift, noises: Floats) -> _Stat
 @dataclasses.dataclass(frozen=True)
 class _Said:
     """Sums for the regression of what the rest of past days brought on what was said of it: of their products, and of the squares of what
-    was said; before each slot (S,) of days that had not surged, and of those that had together, which are so many."""
+    was said; before each slot (S,) of days that had not surged, and of those that had together, which are so many; due (S,): the squares
+    that the variances known let expect."""
 
     products: Floats
     squares: Floats
+    due: Floats
     of_surges: tuple[float, float]
     surges: int
 
-    def right(self) -> Floats:
-        """Return the share of what was said that came (S,), 0 to 1."""
-        share: Floats = np.clip(self.products / np.maximum(self.squares, EPSILON), 0.0, 1.0)
+    def right(self, prior: float) -> Floats:
+        """Return the share of what was said that came (S,), 0 to 1, as if all had of `prior` times as much as was to be said: where days
+        hardly ever left their forecast, nothing speaks against it."""
+        more = prior * self.due + EPSILON
+        share: Floats = np.clip((self.products + more) / (self.squares + more), 0.0, 1.0)
         return share
 
     def right_of_surges(self) -> float:
@@ -190,7 +194,8 @@ def _what_was_said(mean: Floats, actual: Floats, drift: Drift) -> _Said:
     states = _states(mean, actual, drift, drift.rows(slots)[0])
     off, known = np.where(np.isnan(actual), 0.0, actual - mean), np.where(np.isnan(actual), 0.0, mean)
     rest, brought, faded = np.zeros(len(mean)), np.zeros(len(mean)), np.zeros(len(mean))
-    products, squares, most = np.zeros((2, slots)), np.zeros((2, slots)), FAR * np.sqrt(drift.day + drift.fading)
+    products, squares, due = np.zeros((2, slots)), np.zeros((2, slots)), np.zeros(slots)
+    most = FAR * np.sqrt(drift.day + drift.fading)
     for slot in range(slots - 1, 0, -1):
         rest, brought, faded = rest + known[:, slot], brought + off[:, slot], known[:, slot] + drift.kept * faded
         said = states.day[:, slot] * rest + states.fading[:, slot] * faded
@@ -199,8 +204,10 @@ def _what_was_said(mean: Floats, actual: Floats, drift: Drift) -> _Said:
         for kind, some in enumerate((~states.surged[:, slot], states.surged[:, slot])):
             products[kind, slot] = (weight * said * came)[some].sum()
             squares[kind, slot] = (weight * said**2)[some].sum()
+        explained = np.maximum(drift.day + drift.fading - states.spread[:, slot], 0.0)
+        due[slot] = (weight * explained * rest**2).sum()
     of_surges = float(products[1].sum()), float(squares[1].sum())
-    return _Said(products[0], squares[0], of_surges, int(states.surged.any(axis=1).sum()))
+    return _Said(products[0], squares[0], due, of_surges, int(states.surged.any(axis=1).sum()))
 
 
 def warm_up() -> None:
