@@ -63,6 +63,7 @@ class BookCopy:
         self._table = metadata.tables["book_row"]
         self._count = sa.select(sa.func.count()).select_from(self._table)
         self._cached: tuple[int, BookView] | None = None
+        self._seen: tuple[sa.RootTransaction, BookView] | None = None
         self.on_change: Callable[[sa.Connection, set[Key]], None] = lambda connection, changed: None
 
     def keep(self, connection: sa.Connection, records: Sequence[StateRecord]) -> None:
@@ -86,6 +87,7 @@ class BookCopy:
         changed = {key for key, m in newest.items() if key not in stored or stored[key].generation < m.generation}
         upsert(connection, self._table, [self._row(newest[key]) for key in sorted(changed)])
         if changed:
+            self._seen = None
             self.on_change(connection, changed)
 
     def _row(self, message: book_pb2.BookRow) -> dict[str, Any]:
@@ -108,7 +110,10 @@ class BookCopy:
         }
 
     def view(self, connection: sa.Connection) -> BookView:
-        """Return the book as it stands."""
+        """Return the book as it stands; within a transaction it is looked at once, unless the transaction changes it."""
+        within, seen = connection.get_transaction(), self._seen
+        if within is not None and seen is not None and seen[0] is within:
+            return seen[1]
         version = connection.execute(self._count).scalar_one()
         if self._cached is None or self._cached[0] != version:
             rows: dict[str, dict[tuple[str, str], DatedRow]] = {}
@@ -116,7 +121,9 @@ class BookCopy:
                 if stored.deleted_at is None:
                     rows.setdefault(kind, {})[name, valid_from] = row_from_body(kind, stored.body)
             self._cached = (version, BookView(rows))
-        return self._cached[1]
+        view = self._cached[1]
+        self._seen = (within, view) if within is not None else None
+        return view
 
     def messages(self, connection: sa.Connection, kinds: Iterable[str], limit: int, offset: int) -> list[book_pb2.BookRow]:
         """Return rows of some kinds as they stand, by kind and key."""

@@ -120,7 +120,12 @@ class BookDay:
 
     def contract_of(self, queue: str) -> Contract | None:
         """Return the contract that covers a queue."""
-        return next((c for _, c in sorted(self.contracts.items()) if queue in c.queues), None)
+        return self._contracts.get(queue)
+
+    @functools.cached_property
+    def _contracts(self) -> dict[str, Contract]:
+        """The contract that covers each queue: the first by name."""
+        return {queue: c for _, c in sorted(self.contracts.items(), reverse=True) for queue in c.queues}
 
     def deadlines(self, queue: Queue, target: Target) -> Deadlines | None:
         """Return by which deadlines a target judges a queue; None: by none."""
@@ -204,7 +209,20 @@ class BookDay:
 
     def group_of(self, queue: str) -> StaffingGroup | None:
         """Return the staffing group of a queue."""
-        return next((g for g in self.groups.values() if queue in g.queues), None)
+        return self._groups.get(queue)
+
+    @functools.cached_property
+    def _groups(self) -> dict[str, StaffingGroup]:
+        return {queue: group for group in self.groups.values() for queue in group.queues}
+
+    @functools.cached_property
+    def servers(self) -> dict[str, tuple[str, ...]]:
+        """Agents who may serve each queue."""
+        found: dict[str, list[str]] = {}
+        for agent, queues in self.eligible.items():
+            for queue in queues:
+                found.setdefault(queue, []).append(agent)
+        return {queue: tuple(agents) for queue, agents in found.items()}
 
 
 class BookView:

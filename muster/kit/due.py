@@ -33,6 +33,7 @@ class DueWork(mode.Service):
         self._done = sa.delete(self._table).where(piece & (c.due_at <= due_at))
         self._runs_itself, self._runtime = runs_itself, Runtime()
         self._wake = asyncio.Event()
+        self.left_over = False
         self.after_work: Callable[[], None] = lambda: None
 
     def declare(self, kind: str, work: Work) -> None:
@@ -87,11 +88,12 @@ class DueWork(mode.Service):
         return done
 
     def run_along(self, connection: sa.Connection) -> None:
-        """Do what a batch of facts made due within its own transaction, if that is little; the rest is done as always."""
+        """Do what a batch of facts made due within its own transaction, if that is little; the rest, as `left_over` says, as always."""
         if self._runs_itself:
-            self._run_more(connection, self._runtime.monotonic() + TOGETHER_SECONDS)
+            self.left_over = self._run_more(connection, self._runtime.monotonic() + TOGETHER_SECONDS)
 
-    def _run_more(self, connection: sa.Connection, until: float) -> None:
+    def _run_more(self, connection: sa.Connection, until: float) -> bool:
+        """Do pieces of work that are due until an instant; return whether there may be more."""
         more = True
         while more and self._runtime.monotonic() < until:
             try:
@@ -101,6 +103,7 @@ class DueWork(mode.Service):
                 raise
             except Exception:
                 break  # it comes first next time, by itself: what was done before it stands
+        return more
 
     async def settle(self) -> None:
         """Do all work that is due now."""

@@ -86,6 +86,7 @@ class Jobs(mode.Service):
         self._open: dict[bool, sa.Select[Any]] = {}
         self._wake = {aside: asyncio.Event() for aside in (False, True)}
         self._computers: dict[bool, _Computer] = {}
+        self._asked = False
         self.after_work: Callable[[], None] = lambda: None
         self.last_seconds: float | None = None
 
@@ -100,6 +101,7 @@ class Jobs(mode.Service):
         t = self._table
         if connection.execute(sa.select(t.c.name).where(t.c.name == name)).first() is None:
             row = {"name": name, "kind": kind, "request": request, "state": "WAITING", "asked_at": self._clock.now()}
+            self._asked = True
             connection.execute(sa.insert(t).values(row))
 
     def ask_anew(self, connection: sa.Connection, name: str, kind: str, request: dict[str, Any]) -> str:
@@ -119,8 +121,15 @@ class Jobs(mode.Service):
         connection.execute(sa.delete(t).where(t.c.state.in_(("DONE", "FAILED")) & (t.c.asked_at < before)))
 
     def wake(self) -> None:
+        """Say that a job may wait."""
+        self._asked = False
         for event in self._wake.values():
             event.set()
+
+    def wake_if_asked(self) -> None:
+        """Wake if a job was asked for since it was woken last."""
+        if self._asked:
+            self.wake()
 
     def look(self, connection: sa.Connection, name: str) -> sa.Row[Any]:
         """Return a job's row. Raise NotFound."""

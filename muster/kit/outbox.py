@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -113,6 +114,7 @@ class Relay(mode.Service):
         self._wake = asyncio.Event()
         self._producer: AIOKafkaProducer | None = None
         self.positions_changed = asyncio.Condition()
+        self.rounds = 0
 
     def wake(self) -> None:
         """Say that something was written."""
@@ -183,8 +185,15 @@ class Relay(mode.Service):
         )
         await self._database.insist(lambda c: self._outbox.published(c, [r.id for r in rows]))
         async with self.positions_changed:
+            self.rounds += 1
             self.positions_changed.notify_all()
         return len(rows)
+
+    async def published_since(self, rounds: int, seconds: float) -> None:
+        """Return once something was published after `rounds` was read, or after seconds: another process may have published."""
+        with contextlib.suppress(TimeoutError):
+            async with self.positions_changed, asyncio.timeout(seconds):
+                await self.positions_changed.wait_for(lambda: self.rounds != rounds)
 
     async def deliver(self, messages: Iterable[Outgoing]) -> None:
         """Publish messages, a topic's in order, and return when they are acknowledged. KafkaError: some may not be."""

@@ -128,7 +128,7 @@ class _Running(mode.Service):
             )
             self._conducted.restore()
         self._batches.before_commit = parts.due.run_along
-        self._batches.after_commit = state.after_commit = self._on_commit
+        self._batches.after_commit, state.after_commit = self._on_batch, self._on_commit
         self._rpc.why_not_ready = self._why_not_ready
 
     def _new_consumer(self) -> AIOKafkaConsumer:
@@ -150,6 +150,15 @@ class _Running(mode.Service):
         self._parts.relay.wake()
         self._parts.due.wake()
         self._parts.jobs.wake()
+        if self._conducted:
+            self._conducted.progress.set()
+
+    def _on_batch(self) -> None:
+        """Have what a batch led to go on; what found nothing to do would only keep SQL from those who wait for it."""
+        self._parts.relay.wake()
+        self._parts.jobs.wake_if_asked()
+        if self._parts.due.left_over:
+            self._parts.due.wake()
         if self._conducted:
             self._conducted.progress.set()
 

@@ -107,7 +107,7 @@ class Requiring:
 
     def shrinkage(self, book: BookDay, queue: Queue) -> tuple[float, float]:
         """Return shrinkage that the schedule does not place, and that it does, averaged over eligible agents' sites."""
-        sites = [book.agents[a].site for a, queues in book.eligible.items() if queue.name in queues]
+        sites = [book.agents[a].site for a in book.servers.get(queue.name, ())]
         shares: dict[bool, list[float]] = {True: [], False: []}
         for site in sites or [""]:
             for placed in (True, False):
@@ -179,7 +179,7 @@ class Requiring:
             told = [facts.answered for _, _, facts in cells if facts.answered is not None]
             reached = sum(told) if told else None
         starts = opening_hours(queue).open_starts(date, zone, queue.interval_seconds)
-        most = sum(queue.name in queues for queues in book.eligible.values())
+        most = len(book.servers.get(queue.name, ()))
         return CallingDay(day, starts, frozenset(calling_starts(queue, date, zone)), reached, most or None)
 
     def _reserved(

@@ -225,17 +225,14 @@ class StaffingRpc(stubs.StaffingServiceServicer):
             for record in records:
                 yield pb.WatchDecisionsResponse(decision=wire.decision_message(record, position), snapshot=True)
         while True:
+            rounds = relay.rounds  # before reading: what is published meanwhile is not waited for
             rows = await database.read(functools.partial(_steps_since, outbox, position))
             for position, value in rows:
                 decision = wire.read_issued(value, position)
                 if not group or decision.staffing_group == group:
                     yield pb.WatchDecisionsResponse(decision=decision)
             if not rows:
-                async with relay.positions_changed:
-                    try:
-                        await asyncio.wait_for(relay.positions_changed.wait(), 1.0)
-                    except TimeoutError:
-                        pass
+                await relay.published_since(rounds, 1.0)
 
     async def RespondToDecision(self, request: pb.RespondToDecisionRequest, context: Any) -> pb.RespondToDecisionResponse:
         record = await self._parts.database.run(

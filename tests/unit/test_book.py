@@ -272,6 +272,25 @@ def test_applying_twice_changes_nothing_and_deletes_only_with_prune(connection: 
     assert list(copy.view(sql).at(dt.date(2026, 1, 1)).levers) == ["move"]
 
 
+def test_a_transaction_sees_its_own_changes_and_the_next_one_not_those_rolled_back(engine: sa.Engine) -> None:
+    metadata = sa.MetaData()
+    add_book_tables(metadata)
+    metadata.create_all(engine)
+    copy = BookCopy(metadata)
+    owner, seen = BookOwner(copy, STAFFING_KINDS), dt.date(2026, 1, 1)
+    with engine.begin() as sql:
+        owner.apply(sql, parse_book(changed(levers=book_data()["levers"][:1])), False, 1000)
+        assert len(copy.view(sql).at(seen).levers) == 1
+    with engine.connect() as sql:
+        transaction = sql.begin()
+        assert len(copy.view(sql).at(seen).levers) == 1
+        owner.apply(sql, parse_book(book_data()), False, 1001)
+        assert len(copy.view(sql).at(seen).levers) == len(book_data()["levers"])
+        transaction.rollback()
+        with sql.begin():
+            assert len(copy.view(sql).at(seen).levers) == 1
+
+
 def test_a_change_is_effective_at_its_date(connection: Any) -> None:
     sql, copy = connection
     queue = book_data()["queues"][0]

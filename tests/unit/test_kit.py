@@ -133,6 +133,50 @@ def test_what_a_batch_makes_due_is_done_along_with_it_and_a_failure_leaves_the_b
     planned = {key: database.run_here(lambda c, key=key: due.is_planned(c, "work", key, 1)) for key in "ab"}  # type: ignore[misc]
     assert planned == {"a": False, "b": True}
     assert not database.run_here(lambda c: due.is_planned(c, "work", "never", 99))
+    assert due.left_over  # "b" is still due, and the service is woken for it
+    due.declare("work", lambda connection, key, due_at: done.append(key))
+    database.run_here(due.run_along)
+    assert done == ["a", "b", "b"]
+    assert not due.left_over
+
+
+def test_jobs_are_woken_by_what_asked_for_one(database: Database) -> None:
+    jobs = jobs_of(database, "one", 60.0)
+    jobs.wake_if_asked()
+    assert not jobs._wake[False].is_set()
+    database.run_here(lambda c: jobs.ask(c, "fits/a", "fit", {}))
+    jobs.wake_if_asked()
+    assert jobs._wake[False].is_set()
+    jobs._wake[False].clear()
+    jobs.wake_if_asked()
+    assert not jobs._wake[False].is_set()
+
+
+def test_what_is_published_while_a_watcher_reads_is_not_waited_for(database: Database) -> None:
+    outbox = Outbox(metadata, ConductedClock(5))
+
+    async def watch() -> None:
+        relay = Relay(database, outbox, metadata, "", "", "one", 30.0)
+        sent: list[str] = []
+
+        async def send(topic: str, letters: Any) -> None:
+            sent.append(topic)
+
+        relay._send = send  # type: ignore[method-assign]
+        rounds = relay.rounds
+        await database.run(lambda c: outbox.write(c, [Outgoing("t", "k", b"1")]))
+        await relay.publish_some()
+        async with asyncio.timeout(5):
+            await relay.published_since(rounds, 60.0)  # published before it waits
+            late = asyncio.ensure_future(relay.published_since(relay.rounds, 60.0))
+            await asyncio.sleep(0)
+            await database.run(lambda c: outbox.write(c, [Outgoing("t", "k", b"2")]))
+            await relay.publish_some()
+            await late
+            await relay.published_since(relay.rounds, 0.01)  # nothing comes
+        assert sent == ["t", "t"]
+
+    asyncio.run(watch())
 
 
 def test_a_job_that_only_a_newer_process_knows_is_left_to_it(database: Database) -> None:

@@ -1,5 +1,8 @@
 """SQL of forecasts: the newest of each day, and every one ever published."""
 
+import functools
+import json
+
 import sqlalchemy as sa
 
 from muster.kit.sql import given, upsert
@@ -8,7 +11,7 @@ from services.forecaster.store import tables as t
 
 _d, _v = t.forecast_day.c, t.forecast_version.c
 _of_day = (_d.queue == given("of_queue")) & (_d.local_date == given("day"))
-_DAY, _MORNING = sa.select(_d.body).where(_of_day), sa.select(_d.morning).where(_of_day)
+_DAY, _MORNING = sa.select(_d.body).where(_of_day), sa.select(sa.cast(_d.morning, sa.Text)).where(_of_day)
 _UPDATE = sa.update(t.forecast_day).where(_of_day).values(body=sa.bindparam("updated", type_=sa.JSON))
 _LAST_VERSION = sa.select(sa.func.max(_v.version)).where(_v.queue == given("of_queue"))
 
@@ -21,8 +24,13 @@ def load_day(connection: sa.Connection, queue: str, local_date: str) -> Publishe
 
 def load_morning(connection: sa.Connection, queue: str, local_date: str) -> PublishedDay | None:
     """Return the newest forecast of a day that was not an intraday update."""
-    body = connection.execute(_MORNING, {"of_queue": queue, "day": local_date}).scalar()
-    return PublishedDay(**body) if body else None
+    text = connection.execute(_MORNING, {"of_queue": queue, "day": local_date}).scalar()
+    return _morning(text) if text and text != "null" else None
+
+
+@functools.lru_cache(maxsize=200)  # 100 kB each; read at each close of its day, and changed by nobody
+def _morning(text: str) -> PublishedDay:
+    return PublishedDay(**json.loads(text))
 
 
 def list_days(connection: sa.Connection, queue: str, first: str, last: str, limit: int, offset: int) -> list[PublishedDay]:

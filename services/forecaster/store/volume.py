@@ -35,8 +35,8 @@ _SPANS = (
 _PROGRESS = sa.select(t.feed_progress).where(t.feed_progress.c.queue == _queue)
 _CLOSED = sa.select(t.closed.c.through).where(t.closed.c.queue == _queue)
 _LOCKED = sa.select(t.period_lock.c.through).where(t.period_lock.c.client == given("of_client"))
-_said = (t.closed_cell.c.queue == _queue) & t.closed_cell.c.starts_at.in_(_starts)
-_SAID = sa.select(t.closed_cell).where(_said)
+_said = (t.closed_cell.c.queue == _queue) & t.closed_cell.c.starts_at.between(given("first"), given("last"))
+_SAID = sa.select(*(t.closed_cell.c[n] for n in ("starts_at", "revision", "digest", "closed_at", "offered"))).where(_said)
 
 CHUNK = 500
 MOST_CHUNKS = 16
@@ -351,16 +351,15 @@ def digest(tally: Tally) -> bytes:
 
 def closed_cells(connection: sa.Connection, queue: str, starts: Iterable[int]) -> dict[int, Said]:
     """Return what was published of closed intervals, by start."""
-    found = {}
-    for part in _in_parts(starts):
-        for r in connection.execute(_SAID, {"of_queue": queue, "starts": part}):
-            found[r.starts_at] = Said(r.revision, bytes(r.digest), r.closed_at, r.offered)
-    return found
+    wanted = set(starts)
+    ends = {"first": min(wanted, default=0), "last": max(wanted, default=-1)}
+    rows = connection.execute(_SAID, {"of_queue": queue, **ends})
+    return {start: Said(revision, bytes(digest), at, n) for start, revision, digest, at, n in rows if start in wanted}
 
 
 def save_closed_cells(connection: sa.Connection, queue: str, rows: Iterable[tuple[int, Said]]) -> None:
     """Keep what was published."""
-    saved = [{"queue": queue, "starts_at": s, **dataclasses.asdict(said)} for s, said in rows]
+    saved = [{"queue": queue, "starts_at": s, **vars(said)} for s, said in rows]
     upsert(connection, t.closed_cell, saved)
 
 

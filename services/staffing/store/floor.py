@@ -30,6 +30,8 @@ _matters = (_a.kind == "RETURN") | (sa.func.coalesce(_a.ends_at, _a.starts_at + 
 _absent = _a.agent.in_(_agents) & _a.retracted.is_(False) & (_a.starts_at < _end) & _matters
 _ABSENCES = sa.select(t.attendance).where(_absent).order_by(_a.agent, _a.starts_at)
 _SITES = sa.select(_f.site).where(_f.observed_at >= _fresh).distinct()
+_m = t.schedule_manifest.c
+_APPLIED = sa.select(sa.func.max(_m.version)).where((_m.staffing_group == given("of_group")) & _m.applied.is_(True))
 _QUEUES = sa.select(t.floor_queue).where(_q.observed_at >= _fresh)
 
 
@@ -82,9 +84,7 @@ def apply_ready(connection: sa.Connection, group: str) -> list[Manifest]:
 
 def applied_version(connection: sa.Connection, group: str) -> int:
     """Return the version of the schedule in force, 0 if none."""
-    m = t.schedule_manifest
-    where = (m.c.staffing_group == group) & m.c.applied.is_(True)
-    return int(connection.execute(sa.select(sa.func.max(m.c.version)).where(where)).scalar() or 0)
+    return int(connection.execute(_APPLIED, {"of_group": group}).scalar() or 0)
 
 
 def shifts_between(connection: sa.Connection, agents: Sequence[str], begin: int, end: int) -> list[PlannedShift]:

@@ -1,6 +1,8 @@
 """SQL of what staffing knows: forecast and requirement days, closed cells, targets."""
 
 import dataclasses
+import functools
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,10 +19,13 @@ LAST = 2**62
 _f, _r, _v, _c = t.forecast_day.c, t.requirement_day.c, t.volume_cell.c, t.target_cell.c
 _queue, _day, _since = given("of_queue"), given("day"), given("since")
 _first, _last = given("first"), given("last")
-_FORECAST = sa.select(_f.body).where((_f.queue == _queue) & (_f.local_date == _day))
-_FORECASTS = sa.select(_f.body).where((_f.queue == _queue) & _f.local_date.between(_first, _last)).order_by(_f.local_date)
+_forecast_text, _requirement_text = sa.cast(_f.body, sa.Text), sa.cast(_r.body, sa.Text)
+_FORECAST = sa.select(_forecast_text).where((_f.queue == _queue) & (_f.local_date == _day))
+_FORECASTS = (
+    sa.select(_forecast_text).where((_f.queue == _queue) & _f.local_date.between(_first, _last)).order_by(_f.local_date)
+)
 _from_day = (
-    sa.select(_f.body)
+    sa.select(_forecast_text)
     .outerjoin_from(t.forecast_day, t.requirement_day, (_r.queue == _f.queue) & (_r.local_date == _f.local_date))
     .where((_f.queue == _queue) & (_f.local_date >= _day))
     .order_by(_f.local_date)
@@ -28,7 +33,7 @@ _from_day = (
 _UNANSWERED = _from_day.where(_r.forecast_version.is_(None) | (_r.forecast_version < _f.version))
 _LAST_VERSION = sa.select(sa.func.max(_r.version)).where(_r.queue == _queue)
 _REQUIREMENTS = (
-    sa.select(_r.body)
+    sa.select(_requirement_text)
     .where((_r.queue == _queue) & _r.local_date.between(_first, _last))
     .order_by(_r.local_date)
     .limit(given("most"))
@@ -56,9 +61,19 @@ _waited = (_v.queue == _queue) & (_v.starts_at >= _since) & _v.wait_ms.is_not(No
 _WAITED = sa.select(sa.func.sum(_v.wait_ms), sa.func.sum(_v.abandoned - _v.short_abandoned)).where(_waited)
 
 
+@functools.lru_cache(maxsize=100)  # on the way to a decision a day is read three times; nobody changes what was read
+def _forecast(text: str) -> ForecastDay:
+    return ForecastDay(**json.loads(text))
+
+
+@functools.lru_cache(maxsize=100)
+def _requirement(text: str) -> RequirementDay:
+    return RequirementDay(**json.loads(text))
+
+
 def load_forecast(connection: sa.Connection, queue: str, local_date: str) -> ForecastDay | None:
-    body = connection.execute(_FORECAST, {"of_queue": queue, "day": local_date}).scalar()
-    return ForecastDay(**body) if body else None
+    text = connection.execute(_FORECAST, {"of_queue": queue, "day": local_date}).scalar()
+    return _forecast(text) if text else None
 
 
 def save_forecast(connection: sa.Connection, day: ForecastDay) -> None:
@@ -69,7 +84,7 @@ def save_forecast(connection: sa.Connection, day: ForecastDay) -> None:
 def unanswered_forecasts(connection: sa.Connection, queue: str, from_date: str, all_of_them: bool) -> list[ForecastDay]:
     """Return days whose forecast is newer than their requirement; or all days from a date on."""
     query = _from_day if all_of_them else _UNANSWERED
-    return [ForecastDay(**body) for body in connection.execute(query, {"of_queue": queue, "day": from_date}).scalars()]
+    return [_forecast(text) for text in connection.execute(query, {"of_queue": queue, "day": from_date}).scalars()]
 
 
 def forget_answers(connection: sa.Connection, queue: str, from_date: str) -> None:
@@ -93,12 +108,12 @@ def list_requirements(
 ) -> list[RequirementDay]:
     """Return days in order."""
     wanted = {"of_queue": queue, "first": first, "last": last, "most": limit, "after": offset}
-    return [RequirementDay(**body) for body in connection.execute(_REQUIREMENTS, wanted).scalars()]
+    return [_requirement(text) for text in connection.execute(_REQUIREMENTS, wanted).scalars()]
 
 
 def list_forecasts(connection: sa.Connection, queue: str, first: str, last: str) -> list[ForecastDay]:
     wanted = {"of_queue": queue, "first": first, "last": last}
-    return [ForecastDay(**body) for body in connection.execute(_FORECASTS, wanted).scalars()]
+    return [_forecast(text) for text in connection.execute(_FORECASTS, wanted).scalars()]
 
 
 def cell_revisions(connection: sa.Connection, queue: str, starts: Sequence[int]) -> dict[int, int]:
