@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from muster.kit.clock import Clock, Runtime
 from muster.kit.sql import Database, given, upsert
 
-TOGETHER_SECONDS = 0.03
+TOGETHER_SECONDS = 0.06
 
 Work = Callable[[sa.Connection, str, int], None]
 

@@ -152,11 +152,13 @@ class Jobs(mode.Service):
         """Return how many jobs wait or run, those aside too."""
         return self.open_count(connection) + self.open_count(connection, aside=True)
 
+    def _is_open(self, connection: sa.Connection, aside: bool) -> bool:
+        """Return whether a job waits or runs."""
+        return connection.execute(self._open[aside]).first() is not None
+
     def _claim(self, connection: sa.Connection, aside: bool = False) -> sa.Row[Any] | None:
         t, now = self._table, self._runtime.wall()
         known = t.c.kind.in_(self._kinds_of(aside))
-        if connection.execute(self._open[aside]).first() is None:
-            return None
         free = (t.c.state == "WAITING") | ((t.c.state == "RUNNING") & ((t.c.lease_until < now) | (t.c.owner == self._owner)))
         first = sa.select(t.c.name).where(known & free).order_by(t.c.asked_at, t.c.name).limit(1).scalar_subquery()
         claim = {"state": "RUNNING", "owner": self._owner, "token": t.c.token + 1, "lease_until": now + self._lease}
@@ -195,7 +197,9 @@ class Jobs(mode.Service):
     async def _work_off(self, aside: bool) -> None:
         wake = self._wake[aside]
         while not self.should_stop and self._kinds_of(aside):
-            row = await self._database.insist(lambda c: self._claim(c, aside))
+            row = None
+            if await self._database.insist(lambda c: self._is_open(c, aside), reading=True):
+                row = await self._database.insist(lambda c: self._claim(c, aside))
             if row is not None:
                 await self._work(row)
                 continue

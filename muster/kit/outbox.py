@@ -158,25 +158,38 @@ class Relay(mode.Service):
                     pass
                 self._wake.clear()
 
+    def _holds(self, connection: sa.Connection) -> bool:
+        """Return whether the lease is ours for long enough to publish."""
+        t, now = self._lease_table, self._runtime.wall()
+        row = connection.execute(sa.select(t).where(t.c.name == "relay")).first()
+        return bool(row and row.owner == self._owner and row.until > now + self._lease / 2)
+
     def _claim(self, connection: sa.Connection) -> bool:
+        if self._holds(connection):
+            return True
         now, t = self._runtime.wall(), self._lease_table
         row = connection.execute(sa.select(t).where(t.c.name == "relay")).first()
         if row and row.owner != self._owner and row.until > now:
             return False
-        if row and row.owner == self._owner and row.until > now + self._lease / 2:
-            return True
         connection.execute(sa.delete(t).where(t.c.name == "relay"))
         connection.execute(sa.insert(t).values(name="relay", owner=self._owner, until=now + self._lease))
         return True
 
-    def _take(self, connection: sa.Connection, limit: int) -> list[sa.Row[Any]]:
-        """Return what waits, if it is ours to publish."""
+    def _look(self, connection: sa.Connection, limit: int) -> tuple[list[sa.Row[Any]], bool]:
+        """Return what waits, and whether it is ours to publish without claiming the lease first."""
         rows = self._outbox.waiting(connection, limit)
-        return rows if rows and self._claim(connection) else []
+        return rows, not rows or self._holds(connection)
+
+    def _take(self, connection: sa.Connection, limit: int) -> list[sa.Row[Any]]:
+        """Claim the lease, and return what waits; nothing if it is another's."""
+        return self._outbox.waiting(connection, limit) if self._claim(connection) else []
 
     async def publish_some(self, limit: int = 1000) -> int:
         """Publish up to `limit` waiting messages in order; return how many. 0 if another relay holds the lease."""
-        rows = await self._database.insist(lambda c: self._take(c, limit))
+        # Read beside the writer: what was committed need not wait for the transaction that came after.
+        rows, ours = await self._database.insist(lambda c: self._look(c, limit), reading=True)
+        if not ours:
+            rows = await self._database.insist(lambda c: self._take(c, limit))
         if not rows:
             return 0
         told = (json.loads(row.headers) if row.headers else None for row in rows)

@@ -168,7 +168,12 @@ class Database:
     def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
         self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="sql")
-        self.trouble: str | None = None
+        self._troubles: dict[bool, str] = {}
+
+    @property
+    def trouble(self) -> str | None:
+        """What trouble the database has, to write or to read; None: none that is known."""
+        return self._troubles.get(False) or self._troubles.get(True)
 
     async def run(self, work: Callable[[sa.Connection], T]) -> T:
         """Run work in one transaction; roll back if it raises. sqlalchemy.exc.OperationalError: the database has trouble."""
@@ -186,20 +191,19 @@ class Database:
             except sa.exc.DBAPIError as error:
                 if not is_trouble(error):
                     raise
-                self.have_trouble(error)
+                self._have_trouble(error, reading)
                 await asyncio.sleep(random.uniform(0.2, 1.0))
             else:
-                if self.trouble is not None:
-                    self.trouble = None
+                if self._troubles.pop(reading, None) and not self._troubles:
                     get_log().info("database_is_back")
                 return done
 
-    def have_trouble(self, error: sa.exc.DBAPIError) -> None:
-        """Remember, and say once, that the database has trouble."""
+    def _have_trouble(self, error: sa.exc.DBAPIError, reading: bool) -> None:
+        """Remember, and say once, that the database has trouble; a read that succeeds does not say that writing does."""
         why = " ".join(str(error.orig).split())
         if self.trouble is None:
             get_log().warning("database_held", reason="DATABASE_UNAVAILABLE", error=why, then="retrying")
-        self.trouble = f"DATABASE_UNAVAILABLE: {why}"
+        self._troubles[reading] = f"DATABASE_UNAVAILABLE: {why}"
 
     def run_here(self, work: Callable[[sa.Connection], T]) -> T:
         """Run work in one transaction in the calling thread."""

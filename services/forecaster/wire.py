@@ -6,6 +6,7 @@ import operator
 from collections.abc import Mapping, Sequence
 from itertools import repeat
 from operator import add, gt
+from typing import Any
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -27,6 +28,7 @@ CLOSED = "muster.volume.closed.v1"
 PUBLISHED = "muster.forecast.published.v1"
 PARTS = ("level_count", "weekday_factor", "month_factor", "special_factor", "form_factor")
 LONGEST_SECONDS = 30 * 86_400
+MOST_SECONDS = 1e12
 HIGHEST_REVISION = 2**62
 
 
@@ -35,14 +37,14 @@ def fingerprint(contact_id: str) -> int:
     return int.from_bytes(hashlib.blake2b(contact_id.encode(), digest_size=12).digest()[:FINGERPRINT_BYTES])
 
 
-def _milliseconds(message: Message, *fields: str, most: float = LONGEST_SECONDS, reason: str = "INVALID_CONTACT") -> int | None:
-    """Return the sum of seconds fields in milliseconds; None if none of them is given."""
+def _milliseconds(message: Message, *fields: str) -> int | None:
+    """Return the sum of a contact's seconds in milliseconds; None if none of them is given."""
     total = None
     for name in fields:
         if message.HasField(name):
             value = getattr(message, name)
-            if not 0 <= value <= most:
-                raise refuse(reason, f"{name} is {value}; allowed: 0 to {most:g} seconds")
+            if not 0 <= value <= LONGEST_SECONDS:
+                raise refuse("INVALID_CONTACT", f"{name} is {value}; allowed: 0 to {LONGEST_SECONDS:g} seconds")
             total = (total or 0) + round(value * 1000)
     return total
 
@@ -129,21 +131,26 @@ def _edge(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def _sum(message: Message, *fields: str) -> int | None:
-    """Return an interval's sum in milliseconds: of any number of contacts, so without a contact's limit."""
-    return _milliseconds(message, *fields, most=1e12, reason="INVALID_REPORT")
+def _sum(told: Mapping[str, Any], *fields: str) -> int | None:
+    """Return the sum of an interval's seconds in milliseconds, of any number of contacts; None if none of them is told."""
+    total = None
+    for name in fields:
+        value = told.get(name)
+        if value is not None:
+            if not 0 <= value <= MOST_SECONDS:
+                raise refuse("INVALID_REPORT", f"{name} is {value}; allowed: 0 to {MOST_SECONDS:g} seconds")
+            total = (total or 0) + round(value * 1000)
+    return total
 
 
 def _report(message: volume_pb2.IntervalReport) -> ReportFact:
     _check_span(message.starts_at.seconds, message.interval_seconds, message.revision)
-
-    def count(name: str) -> int | None:
-        return int(getattr(message, name)) if message.HasField(name) else None  # type: ignore[arg-type]
-
+    told: dict[str, Any] = {field.name: value for field, value in message.ListFields()}
+    count = told.get
     answered_within = {_edge(w.threshold_seconds): w.count for w in message.answered_within}
     abandoned_within = {_edge(w.threshold_seconds): w.count for w in message.abandoned_within}
     edges = sorted(answered_within or abandoned_within)
-    handle = _sum(message, "talk_seconds_sum", "hold_seconds_sum", "after_call_seconds_sum")
+    handle = _sum(told, "talk_seconds_sum", "hold_seconds_sum", "after_call_seconds_sum")
     tally = Tally(
         offered=count("offered_count"),
         answered=count("answered_count"),
@@ -153,11 +160,11 @@ def _report(message: volume_pb2.IntervalReport) -> ReportFact:
         open=count("open_count"),
         handled=count("answered_count") if handle is not None else None,
         handle_ms=handle,
-        talk_ms=_sum(message, "talk_seconds_sum"),
-        hold_ms=_sum(message, "hold_seconds_sum"),
-        after_call_ms=_sum(message, "after_call_seconds_sum"),
-        answered_wait_ms=_sum(message, "answered_wait_seconds_sum"),
-        abandoned_wait_ms=_sum(message, "abandoned_wait_seconds_sum"),
+        talk_ms=_sum(told, "talk_seconds_sum"),
+        hold_ms=_sum(told, "hold_seconds_sum"),
+        after_call_ms=_sum(told, "after_call_seconds_sum"),
+        answered_wait_ms=_sum(told, "answered_wait_seconds_sum"),
+        abandoned_wait_ms=_sum(told, "abandoned_wait_seconds_sum"),
         edges=tuple(edges),
         answered_waits=_bins(edges, answered_within, count("answered_count")),
         abandoned_waits=_bins(edges, abandoned_within, count("abandoned_count")),

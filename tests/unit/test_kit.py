@@ -2,6 +2,7 @@
 
 import asyncio
 import pathlib
+import sqlite3
 import types
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, cast
@@ -177,6 +178,59 @@ def test_what_is_published_while_a_watcher_reads_is_not_waited_for(database: Dat
         assert sent == ["t", "t"]
 
     asyncio.run(watch())
+
+
+def test_one_relay_publishes_under_a_lease_and_another_when_it_has_run_out(database: Database) -> None:
+    outbox = Outbox(metadata, ConductedClock(5))
+
+    async def publish() -> None:
+        sent: list[str] = []
+        relays = {}
+        for owner in ("one", "two"):
+            relays[owner] = Relay(database, outbox, metadata, "", "", owner, 0.5)
+
+            async def send(topic: str, letters: Any, owner: str = owner) -> None:
+                sent.append(owner)
+
+            relays[owner]._send = send  # type: ignore[method-assign]
+
+        async def tell() -> None:
+            await database.run(lambda c: outbox.write(c, [Outgoing("t", "k", b"1")]))
+
+        await tell()
+        assert await relays["one"].publish_some() == 1
+        await tell()
+        assert await relays["two"].publish_some() == 0
+        assert await relays["one"].publish_some() == 1
+        await tell()
+        await asyncio.sleep(0.6)
+        assert await relays["two"].publish_some() == 1
+        assert await relays["one"].publish_some() == 0
+        assert sent == ["one", "one", "two"]
+
+    asyncio.run(publish())
+    assert database.run_here(outbox.last_position) == 3
+
+
+def test_a_read_that_succeeds_does_not_say_that_writing_does(database: Database) -> None:
+    failures = [sa.exc.OperationalError("write", {}, sqlite3.OperationalError("database or disk is full"))]
+    seen: list[str | None] = []
+
+    def write(connection: sa.Connection) -> None:
+        if failures:
+            raise failures.pop()
+
+    async def work() -> None:
+        writing = asyncio.ensure_future(database.insist(write))
+        while database.trouble is None:
+            await asyncio.sleep(0.01)
+        await database.insist(lambda c: None, reading=True)
+        seen.append(database.trouble)
+        await writing
+        seen.append(database.trouble)
+
+    asyncio.run(work())
+    assert seen == ["DATABASE_UNAVAILABLE: database or disk is full", None]
 
 
 def test_a_job_that_only_a_newer_process_knows_is_left_to_it(database: Database) -> None:
