@@ -64,6 +64,7 @@ class BookCopy:
         self._count = sa.select(sa.func.count()).select_from(self._table)
         self._cached: tuple[int, BookView] | None = None
         self._seen: tuple[sa.RootTransaction, BookView] | None = None
+        self._changing: sa.RootTransaction | None = None
         self.on_change: Callable[[sa.Connection, set[Key]], None] = lambda connection, changed: None
 
     def keep(self, connection: sa.Connection, records: Sequence[StateRecord]) -> None:
@@ -87,7 +88,7 @@ class BookCopy:
         changed = {key for key, m in newest.items() if key not in stored or stored[key].generation < m.generation}
         upsert(connection, self._table, [self._row(newest[key]) for key in sorted(changed)])
         if changed:
-            self._seen = None
+            self._seen, self._changing = None, connection.get_transaction()
             self.on_change(connection, changed)
 
     def _row(self, message: book_pb2.BookRow) -> dict[str, Any]:
@@ -110,20 +111,23 @@ class BookCopy:
         }
 
     def view(self, connection: sa.Connection) -> BookView:
-        """Return the book as it stands; within a transaction it is looked at once, unless the transaction changes it."""
+        """Return the book as it stands; within a transaction it is looked at once, unless the transaction changes it. What that
+        makes of it is kept for it alone: it may be rolled back."""
         within, seen = connection.get_transaction(), self._seen
         if within is not None and seen is not None and seen[0] is within:
             return seen[1]
         version = connection.execute(self._count).scalar_one()
-        if self._cached is None or self._cached[0] != version:
+        cached = self._cached
+        if cached is None or cached[0] != version:
             rows: dict[str, dict[tuple[str, str], DatedRow]] = {}
             for (kind, name, valid_from), stored in self._stored(connection).items():
                 if stored.deleted_at is None:
                     rows.setdefault(kind, {})[name, valid_from] = row_from_body(kind, stored.body)
-            self._cached = (version, BookView(rows))
-        view = self._cached[1]
-        self._seen = (within, view) if within is not None else None
-        return view
+            cached = (version, BookView(rows))
+            if within is None or within is not self._changing:
+                self._cached = cached
+        self._seen = (within, cached[1]) if within is not None else None
+        return cached[1]
 
     def messages(self, connection: sa.Connection, kinds: Iterable[str], limit: int, offset: int) -> list[book_pb2.BookRow]:
         """Return rows of some kinds as they stand, by kind and key."""

@@ -168,6 +168,7 @@ class Database:
     def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
         self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="sql")
+        self._readers = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="sql-reader")
         self._troubles: dict[bool, str] = {}
 
     @property
@@ -182,12 +183,15 @@ class Database:
     async def insist(self, work: Callable[[sa.Connection], T], reading: bool = False) -> T:
         """Run work as `run` does, and again for as long as the database has trouble; `trouble` says what, meanwhile.
 
-        `reading`: it only reads, beside the writer. For what a service does of itself. Work whose commit was cut off may have been
-        done: it must bear being done again.
+        `reading`: it only reads, beside the writer, and waits for nobody who asks over RPC. For what a service does of itself. Work whose
+        commit was cut off may have been done: it must bear being done again.
         """
         while True:
             try:
-                done = await (self.read(work) if reading else self.run(work))
+                if reading:
+                    done = await asyncio.get_running_loop().run_in_executor(self._readers, self.read_here, work)
+                else:
+                    done = await self.run(work)
             except sa.exc.DBAPIError as error:
                 if not is_trouble(error):
                     raise
@@ -220,7 +224,8 @@ class Database:
             return work(connection)
 
     def close(self) -> None:
-        self._thread.shutdown(wait=True)
+        for threads in (self._thread, self._readers):
+            threads.shutdown(wait=True)
         self.engine.dispose()
 
 

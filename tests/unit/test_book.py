@@ -291,6 +291,23 @@ def test_a_transaction_sees_its_own_changes_and_the_next_one_not_those_rolled_ba
             assert len(copy.view(sql).at(seen).levers) == 1
 
 
+def test_another_change_of_as_many_rows_as_one_rolled_back_is_seen(engine: sa.Engine) -> None:
+    metadata = sa.MetaData()
+    add_book_tables(metadata)
+    metadata.create_all(engine)
+    copy, levers = BookCopy(metadata), book_data()["levers"]
+    owner, seen = BookOwner(copy, STAFFING_KINDS), dt.date(2026, 1, 1)
+    with engine.connect() as sql:
+        transaction = sql.begin()
+        owner.apply(sql, parse_book(changed(levers=levers[:1])), False, 1000)
+        assert list(copy.view(sql).at(seen).levers) == [levers[0]["name"]]
+        transaction.rollback()
+        with sql.begin():
+            owner.apply(sql, parse_book(changed(levers=levers[1:2])), False, 1001)
+        with sql.begin():
+            assert list(copy.view(sql).at(seen).levers) == [levers[1]["name"]]
+
+
 def test_a_change_is_effective_at_its_date(connection: Any) -> None:
     sql, copy = connection
     queue = book_data()["queues"][0]

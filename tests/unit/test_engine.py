@@ -147,6 +147,19 @@ def test_bands_of_a_queue_five_weeks_old_allow_for_how_few_errors_were_seen() ->
     assert 0.78 < np.mean(inside) < 0.9  # as if they had been seen for long: 0.73
 
 
+def test_bands_narrow_from_the_day_on_which_the_first_errors_are_seen() -> None:
+    luck = np.random.default_rng(4)
+    dates = np.datetime64("2026-01-05") + np.arange(33)
+    offered = luck.poisson(20 * luck.gamma(1 / 0.05, 0.05, (6, 32, 1)) * np.ones((1, 1, 48))).astype(float)
+    width = []
+    for days in (29, 30, 31):
+        panel = Panel(offered[:, :days], dates[: days + 1], np.zeros((6, days + 1), np.int64))
+        mean = expected_contacts(panel)
+        width.append(float(np.median(quantiles_of(mean, learn_spread(panel))[..., 5] / mean[..., None][..., 0])))
+    assert max(width) < 3
+    assert width[1] < 1.3 * width[0]
+
+
 def test_a_days_total_has_bands_of_its_own_since_its_intervals_err_together() -> None:
     inside, count = 0, 0
     for seed in range(12):

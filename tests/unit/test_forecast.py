@@ -207,6 +207,8 @@ def test_what_is_stored_of_how_a_day_leaves_its_forecast_reads_back() -> None:
     assert Drift.of_flat(drift.flat()) == drift
     assert Drift.of_flat((0.02, 0.01, 0.8, 0.03)) == Drift(0.02, 0.01, 0.8, 0.03)  # of an earlier version
     assert Drift.of_flat(()) == Drift()
+    other = rest_of_day(np.full((1, 2), 9.0), np.full((1, 2), np.nan), drift)[0]  # of another day's slots
+    assert other.tolist() == [[1.0, 1.0]]
     assert drift.at(np.array([2, 0])) == Drift(0.02, 0.01, 0.8, 0.03, 0.75, (0.125, 0.5), (1.0, 0.0))
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import pathlib
 import sqlite3
+import threading
 import types
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, cast
@@ -231,6 +232,22 @@ def test_a_read_that_succeeds_does_not_say_that_writing_does(database: Database)
 
     asyncio.run(work())
     assert seen == ["DATABASE_UNAVAILABLE: database or disk is full", None]
+
+
+def test_what_a_service_reads_for_itself_waits_for_nobody_who_asks(engine: sa.Engine) -> None:
+    database, asked = Database(engine), threading.Event()
+
+    async def run() -> None:
+        slow = [asyncio.ensure_future(database.read(lambda _: asked.wait(20))) for _ in range(20)]
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(10):
+            await database.insist(lambda c: c.execute(sa.text("SELECT 1")).scalar(), reading=True)
+        assert not any(task.done() for task in slow)
+        asked.set()
+        await asyncio.gather(*slow)
+
+    asyncio.run(run())
+    database.close()
 
 
 def test_a_job_that_only_a_newer_process_knows_is_left_to_it(database: Database) -> None:

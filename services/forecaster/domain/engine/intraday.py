@@ -59,8 +59,8 @@ class Drift:
         return cls(*values[:5], noises=tuple(values[5:half]), trust=tuple(values[half:]))  # type: ignore[misc, arg-type]
 
     def rows(self, slots: int) -> tuple[Floats, Floats]:
-        """Return noises and trust as arrays (S,)."""
-        if not self.noises:
+        """Return noises and trust as arrays (S,); as where none are known, if they are of another day's slots."""
+        if not len(self.noises) == len(self.trust) == slots:
             return np.full(slots, self.noise), np.ones(slots)
         return np.array(self.noises), np.array(self.trust)
 

@@ -18,7 +18,7 @@ from services.forecaster.domain.engine.workload import Handling
 LEAST, MOST_OVERDISPERSION, USUAL_OVERDISPERSION = 1e-4, 4.0, 0.15
 SHIFT = 0.375
 POOLED_WORTH = 3.0
-GAUSS_WORTH = 3.0
+GAUSS_WORTH, LEAST_FREEDOM = 3.0, 3
 ORIGINS, ORIGIN_SERIES = 40, 200
 FIRST_WEEKS = 4
 USUAL_BETWEEN_DAYS, BETWEEN_WORTH = 0.3, 5.0
@@ -169,11 +169,11 @@ def _between_days(told: _Told) -> float:
 
 def _for_few(days: int) -> Floats:
     """Return by what quantiles widen (7,) where errors were seen on few days: as Student's t does, beside what it does for as many as
-    are looked at of a long past ("Student", 1908)."""
-    if not 1 < days < ORIGINS:
+    are looked at of a long past ("Student", 1908). What is usual counts as three days more, so t of one day is none."""
+    if not 0 < days < ORIGINS:
         return np.ones(len(QUANTILES))
     tails = np.where(GAUSS == 0, 0.9, QUANTILES)  # the median stays
-    wider: Floats = np.where(GAUSS == 0, 1.0, stdtrit(days - 1, tails) / stdtrit(ORIGINS - 1, tails))
+    wider: Floats = np.where(GAUSS == 0, 1.0, stdtrit(max(days - 1, LEAST_FREEDOM), tails) / stdtrit(ORIGINS - 1, tails))
     return wider
 
 
