@@ -84,8 +84,10 @@ class Deciding:
         if self._delay:
             self.due.plan(connection, "decide_if_told", group, now // SLOT * SLOT + SLOT)
 
-    def on_required(self, connection: sa.Connection, queue: str) -> None:
-        """Look whether the group of a queue whose requirement is new can be decided before it is late."""
+    def on_told(self, connection: sa.Connection, queue: str) -> None:
+        """Look whether the group of a queue whose requirement is new, or that closed an interval, can be decided before it is late.
+
+        Topics are read in any order: either may be what was waited for."""
         group = self.streams.book_today(connection).group_of(queue)
         if group and self._delay:
             self.due.plan(connection, "decide_if_told", group.name, self.clock.now())

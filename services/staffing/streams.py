@@ -2,7 +2,7 @@
 
 import collections
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
@@ -28,6 +28,7 @@ class Streams:
     due: DueWork
     clock: Clock
     outbox: Outbox
+    on_told: Callable[[sa.Connection, str], None] = lambda connection, queue: None
 
     def inlets(self) -> list[Inlet]:
         return [
@@ -71,6 +72,8 @@ class Streams:
             for contract, index, rule in rules:
                 added = [(queue, c.starts_at, c.facts) for c in fresh]
                 plans.save_contributions(connection, contract, index, rule, added)
+            if fresh:
+                self.on_told(connection, queue)
         return Handled()
 
     @staticmethod

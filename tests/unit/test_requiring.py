@@ -128,6 +128,15 @@ def test_a_backlog_that_grows_is_worked_off(staffing: Staffing) -> None:
     assert sum(before.on_queue) / 2 + 0.5 * more < sum(after.on_queue) / 2 < sum(before.on_queue) / 2 + 1.5 * more
 
 
+def test_what_closes_an_interval_may_be_the_last_word_that_was_waited_for(staffing: Staffing) -> None:
+    told: list[str] = []
+    staffing.streams.on_told = lambda connection, queue: told.append(queue)
+    staffing.came(MAIL, 7, 300, 10)
+    assert told == [MAIL]
+    staffing.came(MAIL, 7, 300, 10)  # the same again says nothing new
+    assert told == [MAIL]
+
+
 @pytest.mark.parametrize("rule", ["15m", "30m", "8h", "end_of_day+1@15:00"])
 def test_deadlines_shorter_than_an_interval_are_planned_too(staffing: Staffing, rule: str) -> None:
     data = with_mail_and_chat(threshold_business=rule)
