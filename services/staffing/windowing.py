@@ -99,15 +99,17 @@ class Windowing:
         since, until = window_of(book, contract, target, now), window_end_of(book, contract, target, now)
         pledge = Pledge(goal_of(target), judging_of(book, contract, target), target.target)
         cells = plans.target_cells(connection, contract, index, (since, plans.LAST), MOST_CELLS, 0)
-        desks, scheduled = [], 0
+        counted, desks, scheduled = list[tuple[int, int | None, int | None]](), [], 0
         for name in target.queues or book.contracts[contract].queues:
-            if name in book.queues:
-                own = [(start, good, base) for queue, start, good, base in cells if queue == name]
-                desk, planned = self._desk(connection, book, book.queues[name], own, (since, until))
-                if desk is not None:
-                    desks.append(desk)
-                    scheduled = max(scheduled, planned)
-        return WindowCase(contract, index, pledge, [], [], scheduled, desks)
+            own = [(start, good, base) for queue, start, good, base in cells if queue == name]
+            row = book.queues.get(name)
+            desk, planned = self._desk(connection, book, row, own, (since, until)) if row else (None, 0)
+            if desk is None:
+                counted += own
+            else:
+                desks.append(desk)
+                scheduled = max(scheduled, planned)
+        return WindowCase(contract, index, pledge, counted, [], scheduled, desks)
 
     def _desk(
         self, connection: sa.Connection, book: BookDay, queue: Queue, cells: Cells, window: tuple[int, int]

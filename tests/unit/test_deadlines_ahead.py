@@ -12,9 +12,11 @@ import sqlalchemy as sa
 
 from muster.domain.deadlines import deadlines_of
 from muster.kit.errors import MusterError
+from muster.kit.loop import Fact
 from muster.simulator.deferred import Mail, play_mail
-from services.staffing.domain.attainment import Judging
+from services.staffing.domain.attainment import CellFacts, Judging
 from services.staffing.domain.erlang import Floats
+from services.staffing.domain.facts import ClosedCell
 from services.staffing.domain.requirement import Goal
 from services.staffing.domain.window import Pledge
 from services.staffing.handlers.ahead import WindowCase, windows_ahead
@@ -26,7 +28,17 @@ from services.staffing.plan_rpc import PlanEdge
 from services.staffing.windowing import Windowing
 from tests.unit.test_deferring import DAY, HALF_HOUR, LONDON, PLAIN, desk, mails, nine_o_clock
 from tests.unit.test_pricing import uncertain
-from tests.unit.test_requiring import CALLS, CHAT, MAIL, applied, staffing_on, with_a_campaign
+from tests.unit.test_requiring import (
+    CALLS,
+    CHAT,
+    MAIL,
+    MONDAY,
+    Staffing,
+    applied,
+    staffing_on,
+    with_a_campaign,
+    with_mail_and_chat,
+)
 from tests.unit.test_simulation_rpc import four_by_day
 
 NAME = ("acme/back-office", 0)
@@ -133,6 +145,31 @@ def test_a_month_of_mail_takes_seconds() -> None:
 # From the book and the facts
 
 
+def windowing_of(staffing: Staffing) -> Windowing:
+    requiring: Any = staffing.requiring
+    outlooks = Outlooks(requiring.settings, staffing.streams, requiring, requiring.clock)
+    nothing: Any = None
+    return Windowing(outlooks, nothing, nothing, requiring.clock)
+
+
+def test_what_was_counted_of_a_queue_without_a_forecast_counts(engine: sa.Engine) -> None:
+    staffing, data = staffing_on(engine), with_mail_and_chat()
+    data["queues"].append({**data["queues"][-2], "name": "acme/letters"})
+    data["contracts"][-2]["queues"].append("acme/letters")
+    applied(staffing, data)
+    staffing.expect(MAIL, 8.0, 360.0, 20)
+    facts = CellFacts(1000, 0, 0, None, (31 * 1_800_000, 32 * 1_800_000), (0, 0, 0), (0, 0, 0), 1000)  # due at four
+    letters = ClosedCell("acme/letters", MONDAY - 5 * DAY, HALF_HOUR, 1, MONDAY, facts, None)
+    staffing.database.run_here(lambda c: staffing.streams.on_closed(c, [Fact(letters, MONDAY, b"", "")]))
+    cases = staffing.database.run_here(lambda c: windowing_of(staffing).cases(c, "acme/back-office"))
+    assert [d.queue for d in cases[0].desks] == [MAIL]
+    assert cases[0].counted == [(MONDAY - 5 * DAY, 0, 1000)]
+    (found,) = (outlook for _, _, outlook in windows_ahead(cases))
+    mail = 8.0 * 48 * 9  # to the end of the month, a few to the thousand late
+    assert found["expected"] == pytest.approx(mail / (mail + 1000), abs=0.02)
+    assert found["met"] == 0.0
+
+
 def test_contracts_of_chats_and_of_mail_are_looked_ahead_to_and_campaigns_are_not(
     engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,10 +178,8 @@ def test_contracts_of_chats_and_of_mail_are_looked_ahead_to_and_campaigns_are_no
     for queue, offered in ((MAIL, 8.0), (CHAT, 30.0), (CALLS, 5.0)):
         staffing.expect(queue, offered, 360.0, 20)
     staffing.came(MAIL, 7, 30, 10)
-    requiring: Any = staffing.requiring
-    outlooks = Outlooks(requiring.settings, staffing.streams, requiring, requiring.clock)
     nothing: Any = None
-    windowing = Windowing(outlooks, nothing, nothing, requiring.clock)
+    windowing = windowing_of(staffing)
     cases = staffing.database.run_here(windowing.cases)
     found = {contract: outlook for contract, _, outlook in windows_ahead(cases)}
     assert set(found) == {"acme/back-office", "acme/chats"}

@@ -34,7 +34,7 @@ class QueueAhead:
 @dataclasses.dataclass(frozen=True)
 class WindowCase:
     """A target's window: what was counted of it, its queues ahead, and of how many days the schedule was published; desks: queues of
-    deferred work, with what was counted of them."""
+    deferred work, with what was counted of them, the others' is in `counted`."""
 
     contract: str
     index: int
@@ -99,7 +99,7 @@ def windows_ahead(cases: Sequence[WindowCase], report: Any = None) -> list[tuple
     found = []
     for case in cases:
         if case.desks:
-            outlook = deadlines_ahead((case.contract, case.index), case.pledge, case.desks)
+            outlook = deadlines_ahead((case.contract, case.index), case.pledge, case.desks, case.counted)
             found.append((case.contract, case.index, described(outlook, case)))
             continue
         days = _days(case)

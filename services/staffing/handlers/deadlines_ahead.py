@@ -124,9 +124,10 @@ def _together(cells: Cells) -> list[tuple[int, int | None, int | None]]:
     return [found[start] for start in sorted(found)]
 
 
-def deadlines_ahead(name: tuple[str, int], pledge: Pledge, cases: Sequence[DeskCase]) -> WindowOutlook:
-    """Return how a window of deadlines will end; name: contract and target. The same facts always give the same."""
-    desks, counted = [], list[tuple[int, int | None, int | None]]()
+def deadlines_ahead(name: tuple[str, int], pledge: Pledge, cases: Sequence[DeskCase], others: Cells = ()) -> WindowOutlook:
+    """Return how a window of deadlines will end; name: contract and target; others: closed intervals of queues of which nothing is ahead.
+    The same facts always give the same."""
+    desks, counted = [], list(others)
     for case in cases:
         desk, told = desk_ahead(case, luck_of(name[0], str(name[1]), case.queue, str(case.begin)))
         desks.append(desk)
