@@ -134,6 +134,16 @@ def test_two_queues_are_added_up_and_the_same_facts_give_the_same() -> None:
     assert told[0][2]["days"] == 7
 
 
+@pytest.mark.parametrize(("aggregation", "expected"), [("SHARE_OF_INTERVALS", 1 / 3), ("MEAN_OF_INTERVALS", 0.675)])
+def test_an_interval_that_is_open_in_one_queue_and_not_in_the_other_counts_once(aggregation: str, expected: float) -> None:
+    one = open_case(10.0)
+    ten, backlog = one.backlog[1][0], [one.backlog[0], (one.backlog[1][0], 0), one.backlog[2]]
+    cells = [(ten, 15, 20) if cell[0] == ten else cell for cell in one.cells]
+    other = dataclasses.replace(one, queue="acme/letters", backlog=backlog, cells=cells)
+    found = deadlines_ahead(NAME, pledge(0.6, aggregation), [one, other])
+    assert found.expected == pytest.approx(expected)
+
+
 def test_a_month_of_mail_takes_seconds() -> None:
     of = case("8h", 0.1, 1.0, 14)
     deadlines_ahead(NAME, pledge(0.9), [of])

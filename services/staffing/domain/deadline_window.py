@@ -71,6 +71,17 @@ def _added(desks: Sequence[DeskAhead], parts: Sequence[Floats], starts: Ints) ->
     return found
 
 
+def _beside(counted: Counted, starts: Ints) -> tuple[Floats, Counted]:
+    """Return what was counted in intervals of which something is open in another queue: good and base (2, T) at starts (T,); and the rest."""
+    at, found, rest = {int(start): n for n, start in enumerate(starts)}, np.zeros((2, starts.size)), []
+    for start, good, base in counted:
+        if start not in at:
+            rest.append((start, good, base))
+        elif good is not None and base is not None:
+            found[:, at[start]] += good, base
+    return found, rest
+
+
 def _hours(desk: DeskAhead, zone: str, until: int) -> Iterator[tuple[dt.date, int]]:
     """Give the days of service ahead, and on each the first interval of three hours: the day's first, middle and last."""
     starts = desk.begin + int(desk.work.seconds) * np.flatnonzero(desk.work.open)
@@ -84,15 +95,16 @@ def _hours(desk: DeskAhead, zone: str, until: int) -> Iterator[tuple[dt.date, in
 
 
 def look_ahead_to_deadlines(pledge: Pledge, counted: Counted, desks: Sequence[DeskAhead], until: int) -> WindowOutlook:
-    """Return how a window of deadlines will end. counted: (start, good, base) of intervals of which nothing is open any more, None where not
-    observed; until: the window's end. Raise ValueError where desks have other numbers of paths, or none."""
+    """Return how a window of deadlines will end. counted: (start, good, base) of queues' intervals of which nothing is open any more, None
+    where not observed; until: the window's end. Raise ValueError where desks have other numbers of paths, or none."""
     if len({len(desk.items) for desk in desks}) != 1:
         raise ValueError(
             f"numbers of paths are {[len(d.items) for d in desks]}; allowed: one or more desks, the same everywhere"
         )
     starts = np.unique(np.concatenate([desk.starts[desk.counts] for desk in desks]))
     parts = [desk.good(desk.agents) for desk in desks]
-    good, base = _added(desks, parts, starts), _added(desks, [desk.base for desk in desks], starts)
+    (done, of_them), counted = _beside(counted, starts)
+    good, base = done + _added(desks, parts, starts), of_them + _added(desks, [desk.base for desk in desks], starts)
 
     def hours_more(margin: Floats, sums: Floats) -> Iterator[HourMore]:
         width = max(1.06 * float(margin.std()) * margin.size**-0.2, 1e-9)
@@ -103,7 +115,7 @@ def look_ahead_to_deadlines(pledge: Pledge, counted: Counted, desks: Sequence[De
                 more, at = desk.agents.copy(), (start - desk.begin) // int(desk.work.seconds)
                 rows = np.flatnonzero(desk.work.open[at:])[: max(round(HOUR / desk.work.seconds), 1)] + at
                 more[rows] += HOUR / desk.work.seconds / max(rows.size, 1)
-                new = _added(desks, [*parts[:n], desk.good(more), *parts[n + 1 :]], starts)
+                new = done + _added(desks, [*parts[:n], desk.good(more), *parts[n + 1 :]], starts)
                 shift = np.divide(fold(pledge, counted, starts, new, base)[0] - old, of, out=np.zeros_like(old), where=of > 0)
                 turned = ndtr((margin + shift) / width) - ndtr(margin / width)
                 if pledge.shares:
