@@ -27,7 +27,6 @@ from services.staffing.store import plans
 
 PERIOD_SECONDS = 6 * 3600
 IN_LINE = (Channel.VOICE, Channel.CHAT)
-MOST_CELLS = 100_000
 
 
 @dataclasses.dataclass
@@ -98,10 +97,9 @@ class Windowing:
         now = self.clock.now()
         since, until = window_of(book, contract, target, now), window_end_of(book, contract, target, now)
         pledge = Pledge(goal_of(target), judging_of(book, contract, target), target.target)
-        cells = plans.target_cells(connection, contract, index, (since, plans.LAST), MOST_CELLS, 0)
         counted, desks, scheduled = list[tuple[int, int | None, int | None]](), [], 0
         for name in target.queues or book.contracts[contract].queues:
-            own = [(start, good, base) for queue, start, good, base in cells if queue == name]
+            own = plans.queue_cells(connection, contract, index, name, since)
             row = book.queues.get(name)
             desk, planned = self._desk(connection, book, row, own, (since, until)) if row else (None, 0)
             if desk is None:

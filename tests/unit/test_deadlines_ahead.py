@@ -25,6 +25,7 @@ from services.staffing.handlers.deferring import on_deferred
 from services.staffing.handlers.spreading import luck_of, paths_of
 from services.staffing.outlooks import Outlooks
 from services.staffing.plan_rpc import PlanEdge
+from services.staffing.store.tables import target_cell
 from services.staffing.windowing import Windowing
 from tests.unit.test_deferring import DAY, HALF_HOUR, LONDON, PLAIN, desk, mails, nine_o_clock
 from tests.unit.test_pricing import uncertain
@@ -178,6 +179,17 @@ def test_what_was_counted_of_a_queue_without_a_forecast_counts(engine: sa.Engine
     mail = 8.0 * 48 * 9  # to the end of the month, a few to the thousand late
     assert found["expected"] == pytest.approx(mail / (mail + 1000), abs=0.02)
     assert found["met"] == 0.0
+
+
+def test_the_newest_of_many_intervals_is_read(engine: sa.Engine) -> None:
+    staffing = staffing_on(engine)
+    staffing.expect(MAIL, 8.0, 360.0, 1)
+    key, first, many = {"contract": NAME[0], "target_index": 0, "queue": MAIL}, MONDAY - 20 * DAY, 100_001
+    rows = [{**key, "starts_at": first + 10 * n, "good": 1, "base": 1, "unsure": 0} for n in range(many)]
+    staffing.database.run_here(lambda c: c.execute(sa.insert(target_cell), rows))
+    (found,) = staffing.database.run_here(lambda c: windowing_of(staffing).cases(c, NAME[0]))
+    assert len(found.desks[0].cells) == many
+    assert found.desks[0].cells[-1] == (first + 10 * (many - 1), 1, 1)
 
 
 def test_contracts_of_chats_and_of_mail_are_looked_ahead_to_and_campaigns_are_not(

@@ -56,6 +56,7 @@ _TARGET_CELLS = (
     .limit(given("most"))
     .offset(given("after"))
 )
+_QUEUE_CELLS = sa.select(_c.starts_at, _c.good, _c.base).where(_TARGET & (_c.queue == _queue)).order_by(_c.starts_at)
 _COMPLETE = sa.select(sa.func.max(_v.complete_through)).where(_v.queue == _queue)
 _waited = (_v.queue == _queue) & (_v.starts_at >= _since) & _v.wait_ms.is_not(None)
 _WAITED = sa.select(sa.func.sum(_v.wait_ms), sa.func.sum(_v.abandoned - _v.short_abandoned)).where(_waited)
@@ -207,6 +208,14 @@ def target_cells(
     """Return (queue, start, good, base) of a target's intervals of a span [begin, end), in order."""
     wanted = {**_span(contract, index, *span), "most": limit, "after": offset}
     return [(r.queue, r.starts_at, r.good, r.base) for r in connection.execute(_TARGET_CELLS, wanted)]
+
+
+def queue_cells(
+    connection: sa.Connection, contract: str, index: int, queue: str, since: int
+) -> list[tuple[int, int | None, int | None]]:
+    """Return (start, good, base) of all of a queue's intervals of a target from an instant on, in order."""
+    wanted = {**_span(contract, index, since, LAST), "of_queue": queue}
+    return [(r.starts_at, r.good, r.base) for r in connection.execute(_QUEUE_CELLS, wanted)]
 
 
 def save_window_outlooks(connection: sa.Connection, now: int, found: Sequence[tuple[str, int, dict[str, Any]]]) -> None:
