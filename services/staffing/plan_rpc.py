@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from muster.book.types import Channel, Queue, Target
 from muster.book.view import BookDay
-from muster.domain.calendar import local_date, to_local
+from muster.domain.calendar import local_date, parse_date, to_local
 from muster.kit.errors import NotFound, NotNow
 from muster.kit.service import Parts
 from muster.v1 import requirement_pb2
@@ -51,6 +51,15 @@ class PlanEdge:
         if found is None or not found.starts:
             raise NotNow("NO_REQUIREMENT", f"{queue.name} has no requirement for {day}; see muster requirement show")
         return found
+
+    def on_day(self, connection: sa.Connection, book: BookDay, queue: Queue, date: str) -> tuple[BookDay, Queue, QueueRules]:
+        """Return by what a local day of a queue of today is planned: that day's book; today's where it is deferred work."""
+        rules = self.work.requiring.rules_of(connection, book, queue)
+        if rules.due is None:
+            book = self.work.streams.book.view(connection).at(parse_date(date))
+            queue = book.queues.get(queue.name, queue)
+            rules = self.work.requiring.rules_of(connection, book, queue)
+        return book, queue, rules
 
     def explanation(
         self, connection: sa.Connection, request: pb.ExplainRequirementRequest

@@ -37,21 +37,24 @@ class PricingEdge:
         if rules.campaign is not None:
             why = "its contacts are the book's and have no band; how sure it is to reach them is its campaign's confidence"
             raise NotNow("NOT_FOR_OUTBOUND", f"{queue.name}: {why}, see muster requirement explain and simulate")
+        forecast = self.edge.forecast(connection, book, queue, request.local_date)
+        book, queue, rules = self.edge.on_day(connection, book, queue, forecast.local_date)
         sure = request.sureness if request.HasField("sureness") else rules.rules.sureness
         if not 0.5 < sure < 1:
             raise Refusal("INVALID_SURENESS", f"sureness is {sure}; allowed: above 0.5 to below 1")
         if rules.due is not None:
-            return self._mail(connection, book, queue, rules, request.local_date, sure)
-        forecast, goal = self.edge.forecast(connection, book, queue, request.local_date), rules.rules.promised
+            return self._mail(connection, book, queue, rules, forecast.local_date, sure)
+        goal = rules.rules.promised
         if goal is None:
             raise NotNow("NO_SERVICE_LEVEL", f"no contract promises a service level for {queue.name}")
         levels = levels_of(forecast, rules.at_once, rules.by_level)
         return lambda: _priced(price_day(forecast, rules.rules, rules.patience, sure, levels), rules, goal, sure)
 
-    def _mail(self, connection: sa.Connection, book: BookDay, queue: Queue, rules: QueueRules, day: str, sure: float) -> Price:
+    def _mail(
+        self, connection: sa.Connection, book: BookDay, queue: Queue, rules: QueueRules, asked: str, sure: float
+    ) -> Price:
         now = self.edge.parts.clock.now()
         today = local_date(now, book.zone_of(queue)).isoformat()
-        asked = self.edge.forecast(connection, book, queue, day).local_date
         if asked < today:
             raise NotNow("DAY_IS_OVER", f"{queue.name}: {asked} is over; ask for {today} or a later day")
         days = plans.list_forecasts(connection, queue.name, today, LAST_DAY)

@@ -55,7 +55,7 @@ class SimulationEdge:
             raise Refusal("INVALID_SIMULATION", str(error)) from error
         book, queue = self.edge.queue(connection, request.queue)
         forecast, requirement = self.edge.day(connection, book, queue, request.local_date)
-        rules = self.edge.work.requiring.rules_of(connection, book, queue)
+        book, queue, rules = self.edge.on_day(connection, book, queue, forecast.local_date)
         case = _Case(book, queue, rules, forecast, requirement, asked, request.scheduled)
         if asked.discipline != "LEAVE" and (rules.at_once > 1 or not rules.in_line):
             why = f"discipline is {asked.discipline} for {queue.name}, {queue.channel}; allowed: LEAVE, BLOCK is for calls"
@@ -110,13 +110,11 @@ class SimulationEdge:
         if case.asked.uncertain:
             why = f"uncertain is set for {name}; a campaign's contacts are the book's, and have no band: ask without it"
             raise Refusal("INVALID_SIMULATION", why)
-        date = parse_date(case.forecast.local_date)
-        book = self.edge.work.streams.book.view(connection).at(date)
-        called = self.edge.work.requiring.calling_day(connection, book, book.queues.get(name, case.queue), case.forecast)
+        called = self.edge.work.requiring.calling_day(connection, case.book, case.queue, case.forecast)
         _, rest = rest_of(called, campaign, now)
         if not rest.contacts:
             reached = "" if called.reached is None else f", {called.reached} of {campaign.contacts:g} contacts are reached"
-            why = f"{name} makes no more calls on {date}{reached}; ask for another day"
+            why = f"{name} makes no more calls on {case.forecast.local_date}{reached}; ask for another day"
             raise NotNow("NOTHING_TO_CALL", why)
         _check_size(rest.contacts / campaign.connect_rate, case.asked)
         needed = case.requirement

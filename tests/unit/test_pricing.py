@@ -24,7 +24,7 @@ from tests.unit.test_ahead import SLOTS, forecast
 from tests.unit.test_chatting import GOAL, LEVELS
 from tests.unit.test_deferring import PLAIN, desk, mails
 from tests.unit.test_requiring import CALLS, CHAT, MAIL, Staffing, applied, staffing_on, with_a_campaign
-from tests.unit.test_simulation_rpc import TUESDAY, edge_of
+from tests.unit.test_simulation_rpc import TUESDAY, changed_on_tuesday, edge_of
 
 # Chats
 
@@ -138,6 +138,13 @@ def test_a_planner_asks_what_being_surer_costs_of_chats_and_of_mail(staffing: St
     assert [c.staff_to for c in mail.choices] == ["MEAN", "EXPECTED", "DAY"]
     assert (mail.measure, mail.target, mail.due_rule) == ("DEADLINE_MET", 0.95, "8h")
     assert all(c.intervals_met == -1 for c in mail.choices)
+
+
+def test_a_day_is_priced_by_its_own_book(engine: sa.Engine) -> None:
+    staffing = staffing_on(engine)
+    applied(staffing, changed_on_tuesday())
+    staffing.expect(CHAT, 30.0, 360.0, 3)
+    assert [priced(staffing, CHAT, day).target for day in ("", TUESDAY)] == [0.8, 0.9]
 
 
 @pytest.mark.parametrize(

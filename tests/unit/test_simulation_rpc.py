@@ -139,6 +139,27 @@ def test_a_day_of_mail_that_is_over_is_not_played(staffing: Staffing) -> None:
         played(staffing, MAIL, TUESDAY)
 
 
+def changed_on_tuesday() -> dict[str, Any]:
+    """Return the book with half the contacts to reach and more promised of chats from Tuesday on."""
+    data = with_a_campaign()
+    calls, chats = data["queues"][-1], data["contracts"][-2]
+    data["queues"].append({**calls, "valid_from": TUESDAY, "campaign": {**calls["campaign"], "daily_contacts": 45}})
+    data["contracts"].append({**chats, "valid_from": TUESDAY, "targets": [{**chats["targets"][0], "target": 0.9}]})
+    calls["valid_until"] = chats["valid_until"] = TUESDAY
+    return data
+
+
+def test_a_day_is_played_by_its_own_book(engine: sa.Engine) -> None:
+    staffing = staffing_on(engine)
+    applied(staffing, changed_on_tuesday())
+    for queue, offered in ((CHAT, 30.0), (CALLS, 5.0)):
+        staffing.expect(queue, offered, 360.0, 3)
+    today, then = (played(staffing, CALLS, day).campaign for day in ("", TUESDAY))
+    assert (today.wanted_count, then.wanted_count) == (90, 45)
+    assert then.met_predicted >= then.confidence - 1e-9
+    assert [played(staffing, CHAT, day).target for day in ("", TUESDAY)] == [0.8, 0.9]
+
+
 def test_a_campaign_with_nothing_left_to_call_says_so(staffing: Staffing) -> None:
     staffing.came(CALLS, 7, 500, 500)
     with pytest.raises(MusterError, match="500 of 90 contacts are reached; ask for another day"):
