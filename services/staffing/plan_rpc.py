@@ -89,6 +89,7 @@ class PlanEdge:
         """Gather what a day's prediction needs, and return who computes it. Raise NotFound, NotNow."""
         book, queue = self.queue(connection, request.queue)
         forecast, requirement = self.day(connection, book, queue, request.local_date)
+        book, queue, _ = self.on_day(connection, book, queue, forecast.local_date)
         rules, goal = self.promised(connection, book, queue)
         staff = self.work.deciding.outlooks.scheduled(connection, book, queue, forecast)
         shrinkage = rules.rules.unplaced_shrinkage
