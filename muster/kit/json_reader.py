@@ -94,16 +94,19 @@ def _enum(descriptor: Any) -> Convert:
     numbers = {name: value.number for name, value in descriptor.values_by_name.items()}
 
     def convert(value: Any) -> Any:
-        if type(value) is int:
+        if type(value) is int and abs(value) < 2**31:
             return value
         if type(value) is not str or not value.isascii():
             raise _Odd
         if value in numbers:
             return numbers[value]
         try:
-            return int(value)
+            number = int(value)
         except ValueError:
             return LEFT_OUT  # a newer publisher's
+        if abs(number) >= 2**31:
+            raise _Odd
+        return number
 
     return convert
 

@@ -18,7 +18,6 @@ from services.staffing.domain.deferred import (
     done_in_time,
     level_agents,
     taut_string,
-    usable_slack,
     work_of,
 )
 
@@ -149,8 +148,6 @@ def test_nonsense_is_refused_at_birth() -> None:
         Cohort(100, 50, 1.0)
     with pytest.raises(ValueError, match="cut_off is 3600"):
         DueRule(business=3600, cut_off=3600)
-    with pytest.raises(ValueError, match="share is 1"):
-        usable_slack(np.ones(2), np.ones(2), 1.1)
     with pytest.raises(ValueError, match="count"):
         Work(np.zeros(1, int), np.ones(1, int), np.array([-1.0]), np.ones(2, bool), 900.0, 300.0)
     with pytest.raises(ValueError, match="not earlier"):

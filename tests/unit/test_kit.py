@@ -383,6 +383,10 @@ def test_a_setting_of_one_service_stops_no_other(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv(f"MUSTER_{name.upper()}", "1")
     for kind in kinds:
         refuse_misspelled(kind)
+    monkeypatch.setenv("MUSTER_NOBODYS", "1")
+    for kind in kinds:
+        with pytest.raises(Refusal, match="MUSTER_NOBODYS"):
+            refuse_misspelled(kind)
 
 
 def test_listening_beyond_loopback_needs_authentication(tmp_path: pathlib.Path) -> None:

@@ -53,6 +53,16 @@ def test_a_schedule_is_played_and_a_band_makes_days_differ() -> None:
     assert moved == simulate_plan(forecast(), needed, GOAL, 180.0, None, dataclasses.replace(USUAL, uncertain=True))
 
 
+def test_days_are_judged_over_the_answered_where_the_contract_counts_those() -> None:
+    needed, staff = on_forecast([forecast()], RULES, 1, 0)[0], np.full(SLOTS, 9.0)
+    answered = dataclasses.replace(GOAL, definition="ANSWERED_OVER_ANSWERED")
+    of_all, of_answered = (simulate_plan(forecast(), needed, goal, 60.0, staff, USUAL) for goal in (GOAL, answered))
+    assert of_answered.day > of_all.day + 0.03  # who hung up is not counted
+    assert of_answered.days_met >= of_all.days_met
+    assert of_answered.foreseen is None
+    assert all(math.isnan(level) for level in of_answered.moving)
+
+
 def test_long_handle_times_that_vary_more_are_played_as_told() -> None:
     needed = on_forecast([forecast()], RULES, 1, 0)[0]
     found = simulate_plan(

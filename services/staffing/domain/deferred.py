@@ -191,13 +191,6 @@ class Blend:
     whole: Ints
 
 
-def usable_slack(agents: Floats, load: Floats, share: float = 0.8) -> Floats:
-    """Return the agents (I,) that other work leaves free, (on queue − load) × share, 0 where there are none."""
-    if not 0 <= share <= 1:
-        raise ValueError(f"share is {share}; allowed: 0 to 1")
-    return np.asarray(np.maximum(agents - load, 0.0) * share, float)
-
-
 def blend(work: Work, slack: Floats, scale: float = 1.0) -> Blend:
     """Return what slack (I,), in agents, takes of `scale` times the work before it is due, and the fewest agents for the rest."""
     asked = np.where(work.due <= work.open.size, work.count * scale, 0.0)

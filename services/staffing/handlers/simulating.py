@@ -4,6 +4,7 @@ Calls are here; chats, deferred work and campaigns, each in its own measure, in 
 """
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -36,6 +37,7 @@ class Asked:
             raise ValueError(f"handle_sigma is {self.sigma}; allowed: 0 to 3")
 
 
+OF_ANSWERED = "ANSWERED_OVER_ANSWERED"
 SERVICE_LEVEL, DEADLINE_MET, CAMPAIGN = "SERVICE_LEVEL", "DEADLINE_MET", "CAMPAIGN"
 
 
@@ -116,10 +118,18 @@ def shares_of(good: Floats, base: Floats, target: float) -> Shares:
     return Shares(each.tolist(), half.tolist(), float(day), float(day_half), met)
 
 
+def judged(goal: Goal) -> Goal:
+    """Return a goal as played days can be judged: over the answered or over the offered, which is never kinder than the contract's."""
+    return goal if goal.definition == OF_ANSWERED else dataclasses.replace(goal, definition="ANSWERED_OVER_OFFERED")
+
+
 def simulate_plan(
     forecast: ForecastDay, requirement: RequirementDay, goal: Goal, patience: float, staff: Floats | None, asked: Asked
 ) -> Simulation:
-    """Play a day as required or, staff (I,) given, as scheduled. The same question always has the same answer."""
+    """Play a day as required or, staff (I,) given, as scheduled. The same question always has the same answer.
+
+    What is predicted as the queue moves is of the offered: nothing is where the contract counts the answered.
+    """
     seconds = forecast.seconds
     starts = list(range(forecast.starts[0], forecast.starts[-1] + seconds, seconds))
     place = {start: n for n, start in enumerate(starts)}
@@ -139,7 +149,11 @@ def simulate_plan(
     played = play(plan, draw(plan.queues, plan.seconds, asked.days, luck, paths))
     levels = dict(zip(requirement.starts, requirement.service_level, strict=True)) if staff is None else {}
     moving = predict_day(Day(volume, seconds, queue.handle, patience, goal.threshold), agents.tolist(), plan.discipline)
-    seen = shares_of(played.in_time[:, 0], played.offered[:, 0], goal.target)
+    of_answered = judged(goal).definition == OF_ANSWERED
+    base = played.answered if of_answered else played.offered
+    seen = shares_of(played.in_time[:, 0], base[:, 0], goal.target)
+    if of_answered:
+        moving = [math.nan] * len(starts)
     return Simulation(
         starts,
         agents.tolist(),
@@ -152,5 +166,5 @@ def simulate_plan(
         seen.day_half,
         seen.met,
         int(played.offered.sum()),
-        foreseen=float(np.dot(moving, volume) / volume.sum()) if volume.sum() > 0 else None,
+        foreseen=float(np.dot(moving, volume) / volume.sum()) if volume.sum() > 0 and not of_answered else None,
     )

@@ -1,7 +1,5 @@
 """A day of chats played: agents with several at once, beside what the formulas say of the agents played."""
 
-import dataclasses
-
 import numpy as np
 
 from muster.simulator.chats import ChatDay, play_chats
@@ -9,17 +7,10 @@ from services.staffing.domain.erlang import Floats
 from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.requirement import Goal, predict
 from services.staffing.handlers.requiring import QueueRules, load_of
-from services.staffing.handlers.simulating import Asked, Simulation, shares_of
+from services.staffing.handlers.simulating import OF_ANSWERED, Asked, Simulation, judged, shares_of
 from services.staffing.handlers.spreading import luck_of, paths_of
 
 NEARLY_ALIKE = 1e-9
-
-
-def judged(goal: Goal) -> Goal:
-    """Return a goal as played days can be judged: over the answered or over the offered, which is never kinder than the contract's."""
-    if goal.definition == "ANSWERED_OVER_ANSWERED":
-        return goal
-    return dataclasses.replace(goal, definition="ANSWERED_OVER_OFFERED")
 
 
 def sigma_of(asked: Asked) -> float:
@@ -48,7 +39,7 @@ def simulate_chats(
         paths[:, open_] = paths_of([forecast], asked.days, luck)[0]
     day = ChatDay(volume, agents, float(seconds), levels, rules.patience, goal.threshold, sigma_of(asked))
     seen = play_chats(day, asked.days, luck, paths)
-    base = seen.answered if goal.definition == "ANSWERED_OVER_ANSWERED" else seen.offered
+    base = seen.answered if goal.definition == OF_ANSWERED else seen.offered
     found = shares_of(seen.within.astype(float), base.astype(float), goal.target)
     load = load_of(forecast, forecast.offered, rules)
     moving = np.full(len(starts), np.nan)

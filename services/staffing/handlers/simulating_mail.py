@@ -57,60 +57,77 @@ def _foreseen(
     return trials.due.mean(axis=0), trials.in_time(agents).mean(axis=0)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Days:
+    """The intervals (I,) from `begin` on, of which those of the day that is asked for begin at place `first`; agents (I,) of each."""
+
+    desk: Desk
+    begin: int
+    starts: Ints
+    first: int
+    agents: Ints
+    intake: Floats
+
+    @classmethod
+    def of(cls, plan: MailPlan, now: int) -> "_Days":
+        desk = dataclasses.replace(plan.desk, handle=mean_handle(plan.days, plan.desk.handle))
+        begin, seconds = now - now % desk.seconds, desk.seconds
+        day_begins, day_ends = day_bounds(parse_date(plan.days[-1].local_date), desk.zone)
+        starts = begin + seconds * np.arange((day_ends - begin) // seconds)
+        agents = np.array([round(plan.staff.get(int(s), 0.0)) for s in starts], np.int64)
+        intake = intake_of(plan.days, "offered", seconds, begin, (starts.size, starts.size))
+        return cls(desk, begin, starts, max(day_begins - begin, 0) // seconds, agents, intake)
+
+    @property
+    def shown(self) -> int:
+        """Intervals of the day that is asked for."""
+        return self.starts.size - self.first
+
+    def due_in(self, due: Ints) -> Ints:
+        """Return the interval of the day, from 0, in which something is due at seconds from `begin`; −1: in none."""
+        at = (due - 1) // self.desk.seconds - self.first
+        return np.where((due > 0) & (at >= 0) & (at < self.shown), at, -1)
+
+    def due(self, came: Ints) -> Ints:
+        """Return when items are due that came at instants, seconds from `begin`."""
+        return np.asarray(deadlines_of(came, self.desk.rule, self.desk.hours, self.desk.zone) - self.begin)
+
+
+def _waiting(plan: MailPlan, days: _Days) -> tuple[Floats, Ints]:
+    """Return items that are open now (B, 2), when they came and are due, seconds from `begin`; and the interval in which each is due."""
+    open_ = cohorts_of(plan.days, plan.backlog, days.desk, days.begin)
+    came = np.repeat(np.array([c.arrived for c in open_], np.int64), _whole([c.count for c in open_]))
+    due = days.due(came)
+    return np.stack([came - days.begin, due], axis=1).astype(float), days.due_in(due)
+
+
 def simulate_mail(plan: MailPlan, asked: Asked, now: int) -> Simulation:
     """Play the days from the interval that holds `now` on, and tell of the last one. The same question always has the same answer.
 
     What falls due in an interval is told by its first item; what is overdue by now is done last, and judged no more. Raise ValueError
     where hours of service do not come.
     """
-    asked_for = plan.days[-1]
-    desk = dataclasses.replace(plan.desk, handle=mean_handle(plan.days, plan.desk.handle))
-    begin, seconds = now - now % desk.seconds, desk.seconds
-    day_begins, day_ends = day_bounds(parse_date(asked_for.local_date), desk.zone)
-    size, first = (day_ends - begin) // seconds, max(day_begins - begin, 0) // seconds
-    starts = begin + seconds * np.arange(size)
-    agents = np.array([round(plan.staff.get(int(s), 0.0)) for s in starts], np.int64)
-    intake = intake_of(plan.days, "offered", seconds, begin, (size, size))
-    place = np.arange(size) - first
-
-    def told_in(due: Ints) -> Ints:
-        at = (due - 1) // seconds - first
-        return np.where((due > 0) & (at >= 0) & (at < size - first), at, -1)
-
-    due = np.stack([deadlines_of(starts + s, desk.rule, desk.hours, desk.zone) - begin for s in (0, seconds - 1)], axis=1)
-    open_ = cohorts_of(plan.days, plan.backlog, desk, begin)
-    count = _whole([c.count for c in open_])
-    came = np.repeat(np.array([c.arrived for c in open_], np.int64), count)
-    old = deadlines_of(came, desk.rule, desk.hours, desk.zone) - begin
-    luck = luck_of(asked_for.queue, asked_for.local_date, "simulation")
-    paths = _paths(plan.days, begin, seconds, size, asked.days, luck) if asked.uncertain else None
-    waiting = np.stack([came - begin, old], axis=1).astype(float)
-    mail = Mail(
-        intake,
-        agents,
-        float(seconds),
-        due.astype(float),
-        told_in(due[:, 0]),
-        desk.handle,
-        waiting,
-        told_in(old),
-        sigma_of(asked),
-    )
+    days, last = _Days.of(plan, now), plan.days[-1]
+    desk, first, size = days.desk, days.first, days.starts.size
+    due = np.stack([days.due(days.starts + s) for s in (0, desk.seconds - 1)], axis=1)
+    waiting, waiting_due = _waiting(plan, days)
+    luck = luck_of(last.queue, last.local_date, "simulation")
+    paths = _paths(plan.days, days.begin, desk.seconds, size, asked.days, luck) if asked.uncertain else None
+    at, sigma = days.due_in(due[:, 0]), sigma_of(asked)
+    mail = Mail(days.intake, days.agents, float(desk.seconds), due.astype(float), at, desk.handle, waiting, waiting_due, sigma)
     seen = play_mail(mail, asked.days, luck, paths)
-    shown, pad = size - first, ((0, 0), (0, max(size - first - seen.due.shape[1], 0)))
+    pad = ((0, 0), (0, max(days.shown - seen.due.shape[1], 0)))
     fell, kept = (np.pad(counts, pad).astype(float) for counts in (seen.due, seen.on_time))
     found = shares_of(kept, fell, plan.target)
-    asks, timely = _foreseen(plan, desk, begin, intake, agents, place, shown)
-    left = seen.backlog[:, first + 1 :, :]
-    total = left.sum(axis=2)
-    level = plan.required.service_level if plan.required is not None else []
-    said = dict(zip(plan.required.starts, level, strict=True)) if plan.required is not None else {}
+    asks, timely = _foreseen(plan, desk, days.begin, days.intake, days.agents, np.arange(size) - first, days.shown)
+    told = plan.required
+    said = dict(zip(told.starts, told.service_level, strict=True)) if told is not None else {}
     return Simulation(
-        starts[first:].tolist(),
-        agents[first:].tolist(),
-        intake[first:].tolist(),
-        [said.get(int(s)) for s in starts[first:]],
-        np.divide(timely, asks, out=np.full(shown, np.nan), where=asks > 1e-6).tolist(),
+        days.starts[first:].tolist(),
+        days.agents[first:].tolist(),
+        days.intake[first:].tolist(),
+        [said.get(int(s)) for s in days.starts[first:]],
+        np.divide(timely, asks, out=np.full(days.shown, np.nan), where=asks > 1e-6).tolist(),
         found.each,
         found.half,
         found.day,
@@ -119,15 +136,21 @@ def simulate_mail(plan: MailPlan, asked: Asked, now: int) -> Simulation:
         int(seen.came.sum()),
         DEADLINE_MET,
         float(timely.sum() / asks.sum()) if asks.sum() > 1e-6 else None,
-        backlog=Backlog(
-            fell.mean(axis=0).tolist(),
-            _waits(intake, float(count.sum()), agents, seconds / desk.handle)[first:].tolist(),
-            total.mean(axis=0).tolist(),
-            (NORMAL_95 * total.std(axis=0, ddof=1) / math.sqrt(asked.days)).tolist(),
-            list(mail.ages),
-            left.mean(axis=0).tolist(),
-            int((old <= 0).sum()),
-        ),
+        backlog=_backlog(days, mail, fell, seen.backlog[:, first + 1 :, :]),
+    )
+
+
+def _backlog(days: _Days, mail: Mail, fell: Floats, left: Ints) -> Backlog:
+    """Return what waits at the end of each of the day's intervals, of items that fell due (R, N) and were left by age (R, N, A)."""
+    total, items = left.sum(axis=2), days.desk.seconds / days.desk.handle
+    return Backlog(
+        fell.mean(axis=0).tolist(),
+        _waits(days.intake, float(len(mail.backlog)), days.agents, items)[days.first :].tolist(),
+        total.mean(axis=0).tolist(),
+        (NORMAL_95 * total.std(axis=0, ddof=1) / math.sqrt(len(total))).tolist(),
+        list(mail.ages),
+        left.mean(axis=0).tolist(),
+        int((mail.backlog[:, 1] <= 0).sum()),
     )
 
 
