@@ -30,7 +30,6 @@ def plug(parts: Parts) -> Edges:
     requiring = Requiring(settings, streams, parts.outbox, parts.clock)
     outlooks = Outlooks(settings, streams, requiring, parts.clock)
     deciding = Deciding(settings, streams, parts.due, parts.outbox, parts.clock, outlooks)
-    requiring.on_required = streams.on_told = deciding.on_told
     pooling = Pooling(requiring, parts.jobs, parts.clock)
     windowing = Windowing(outlooks, parts.due, parts.jobs, parts.clock)
     work = Work(settings, book, streams, parts.due, parts.outbox, parts.clock, requiring, deciding, windowing, pooling)

@@ -48,6 +48,9 @@ class Deciding:
     clock: Clock
     outlooks: Outlooks
 
+    def __post_init__(self) -> None:
+        self.streams.on_told = self.on_told
+
     def regroup(self, connection: sa.Connection, key: str, due_at: int) -> None:
         """Supersede what groups that are no more have under way, and have every group decided."""
         groups = self.streams.book_today(connection).groups

@@ -3,7 +3,7 @@
 import dataclasses
 import datetime as dt
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
@@ -63,7 +63,6 @@ class Requiring:
     streams: Streams
     outbox: Outbox
     clock: Clock
-    on_required: Callable[[sa.Connection, str], None] = lambda connection, queue: None
 
     def rules_of(self, connection: sa.Connection, book: BookDay, queue: Queue) -> QueueRules:
         """Return what a queue's requirement rests on."""
@@ -155,7 +154,7 @@ class Requiring:
         self.outbox.write(connection, [wire.requirement_published(day) for day in answers])
         if answers and left:  # a day that the book no longer serves has no answer, and is not asked for again and again
             self.streams.due.plan(connection, "require", name, self.clock.now())
-        self.on_required(connection, name)
+        self.streams.on_told(connection, name)
         if len(answers) > 1:
             get_log().info("requirement_published", queue=name, days=len(answers), formula=answers[0].formula)
 

@@ -22,7 +22,7 @@ from services.staffing.store import decisions, floor, plans
 
 @dataclasses.dataclass
 class Streams:
-    """What arrives at staffing."""
+    """What arrives at staffing. on_told: what is done when a queue closed an interval, or has a new requirement."""
 
     book: BookCopy
     due: DueWork

@@ -40,7 +40,7 @@ class Quarters:
 
     def tell(self, through: int) -> None:
         self.told[0] = BEGIN + through
-        self.database.run_here(lambda c: self.deciding.on_told(c, GROUP))
+        self.database.run_here(lambda c: self.deciding.streams.on_told(c, GROUP))
 
     def regroup(self) -> None:
         self.database.run_here(lambda c: self.deciding._plan_decide(c, GROUP))

@@ -135,6 +135,8 @@ def test_what_closes_an_interval_may_be_the_last_word_that_was_waited_for(staffi
     assert told == [MAIL]
     staffing.came(MAIL, 7, 300, 10)  # the same again says nothing new
     assert told == [MAIL]
+    staffing.expect(MAIL, 8.0, 360.0, 2)  # or a new requirement may be
+    assert told == [MAIL, MAIL]
 
 
 @pytest.mark.parametrize("rule", ["15m", "30m", "8h", "end_of_day+1@15:00"])
