@@ -80,8 +80,7 @@ def main() -> None:
     for post in MAILS:
         print(told(post.name, mail(post)), flush=True)
     for call in CALLS:
-        if not call.slack:
-            print(told(call.name, calls(call.campaign)), flush=True)
+        print(told(call.name, calls(call.campaign)), flush=True)
 
 
 if __name__ == "__main__":

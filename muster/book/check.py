@@ -54,7 +54,7 @@ SHORTEST_DEADLINE = 60
 def check_book(book: Book) -> None:
     """Raise Refusal with every violation that a row alone can't see."""
     found = [*_doubles(book), *_references(book), *_not_served(book), *_chats(book), *_deadlines(book), *_campaigns(book)]
-    found += [*_contracts(book), *_patterns(book), *_grids(book)]
+    found += [*_blends(book), *_contracts(book), *_patterns(book), *_grids(book)]
     if found:
         raise Refusal("INVALID_BOOK", f"{len(found)} faults in the book", tuple(found))
 
@@ -211,6 +211,29 @@ def _campaigns(book: Book) -> Iterable[Violation]:
             if wrong and target.metric != TargetMetric.OCCUPANCY_CAP:
                 why = f"is {target.metric}, which nobody called waits for ({', '.join(wrong)}); allowed for OUTBOUND: OCCUPANCY_CAP"
                 yield Violation(f"contracts[{i}].targets[{j}].metric", why)
+
+
+def _blends(book: Book) -> Iterable[Violation]:
+    """Deferred work blends into calls of its own client, of intervals as long; idle time is given once."""
+    rows = {queue.name: queue for queue in book.queues}
+    taken: dict[str, str] = {}
+    for i, queue in enumerate(book.queues):
+        if queue.blend is None:
+            continue
+        if queue.channel not in DEFERRED:
+            yield Violation(f"queues[{i}].blend", f"goes with EMAIL and BACK_OFFICE, not {queue.channel}")
+        for j, name in enumerate(queue.blend.queues):
+            at, calls = f"queues[{i}].blend.queues[{j}]", rows.get(name)
+            if calls is None or calls.channel != Channel.VOICE or calls.client != queue.client:
+                voices = (q.name for q in book.queues if q.channel == Channel.VOICE and q.client == queue.client)
+                yield Violation(at, f"is {name!r}; allowed: queues of calls of {queue.client}, {_known(voices)}")
+            elif calls.interval_seconds != queue.interval_seconds:
+                why = (
+                    f"has intervals of {calls.interval_seconds} s, {queue.name} of {queue.interval_seconds}; allowed: the same"
+                )
+                yield Violation(at, f"{name} {why}")
+            if taken.setdefault(name, queue.name) != queue.name:
+                yield Violation(at, f"is {name!r}, whose idle time {taken[name]} takes; allowed: in one blend")
 
 
 def _not_served(book: Book) -> Iterable[Violation]:

@@ -250,6 +250,11 @@ class Campaign(Row):
     calling_hours: Annotated[tuple[Hours, ...], BeforeValidator(_hours)] = ()
 
 
+class Blend(Row):
+    queues: tuple[Path, ...] = Field(min_length=1)
+    loss: float = Field(0.02, ge=0, le=0.2)
+
+
 class AllocationShare(Row):
     starts_on: Date
     share: Share
@@ -277,6 +282,7 @@ class Queue(DatedRow):
     allocation_share: tuple[AllocationShare, ...] = ()
     site_restrictions: SiteRestrictions | None = None
     campaign: Campaign | None = None
+    blend: Blend | None = None
 
     @property
     def client(self) -> str:

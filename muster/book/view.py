@@ -224,6 +224,11 @@ class BookDay:
                 found.setdefault(queue, []).append(agent)
         return {queue: tuple(agents) for queue, agents in found.items()}
 
+    def able(self, queue: str, other: str) -> float:
+        """Return the share of a queue's agents who may serve another too; 0 where it has none."""
+        agents, both = self.servers.get(queue, ()), set(self.servers.get(other, ()))
+        return sum(agent in both for agent in agents) / len(agents) if agents else 0.0
+
 
 class BookView:
     """All rows of the book, dated; `at(day)` is what holds then."""

@@ -142,6 +142,28 @@ def requirement_pool(
         out.print(f"{way.name}: {groups}", highlight=False)
 
 
+@requirement.command("blend")
+def requirement_blend(queue: Queue, day: Day = "", zone: Zone = "UTC") -> None:
+    """Show what idle time of calls does of a queue's deferred work, and how many agents to keep idle for the calls."""
+    found, out = connect().staffing.ExplainBlend(staffing.ExplainBlendRequest(queue=queue, local_date=day)), console()
+    heads = ("interval", "on queue", "keep idle", "idle agents at work", "SL then", "SL without")
+    for calls in found.calls:
+        able = f"{calls.able_share:.0%} of its agents may serve {queue}"
+        table = table_of(f"Idle time of {calls.queue} for {queue}, AHT {found.aht_seconds:.0f} s; {able}", *heads)
+        for i, start in enumerate(calls.starts_at_epoch_seconds):
+            table.add_row(
+                shown(start, zone),
+                f"{calls.on_queue_agents[i]:.0f}",
+                str(calls.keep_idle_agents[i]),
+                f"{calls.idle_agents[i]:.2f}",
+                f"{calls.service_level[i]:.1%}",
+                f"{calls.plain_service_level[i]:.1%}",
+            )
+        out.print(table)
+    saved = f"{found.agent_hours:,.1f} agent-hours on queue beside it, {found.plain_agent_hours:,.1f} without"
+    out.print(f"{queue}: {saved}", highlight=False)
+
+
 @requirement.command("price")
 def requirement_price(
     queue: Queue, day: Day = "", sureness: Annotated[float | None, typer.Option(help="chance, above 0.5 to below 1")] = None
@@ -189,7 +211,7 @@ def requirement_show(
             "occupancy",
             "decided by",
         )
-        table = table_of(title, *heads)
+        table = table_of(title, *heads, *["idle of calls"] if d.blended_agents else [])
         for i, start in enumerate(d.starts_at_epoch_seconds):
             level = d.predicted_service_level[i]
             driver = requirement_pb2.RequirementDriver.Name(d.drivers[i]).removeprefix("REQUIREMENT_DRIVER_")
@@ -205,6 +227,7 @@ def requirement_show(
                 f"{d.predicted_abandonment[i]:.1%}",
                 f"{d.predicted_occupancy[i]:.1%}",
                 driver,
+                *[f"{d.blended_agents[i]:.2f}"] if d.blended_agents else [],
             )
         out.print(table)
         hours = sum(d.scheduled_agents) * d.interval_seconds / 3600

@@ -710,6 +710,36 @@ class Campaign(_message.Message):
 Global___Campaign: _TypeAlias = Campaign  # noqa: Y015
 
 @_typing.final
+class Blend(_message.Message):
+    """Deferred work that agents of calls do while they are idle: an item is given only while more of them are idle than are kept so."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUES_FIELD_NUMBER: _builtins.int
+    LOSS_FIELD_NUMBER: _builtins.int
+    loss: _builtins.float
+    """What the service level of their calls may fall for it, 0 to 0.2, never below the target; absent: 0.02."""
+    @_builtins.property
+    def queues(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Queues of calls, client/queue, of the same client; each in one blend."""
+
+    def __init__(
+        self,
+        *,
+        queues: _abc.Iterable[_builtins.str] | None = ...,
+        loss: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_loss", b"_loss", "loss", b"loss"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_loss", b"_loss", "loss", b"loss", "queues", b"queues"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__loss: _TypeAlias = _typing.Literal["loss"]  # noqa: Y015
+    _WhichOneofArgType__loss: _TypeAlias = _typing.Literal["_loss", b"_loss"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__loss) -> _WhichOneofReturnType__loss | None: ...
+
+Global___Blend: _TypeAlias = Blend  # noqa: Y015
+
+@_typing.final
 class ColdStart(_message.Message):
     """What a queue without history is expected to get."""
 
@@ -837,6 +867,7 @@ class Queue(_message.Message):
     VALID_FROM_FIELD_NUMBER: _builtins.int
     VALID_UNTIL_FIELD_NUMBER: _builtins.int
     CAMPAIGN_FIELD_NUMBER: _builtins.int
+    BLEND_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Key: client/queue."""
     display_name: _builtins.str
@@ -891,6 +922,10 @@ class Queue(_message.Message):
     def campaign(self) -> Global___Campaign:
         """What outbound is to reach."""
 
+    @_builtins.property
+    def blend(self) -> Global___Blend:
+        """Whose idle time does this deferred work."""
+
     def __init__(
         self,
         *,
@@ -911,10 +946,11 @@ class Queue(_message.Message):
         valid_from: _builtins.str = ...,
         valid_until: _builtins.str = ...,
         campaign: Global___Campaign | None = ...,
+        blend: Global___Blend | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["campaign", b"campaign", "cold_start", b"cold_start", "concurrency", b"concurrency", "holidays", b"holidays", "patience", b"patience", "site_restrictions", b"site_restrictions"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["blend", b"blend", "campaign", b"campaign", "cold_start", b"cold_start", "concurrency", b"concurrency", "holidays", b"holidays", "patience", b"patience", "site_restrictions", b"site_restrictions"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocation_share", b"allocation_share", "campaign", b"campaign", "channel", b"channel", "cold_start", b"cold_start", "concurrency", b"concurrency", "display_name", b"display_name", "holidays", b"holidays", "intake_hours", b"intake_hours", "interval_seconds", b"interval_seconds", "name", b"name", "patience", b"patience", "required_skills", b"required_skills", "service_hours", b"service_hours", "site_restrictions", b"site_restrictions", "valid_from", b"valid_from", "valid_until", b"valid_until", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocation_share", b"allocation_share", "blend", b"blend", "campaign", b"campaign", "channel", b"channel", "cold_start", b"cold_start", "concurrency", b"concurrency", "display_name", b"display_name", "holidays", b"holidays", "intake_hours", b"intake_hours", "interval_seconds", b"interval_seconds", "name", b"name", "patience", b"patience", "required_skills", b"required_skills", "service_hours", b"service_hours", "site_restrictions", b"site_restrictions", "valid_from", b"valid_from", "valid_until", b"valid_until", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -101,6 +101,7 @@ class RequirementDay(_message.Message):
     MADE_AT_FIELD_NUMBER: _builtins.int
     DATA_WATERMARK_FIELD_NUMBER: _builtins.int
     CARRIED_ERLANGS_FIELD_NUMBER: _builtins.int
+    BLENDED_AGENTS_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """The queue, client/queue."""
     local_date: _builtins.str
@@ -179,6 +180,10 @@ class RequirementDay(_message.Message):
     def carried_erlangs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Load as carried over the borders of intervals, in mean: contacts that came before are still in service. Erlangs; none: not kept."""
 
+    @_builtins.property
+    def blended_agents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Of deferred work: idle agents of calls that are counted on beside those on queue; none: no blend."""
+
     def __init__(
         self,
         *,
@@ -205,10 +210,11 @@ class RequirementDay(_message.Message):
         made_at: _timestamp_pb2.Timestamp | None = ...,
         data_watermark: _timestamp_pb2.Timestamp | None = ...,
         carried_erlangs: _abc.Iterable[_builtins.float] | None = ...,
+        blended_agents: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["data_watermark", b"data_watermark", "made_at", b"made_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["carried_erlangs", b"carried_erlangs", "data_watermark", b"data_watermark", "drivers", b"drivers", "forecast_version", b"forecast_version", "formula", b"formula", "interval_seconds", b"interval_seconds", "load_erlangs", b"load_erlangs", "local_date", b"local_date", "made_at", b"made_at", "on_queue_agents", b"on_queue_agents", "on_queue_agents_rounded", b"on_queue_agents_rounded", "paid_agents", b"paid_agents", "paid_agents_rounded", b"paid_agents_rounded", "predicted_abandonment", b"predicted_abandonment", "predicted_asa_seconds", b"predicted_asa_seconds", "predicted_occupancy", b"predicted_occupancy", "predicted_service_level", b"predicted_service_level", "queue", b"queue", "scheduled_agents", b"scheduled_agents", "scheduled_agents_rounded", b"scheduled_agents_rounded", "starts_at_epoch_seconds", b"starts_at_epoch_seconds", "unplaced_shrinkage", b"unplaced_shrinkage", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blended_agents", b"blended_agents", "carried_erlangs", b"carried_erlangs", "data_watermark", b"data_watermark", "drivers", b"drivers", "forecast_version", b"forecast_version", "formula", b"formula", "interval_seconds", b"interval_seconds", "load_erlangs", b"load_erlangs", "local_date", b"local_date", "made_at", b"made_at", "on_queue_agents", b"on_queue_agents", "on_queue_agents_rounded", b"on_queue_agents_rounded", "paid_agents", b"paid_agents", "paid_agents_rounded", b"paid_agents_rounded", "predicted_abandonment", b"predicted_abandonment", "predicted_asa_seconds", b"predicted_asa_seconds", "predicted_occupancy", b"predicted_occupancy", "predicted_service_level", b"predicted_service_level", "queue", b"queue", "scheduled_agents", b"scheduled_agents", "scheduled_agents_rounded", b"scheduled_agents_rounded", "starts_at_epoch_seconds", b"starts_at_epoch_seconds", "unplaced_shrinkage", b"unplaced_shrinkage", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

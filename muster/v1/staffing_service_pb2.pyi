@@ -1356,6 +1356,134 @@ class ListWindowOutlooksResponse(_message.Message):
 Global___ListWindowOutlooksResponse: _TypeAlias = ListWindowOutlooksResponse  # noqa: Y015
 
 @_typing.final
+class ExplainBlendRequest(_message.Message):
+    """Ask what idle time does."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    LOCAL_DATE_FIELD_NUMBER: _builtins.int
+    queue: _builtins.str
+    """The queue of deferred work, client/queue."""
+    local_date: _builtins.str
+    """Local day, "YYYY-MM-DD"; empty: today."""
+    def __init__(
+        self,
+        *,
+        queue: _builtins.str = ...,
+        local_date: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["local_date", b"local_date", "queue", b"queue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainBlendRequest: _TypeAlias = ExplainBlendRequest  # noqa: Y015
+
+@_typing.final
+class BlendedCalls(_message.Message):
+    """Calls whose agents' idle time is used. Arrays have one value an interval."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    ABLE_SHARE_FIELD_NUMBER: _builtins.int
+    STARTS_AT_EPOCH_SECONDS_FIELD_NUMBER: _builtins.int
+    ON_QUEUE_AGENTS_FIELD_NUMBER: _builtins.int
+    KEEP_IDLE_AGENTS_FIELD_NUMBER: _builtins.int
+    IDLE_AGENTS_FIELD_NUMBER: _builtins.int
+    SERVICE_LEVEL_FIELD_NUMBER: _builtins.int
+    PLAIN_SERVICE_LEVEL_FIELD_NUMBER: _builtins.int
+    queue: _builtins.str
+    """The queue of calls, client/queue."""
+    able_share: _builtins.float
+    """Share of its agents who may do the work, 0 to 1."""
+    @_builtins.property
+    def starts_at_epoch_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Starts, seconds since 1970 UTC."""
+
+    @_builtins.property
+    def on_queue_agents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Agents on queue."""
+
+    @_builtins.property
+    def keep_idle_agents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """An item is begun only while more agents than these are idle."""
+
+    @_builtins.property
+    def idle_agents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Idle agents who work items off, in mean, where there are enough of them."""
+
+    @_builtins.property
+    def service_level(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Service level predicted of the calls then, 0 to 1."""
+
+    @_builtins.property
+    def plain_service_level(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Service level predicted of them without the work, 0 to 1."""
+
+    def __init__(
+        self,
+        *,
+        queue: _builtins.str = ...,
+        able_share: _builtins.float = ...,
+        starts_at_epoch_seconds: _abc.Iterable[_builtins.int] | None = ...,
+        on_queue_agents: _abc.Iterable[_builtins.float] | None = ...,
+        keep_idle_agents: _abc.Iterable[_builtins.int] | None = ...,
+        idle_agents: _abc.Iterable[_builtins.float] | None = ...,
+        service_level: _abc.Iterable[_builtins.float] | None = ...,
+        plain_service_level: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["able_share", b"able_share", "idle_agents", b"idle_agents", "keep_idle_agents", b"keep_idle_agents", "on_queue_agents", b"on_queue_agents", "plain_service_level", b"plain_service_level", "queue", b"queue", "service_level", b"service_level", "starts_at_epoch_seconds", b"starts_at_epoch_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BlendedCalls: _TypeAlias = BlendedCalls  # noqa: Y015
+
+@_typing.final
+class ExplainBlendResponse(_message.Message):
+    """What idle time does of deferred work."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLS_FIELD_NUMBER: _builtins.int
+    AHT_SECONDS_FIELD_NUMBER: _builtins.int
+    AGENT_HOURS_FIELD_NUMBER: _builtins.int
+    PLAIN_AGENT_HOURS_FIELD_NUMBER: _builtins.int
+    LOSS_FIELD_NUMBER: _builtins.int
+    aht_seconds: _builtins.float
+    """AHT of an item, seconds."""
+    agent_hours: _builtins.float
+    """Agent-hours on queue that the day's work takes beside the idle time."""
+    plain_agent_hours: _builtins.float
+    """Agent-hours it would take without."""
+    loss: _builtins.float
+    """What the calls' service level may fall, 0 to 1."""
+    @_builtins.property
+    def calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___BlendedCalls]:
+        """The calls."""
+
+    def __init__(
+        self,
+        *,
+        calls: _abc.Iterable[Global___BlendedCalls] | None = ...,
+        aht_seconds: _builtins.float = ...,
+        agent_hours: _builtins.float = ...,
+        plain_agent_hours: _builtins.float = ...,
+        loss: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_hours", b"agent_hours", "aht_seconds", b"aht_seconds", "calls", b"calls", "loss", b"loss", "plain_agent_hours", b"plain_agent_hours"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainBlendResponse: _TypeAlias = ExplainBlendResponse  # noqa: Y015
+
+@_typing.final
 class SimulatePlanRequest(_message.Message):
     """Ask for a simulation."""
 

@@ -66,6 +66,11 @@ class StaffingServiceStub:
                 request_serializer=muster_dot_v1_dot_staffing__service__pb2.PriceRequirementRequest.SerializeToString,
                 response_deserializer=muster_dot_v1_dot_staffing__service__pb2.PriceRequirementResponse.FromString,
                 _registered_method=True)
+        self.ExplainBlend = channel.unary_unary(
+                '/muster.v1.StaffingService/ExplainBlend',
+                request_serializer=muster_dot_v1_dot_staffing__service__pb2.ExplainBlendRequest.SerializeToString,
+                response_deserializer=muster_dot_v1_dot_staffing__service__pb2.ExplainBlendResponse.FromString,
+                _registered_method=True)
         self.SimulatePlan = channel.unary_unary(
                 '/muster.v1.StaffingService/SimulatePlan',
                 request_serializer=muster_dot_v1_dot_staffing__service__pb2.SimulatePlanRequest.SerializeToString,
@@ -165,6 +170,14 @@ class StaffingServiceServicer:
         """Read what staffing a day to its mean forecast, to all that may come, or to a chance, costs and gives: of calls, chats and deferred work.
         Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NOT_FOR_OUTBOUND; of deferred work DAY_IS_OVER,
         NO_PLAN), INVALID_ARGUMENT (INVALID_SURENESS).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainBlend(self, request, context):
+        """Read what idle time of calls does of a queue's deferred work on a day, and how many agents to keep idle for it.
+        Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_BLEND, DAY_IS_OVER, NO_PLAN).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -280,6 +293,11 @@ def add_StaffingServiceServicer_to_server(servicer, server):
                     servicer.PriceRequirement,
                     request_deserializer=muster_dot_v1_dot_staffing__service__pb2.PriceRequirementRequest.FromString,
                     response_serializer=muster_dot_v1_dot_staffing__service__pb2.PriceRequirementResponse.SerializeToString,
+            ),
+            'ExplainBlend': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainBlend,
+                    request_deserializer=muster_dot_v1_dot_staffing__service__pb2.ExplainBlendRequest.FromString,
+                    response_serializer=muster_dot_v1_dot_staffing__service__pb2.ExplainBlendResponse.SerializeToString,
             ),
             'SimulatePlan': grpc.unary_unary_rpc_method_handler(
                     servicer.SimulatePlan,
@@ -495,6 +513,33 @@ class StaffingService:
             '/muster.v1.StaffingService/PriceRequirement',
             muster_dot_v1_dot_staffing__service__pb2.PriceRequirementRequest.SerializeToString,
             muster_dot_v1_dot_staffing__service__pb2.PriceRequirementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainBlend(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.v1.StaffingService/ExplainBlend',
+            muster_dot_v1_dot_staffing__service__pb2.ExplainBlendRequest.SerializeToString,
+            muster_dot_v1_dot_staffing__service__pb2.ExplainBlendResponse.FromString,
             options,
             channel_credentials,
             insecure,

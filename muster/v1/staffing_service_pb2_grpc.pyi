@@ -56,6 +56,10 @@ class StaffingServiceStub:
     Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NOT_FOR_OUTBOUND; of deferred work DAY_IS_OVER,
     NO_PLAN), INVALID_ARGUMENT (INVALID_SURENESS).
     """
+    ExplainBlend: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.ExplainBlendRequest, _staffing_service_pb2.ExplainBlendResponse]
+    """Read what idle time of calls does of a queue's deferred work on a day, and how many agents to keep idle for it.
+    Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_BLEND, DAY_IS_OVER, NO_PLAN).
+    """
     SimulatePlan: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.SimulatePlanRequest, _staffing_service_pb2.SimulatePlanResponse]
     """Read what a day's plan gives when it is played contact by contact, beside what was predicted of it: of calls, chats, deferred work
     and campaigns, each in its own measure. The same question always has the same answer.
@@ -117,6 +121,10 @@ class StaffingServiceAsyncStub(StaffingServiceStub):
     """Read what staffing a day to its mean forecast, to all that may come, or to a chance, costs and gives: of calls, chats and deferred work.
     Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NOT_FOR_OUTBOUND; of deferred work DAY_IS_OVER,
     NO_PLAN), INVALID_ARGUMENT (INVALID_SURENESS).
+    """
+    ExplainBlend: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.ExplainBlendRequest, _staffing_service_pb2.ExplainBlendResponse]  # type: ignore[assignment]
+    """Read what idle time of calls does of a queue's deferred work on a day, and how many agents to keep idle for it.
+    Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_BLEND, DAY_IS_OVER, NO_PLAN).
     """
     SimulatePlan: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.SimulatePlanRequest, _staffing_service_pb2.SimulatePlanResponse]  # type: ignore[assignment]
     """Read what a day's plan gives when it is played contact by contact, beside what was predicted of it: of calls, chats, deferred work
@@ -212,6 +220,16 @@ class StaffingServiceServicer(metaclass=_abc_1.ABCMeta):
         """Read what staffing a day to its mean forecast, to all that may come, or to a chance, costs and gives: of calls, chats and deferred work.
         Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_SERVICE_LEVEL, NOT_FOR_OUTBOUND; of deferred work DAY_IS_OVER,
         NO_PLAN), INVALID_ARGUMENT (INVALID_SURENESS).
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainBlend(
+        self,
+        request: _staffing_service_pb2.ExplainBlendRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_staffing_service_pb2.ExplainBlendResponse, _abc.Awaitable[_staffing_service_pb2.ExplainBlendResponse]]:
+        """Read what idle time of calls does of a queue's deferred work on a day, and how many agents to keep idle for it.
+        Errors: NOT_FOUND (NO_SUCH_QUEUE), FAILED_PRECONDITION (NO_REQUIREMENT, NO_BLEND, DAY_IS_OVER, NO_PLAN).
         """
 
     @_abc_1.abstractmethod

@@ -13,6 +13,8 @@ from muster.kit.errors import NotNow, Refusal
 from muster.v1 import staffing_service_pb2 as pb
 from services.staffing.domain.requirement import Goal
 from services.staffing.domain.uncertainty import Choice
+from services.staffing.handlers.blending import idle_days
+from services.staffing.handlers.deferring import mean_handle
 from services.staffing.handlers.pricing_mail import price_mail
 from services.staffing.handlers.requiring import QueueRules
 from services.staffing.handlers.spreading import levels_of, price_day
@@ -60,10 +62,12 @@ class PricingEdge:
         days = plans.list_forecasts(connection, queue.name, today, LAST_DAY)
         backlog = plans.open_items(connection, queue.name, now - BACKLOG_SECONDS)
         desk = self.edge.work.requiring.desk(book, queue, rules)
+        calls, handle = self.edge.work.requiring.calls_of(connection, queue, today), mean_handle(days, desk.handle)
 
         def price() -> pb.PriceRequirementResponse:
             try:
-                found = price_mail(days, backlog, desk, rules.rules, rules.kept, sure, (asked, now))
+                idle = idle_days(calls, handle)
+                found = price_mail(days, backlog, desk, rules.rules, rules.kept, sure, (asked, now), idle)
             except ValueError as error:
                 raise NotNow("NO_PLAN", f"{queue.name}: {error}") from error
             answer = _priced(found, rules, Goal("DEADLINE_MET", rules.kept), sure)

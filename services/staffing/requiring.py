@@ -20,8 +20,9 @@ from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.outbound import Campaign
 from services.staffing.domain.patience import Patience, patience_of
 from services.staffing.domain.requirement import Goal, Rules, combined_shrinkage
+from services.staffing.handlers.blending import CallsDay, calls_day, idle_days
 from services.staffing.handlers.calling import CallingDay, describe, on_campaign
-from services.staffing.handlers.deferring import on_deferred
+from services.staffing.handlers.deferring import mean_handle, on_deferred
 from services.staffing.handlers.requiring import QueueRules, on_forecast
 from services.staffing.settings import StaffingSettings
 from services.staffing.store import plans
@@ -154,6 +155,9 @@ class Requiring:
         self.outbox.write(connection, [wire.requirement_published(day) for day in answers])
         if answers and left:  # a day that the book no longer serves has no answer, and is not asked for again and again
             self.streams.due.plan(connection, "require", name, self.clock.now())
+        for other in book.queues.values() if answers else ():
+            if other.blend is not None and name in other.blend.queues:  # its work takes these agents' idle time
+                self.streams.due.plan(connection, "require_all", other.name, self.clock.now())
         self.streams.on_told(connection, name)
         if len(answers) > 1:
             get_log().info("requirement_published", queue=name, days=len(answers), formula=answers[0].formula)
@@ -205,15 +209,29 @@ class Requiring:
         today, last = local_date(now, zone).isoformat(), dt.date.max.isoformat()
         days = plans.list_forecasts(connection, queue.name, today, last)
         before = {day.local_date: day for day in plans.list_requirements(connection, queue.name, today, last)}
-        backlog = plans.open_items(connection, queue.name, now - BACKLOG_SECONDS)
+        backlog, desk = plans.open_items(connection, queue.name, now - BACKLOG_SECONDS), self.desk(book, queue, rules)
+        idle = idle_days(self.calls_of(connection, queue, today), mean_handle(days, desk.handle))
         try:
-            found = on_deferred(
-                days, backlog, self.desk(book, queue, rules), rules.rules, rules.kept, version, now, before.get(today)
-            )
+            found = on_deferred(days, backlog, desk, rules.rules, rules.kept, version, now, before.get(today), idle)
         except ValueError as error:
             get_log().warning("requirement_not_possible", queue=queue.name, reason="NO_PLAN", why=str(error))
             return []
         return [day for day in found if not _says_the_same(before.get(day.local_date), day)]
+
+    def calls_of(self, connection: sa.Connection, queue: Queue, first: str) -> list[CallsDay]:
+        """Return the days of calls, from a local date on, whose agents' idle time does a queue's deferred work; each by its day's book."""
+        if queue.blend is None:
+            return []
+        view, found, last = self.streams.book.view(connection), list[CallsDay](), dt.date.max.isoformat()
+        for name in queue.blend.queues:
+            required = {day.local_date: day for day in plans.list_requirements(connection, name, first, last)}
+            for day in plans.list_forecasts(connection, name, first, last):
+                book = view.at(parse_date(day.local_date))
+                calls, needed = book.queues.get(name), required.get(day.local_date)
+                if calls is not None and needed is not None and calls.interval_seconds == day.seconds == needed.seconds:
+                    able = book.able(name, queue.name)
+                    found.append(calls_day(day, needed, self.rules_of(connection, book, calls), able, queue.blend.loss))
+        return found
 
     def desk(self, book: BookDay, queue: Queue, rules: QueueRules) -> Desk:
         """Return where a queue's deferred work is done, and when it is due."""

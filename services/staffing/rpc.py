@@ -24,6 +24,7 @@ from muster.v1 import staffing_service_pb2 as pb
 from muster.v1 import staffing_service_pb2_grpc as stubs
 from services.staffing import wire
 from services.staffing.attaining import due_through, judging_of, standing, window_of, zone_of
+from services.staffing.blending_rpc import BlendingEdge
 from services.staffing.handlers.ahead import windows_ahead
 from services.staffing.plan_rpc import PlanEdge
 from services.staffing.pricing_rpc import PricingEdge
@@ -42,6 +43,7 @@ class StaffingRpc(stubs.StaffingServiceServicer):
         self._parts, self._work = parts, work
         self._plans = PlanEdge(parts, work)
         self._simulations, self._prices = SimulationEdge(self._plans), PricingEdge(self._plans)
+        self._blends = BlendingEdge(self._plans)
         self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="plans")
         self._owner = BookOwner(work.book, STAFFING_KINDS)
 
@@ -76,6 +78,9 @@ class StaffingRpc(stubs.StaffingServiceServicer):
 
     async def PriceRequirement(self, request: pb.PriceRequirementRequest, context: Any) -> pb.PriceRequirementResponse:
         return await self._compute(await self._parts.database.read(lambda c: self._prices.gather(c, request)))
+
+    async def ExplainBlend(self, request: pb.ExplainBlendRequest, context: Any) -> pb.ExplainBlendResponse:
+        return await self._compute(await self._parts.database.read(lambda c: self._blends.gather(c, request)))
 
     async def SimulatePlan(self, request: pb.SimulatePlanRequest, context: Any) -> pb.SimulatePlanResponse:
         return await self._compute(await self._parts.database.read(lambda c: self._simulations.gather(c, request)))

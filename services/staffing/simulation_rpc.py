@@ -93,14 +93,16 @@ class SimulationEdge:
         if case.scheduled:
             begins, ends = (day_bounds(parse_date(day), zone)[n] for n, day in enumerate((today, asked_for)))
             staff.update(self._scheduled(connection, case, [begins, ends - queue.interval_seconds]))
-        else:
-            for needed in plans.list_requirements(connection, queue.name, today, asked_for):
+        idle = dict[int, float]()
+        for needed in plans.list_requirements(connection, queue.name, today, asked_for):
+            idle.update(zip(needed.starts, needed.idle, strict=True))
+            if not case.scheduled:
                 staff.update(zip(needed.starts, needed.on_queue, strict=True))
         backlog = plans.open_items(connection, queue.name, now - BACKLOG_SECONDS)
         _check_size(sum(sum(d.offered) for d in days) + sum(n for _, n in backlog), case.asked)
         required = None if case.scheduled else case.requirement
         desk = self.edge.work.requiring.desk(case.book, queue, rules)
-        plan = MailPlan(days, backlog, desk, rules.kept, staff, required)
+        plan = MailPlan(days, backlog, desk, rules.kept, staff, required, idle)
         return lambda: _mail_told(plan, case.asked, now, queue.name)
 
     def _campaign(self, connection: sa.Connection, case: _Case) -> Play:

@@ -137,6 +137,8 @@ class Windowing:
                 scheduled += begins < window[1]
             elif needed is not None:
                 staff.update(zip(needed.starts, needed.on_queue, strict=True))
+            for start, idle in zip(needed.starts, needed.idle, strict=True) if needed else ():
+                staff[start] = staff.get(start, 0.0) + idle
         backlog = plans.open_items(connection, queue.name, now - BACKLOG_SECONDS)
         return DeskCase(queue.name, desk, days, backlog, staff, span[-1] + desk.seconds, cells, *window, now), scheduled
 

@@ -172,6 +172,7 @@ def requirement_message(day: RequirementDay) -> requirement_pb2.RequirementDay:
         made_at=Timestamp(seconds=day.made_at),
         data_watermark=Timestamp(seconds=day.watermark),
         carried_erlangs=day.carried,
+        blended_agents=day.blended,
     )
 
 

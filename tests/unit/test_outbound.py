@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from services.staffing.domain.outbound import Campaign, calling, reserve, whole_days
+from services.staffing.domain.outbound import Campaign, reserve, whole_days
 
 DAY = np.repeat([0, 1], 8)
 ALL = np.ones(16, bool)
@@ -20,21 +20,10 @@ def test_a_level_day_by_hand() -> None:
     assert found.erlangs.tolist() == pytest.approx([2.25] * 16)
 
 
-def test_slack_is_filled_first_and_never_beyond_the_need() -> None:
-    campaign = Campaign(90.0, 1 / 3, 300.0, attempt=20.0)
-    slack = np.append([4.0, 0, 4.0, 0, 0, 0, 0, 0], np.full(8, 9.0))
-    found = reserve(campaign, ALL, DAY, 1800.0, slack)
-    assert found.real[:8].tolist() == pytest.approx([1.5] * 8)
-    assert found.from_slack[:8].tolist() == slack[:8].tolist()
-    assert found.from_slack[8:].sum() == pytest.approx(20.0)
-    assert not found.real[8:].any() and not found.whole[8:].any()
-
-
-def test_nobody_is_called_outside_hours_and_windows() -> None:
-    calls = calling(np.arange(16) % 8 >= 2, np.arange(16) % 8 < 6)
-    assert calls.sum() == 8
-    found = reserve(Campaign(50.0, 0.4, 240.0, 15.0), calls, DAY, 1800.0, np.full(16, 0.2))
-    for column in (found.real, found.whole, found.from_slack, found.attempts):
+def test_nobody_is_called_outside_hours() -> None:
+    calls = (np.arange(16) % 8 >= 2) & (np.arange(16) % 8 < 6)
+    found = reserve(Campaign(50.0, 0.4, 240.0, 15.0), calls, DAY, 1800.0)
+    for column in (found.real, found.whole, found.attempts):
         assert not column[~calls].any() and column[calls].any()
     with pytest.raises(ValueError, match="day 1 has no interval"):
         reserve(Campaign(50.0, 0.4, 240.0), np.arange(16) < 8, DAY, 1800.0)
@@ -93,7 +82,5 @@ def test_the_contacts_are_reached_on_as_many_days_as_asked() -> None:
 def test_a_campaign_that_makes_no_sense_is_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="allowed"):
         Campaign(**{"contacts": 10.0, "connect_rate": 0.3, "handle": 300.0, **bad})
-    with pytest.raises(ValueError, match=r"allowed: \(I,\) both"):
-        calling(np.ones(3, bool), np.ones(4, bool))
     with pytest.raises(ValueError, match="seconds 0"):
         reserve(Campaign(1.0, 1.0, 1.0), ALL, DAY, 0.0)

@@ -65,12 +65,14 @@ COLUMNS = (
     "abandonment",
     "occupancy",
     "drivers",
+    "blended",
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class RequirementDay:
-    """A queue's local day of requirement. Lists have one value an interval; `load` is offered, `carried` is in service (none: not kept)."""
+    """A queue's local day of requirement. Lists have one value an interval; `load` is offered, `carried` is in service (none: not
+    kept); `blended`: of deferred work, idle agents of calls that do it beside those on queue (none: no blend)."""
 
     queue: str
     local_date: str
@@ -93,15 +95,21 @@ class RequirementDay:
     made_at: int
     watermark: int
     carried: list[float] = dataclasses.field(default_factory=list)
+    blended: list[float] = dataclasses.field(default_factory=list)
+
+    @property
+    def idle(self) -> list[float]:
+        """Idle agents of calls who help, 0 without a blend."""
+        return self.blended or [0.0] * len(self.starts)
 
     def behind(self, before: "RequirementDay", begin: int) -> "RequirementDay":
         """Return the day with the intervals before an instant as an earlier version had them."""
-        before = dataclasses.replace(before, carried=before.carried or before.load)
+        before, new = (dataclasses.replace(day, carried=day.carried or day.load, blended=day.idle) for day in (before, self))
         over = [i for i, start in enumerate(before.starts) if start < begin]
         rest = [i for i, start in enumerate(self.starts) if start >= begin]
-        parts: dict[str, Any] = {
-            c: [getattr(before, c)[i] for i in over] + [getattr(self, c)[i] for i in rest] for c in COLUMNS
-        }
+        parts: dict[str, Any] = {c: [getattr(before, c)[i] for i in over] + [getattr(new, c)[i] for i in rest] for c in COLUMNS}
+        if not any(parts["blended"]):
+            parts["blended"] = []
         return dataclasses.replace(self, **parts)
 
 

@@ -1,4 +1,4 @@
-"""Outbound as reserved load: the agents that a campaign's contacts take within calling hours, level or in the slack of inbound.
+"""Outbound as reserved load: the agents that a campaign's contacts take within calling hours, level in each day.
 
 A contact takes a geometric number of attempts, each `attempt` seconds of an agent, and then its handle time; what many contacts of a day
 take together is normal (Cox, "Renewal Theory", 1962).
@@ -72,21 +72,12 @@ class Campaign:
 
 @dataclasses.dataclass(frozen=True)
 class Reserved:
-    """Arrays (I,): attempts an hour, Erlangs worked, agents taken from slack, agents reserved beside it as real numbers and whole."""
+    """Arrays (I,): attempts an hour, Erlangs worked, agents reserved as real numbers and whole."""
 
     attempts: Floats
     erlangs: Floats
-    from_slack: Floats
     real: Floats
     whole: Ints
-
-
-def calling(service: np.ndarray, windows: np.ndarray) -> np.ndarray:
-    """Return the intervals (I,) in which calls are legal and wanted: service hours, and the campaign's windows."""
-    if service.shape != windows.shape:
-        raise ValueError(f"service has shape {service.shape}, windows {windows.shape}; allowed: (I,) both")
-    both: np.ndarray = service.astype(bool) & windows.astype(bool)
-    return both
 
 
 def whole_days(real: Floats, day: Ints) -> Ints:
@@ -98,24 +89,18 @@ def whole_days(real: Floats, day: Ints) -> Ints:
     return whole
 
 
-def reserve(campaign: Campaign, calls: np.ndarray, day: Ints, seconds: float, slack: Floats | None = None) -> Reserved:
-    """Return the agents that a campaign needs in intervals of `seconds`, calls (I,) bool, day (I,) the day of each.
+def reserve(campaign: Campaign, calls: np.ndarray, day: Ints, seconds: float) -> Reserved:
+    """Return the agents that a campaign needs in intervals of `seconds`, level within each day; calls (I,) bool, day (I,) the day of each.
 
-    Level within each day, beside as much as the day needs of slack (I,), agents that other work leaves free and may be used. Raise
-    ValueError for a day without an interval to call in.
+    Raise ValueError for a day without an interval to call in.
     """
-    if calls.shape != day.shape or (slack is not None and slack.shape != day.shape) or not seconds > 0:
+    if calls.shape != day.shape or not seconds > 0:
         raise ValueError(f"calls {calls.shape}, day {day.shape}, seconds {seconds}; allowed: (I,) both, above 0")
-    free = np.zeros(day.size) if slack is None else np.where(calls, np.maximum(slack, 0.0), 0.0)
-    need = campaign.seconds / campaign.occupancy_cap / seconds
-    taken, real = np.zeros(day.size), np.zeros(day.size)
+    need, real = campaign.seconds / campaign.occupancy_cap / seconds, np.zeros(day.size)
     for d in np.unique(day):
         rows = np.flatnonzero((day == d) & calls)
         if not rows.size and need > 0:
             raise ValueError(f"day {d} has no interval to call in; allowed: service hours and windows that meet")
-        fits = min(need, float(free[rows].sum()))
-        taken[rows] = free[rows] * (fits / free[rows].sum() if fits > 0 else 0.0)
-        real[rows] = (need - fits) / max(rows.size, 1)
-    worked = (taken + real) * campaign.occupancy_cap
-    attempts = worked * 3600 / campaign.each / campaign.connect_rate
-    return Reserved(attempts, worked, taken, real, whole_days(real, day))
+        real[rows] = need / max(rows.size, 1)
+    worked = real * campaign.occupancy_cap
+    return Reserved(worked * 3600 / campaign.each / campaign.connect_rate, worked, real, whole_days(real, day))

@@ -189,10 +189,10 @@ def by_panels(empty: Any, lam: Any, rate: Any, patience: Any, threshold: Any, sh
 
 
 @compiled
-def erlang_a(n: Any, a: Any, handle: Any, patience: Any, threshold: Any, short: Any, deep: Any, out: Any) -> Any:
-    """Fill out (NUMBERS,) with the service of n > 0 agents; times in seconds, patience finite, a > 0. deep: DEEP, or less where fewer
-    digits do and nobody asks for ASA (e^−deep are left out)."""
-    empty, y = before(n, a, deep), a * patience / handle
+def after(empty: Any, n: Any, a: Any, handle: Any, patience: Any, threshold: Any, short: Any, deep: Any, out: Any) -> Any:
+    """Fill out (NUMBERS,) with the service of n > 0 agents, given ε: how likely less than n contacts are in hand, over n − 1 of them.
+    Times in seconds; patience finite, a > 0. deep: DEEP, or less where fewer digits do and nobody asks for ASA (e^−deep are left out)."""
+    y = a * patience / handle
     x = y * n / a
     if empty == np.inf:
         out[:] = 0.0
@@ -204,18 +204,29 @@ def erlang_a(n: Any, a: Any, handle: Any, patience: Any, threshold: Any, short: 
 
 
 @compiled
-def erlang_c(n: Any, a: Any, handle: Any, threshold: Any, out: Any) -> Any:
-    """Fill out (NUMBERS,) with the service of n > 0 agents whose callers never leave; nobody is answered where n ≤ a."""
+def erlang_a(n: Any, a: Any, handle: Any, patience: Any, threshold: Any, short: Any, deep: Any, out: Any) -> Any:
+    """Fill out (NUMBERS,) with the service of n > 0 agents, as `after` does."""
+    after(before(n, a, deep), n, a, handle, patience, threshold, short, deep, out)
+
+
+@compiled
+def after_patient(full: Any, n: Any, a: Any, handle: Any, threshold: Any, out: Any) -> Any:
+    """Fill out (NUMBERS,) with the service of n > a agents whose callers never leave, given 1/B(n, a) or what stands for it."""
     out[:] = 0.0
-    if n <= a:
-        out[WAITS], out[ASA], out[WAIT_OF_ALL], out[ANSWERED] = 1.0, np.inf, np.inf, 1.0
-        return
-    x = inverse_b(n, a)
-    free = (n - a) / n
-    waits = 1.0 / (x * free + a / n) if x < np.inf else 0.0
+    waits = 1.0 / (full * ((n - a) / n) + a / n) if full < np.inf else 0.0
     out[WAITS], out[ANSWERED] = waits, 1.0
     out[WITHIN] = out[REACHED] = 1.0 - waits * math.exp(-(n - a) * threshold / handle)
     out[ASA] = out[WAIT_OF_ALL] = waits * handle / (n - a)
+
+
+@compiled
+def erlang_c(n: Any, a: Any, handle: Any, threshold: Any, out: Any) -> Any:
+    """Fill out (NUMBERS,) with the service of n > 0 agents whose callers never leave; nobody is answered where n ≤ a."""
+    if n <= a:
+        out[:] = 0.0
+        out[WAITS], out[ASA], out[WAIT_OF_ALL], out[ANSWERED] = 1.0, np.inf, np.inf, 1.0
+        return
+    after_patient(inverse_b(n, a), n, a, handle, threshold, out)
 
 
 @compiled

@@ -43,9 +43,7 @@ def reserve_day(day: CallingDay, campaign: Campaign, begin: int) -> Reserved:
     if day.most is None or not found.whole.size or found.whole.max() <= day.most:
         return found
     part = np.minimum(day.most / np.maximum(found.real, 1e-9), 1.0)  # what they can't reach is not reached
-    return Reserved(
-        found.attempts * part, found.erlangs * part, found.from_slack, found.real * part, np.minimum(found.whole, day.most)
-    )
+    return Reserved(found.attempts * part, found.erlangs * part, found.real * part, np.minimum(found.whole, day.most))
 
 
 def on_campaign(

@@ -6,12 +6,13 @@ trials. Those play the work as a fluid, interval by interval, and are a little k
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from muster.domain.calendar import DAY, day_bounds, parse_date
 from muster.domain.deadlines import deadlines_of
+from services.staffing.domain.blending import IdleDay
 from services.staffing.domain.deferred import Cohort, Desk, Work, blend, done_in_time, level_agents, work_of
 from services.staffing.domain.erlang import Floats, Ints
 from services.staffing.domain.facts import ForecastDay, RequirementDay
@@ -37,7 +38,7 @@ class Trials:
         """Return what is due on each day (R, D), in items."""
         return self._by_day(self.items)
 
-    def in_time(self, agents: Ints) -> Floats:
+    def in_time(self, agents: Ints | Floats) -> Floats:
         """Return what agents (I,) do in time of what is due on each day (R, D), in items."""
         return self._by_day(done_in_time(self.work, self.items, agents))
 
@@ -62,17 +63,17 @@ def size_of(days: Sequence[ForecastDay], desk: Desk, begin: int) -> tuple[int, i
     return (end - begin) // desk.seconds, -(-(max(due, end) - begin) // desk.seconds)
 
 
-def intake_of(days: Sequence[ForecastDay], name: str, seconds: int, begin: int, sizes: tuple[int, int]) -> Floats:
-    """Return what comes from `begin` on (I,), by the days' `offered` or `high`.
+def ahead(days: Iterable[tuple[Sequence[int], Sequence[float]]], seconds: int, begin: int, sizes: tuple[int, int]) -> Floats:
+    """Return days' starts and values as intervals from `begin` on (I,), sizes: of them that are known, and I.
 
     Beyond the last day comes what came a week before, or a day before where no week is known.
     """
     known, size = sizes
     found = np.zeros(size)
-    for day in days:
-        starts, values = np.array(day.starts, np.int64), np.array(getattr(day, name), float)
-        ahead = starts >= begin
-        np.add.at(found, (starts[ahead] - begin) // seconds, values[ahead])
+    for starts_of_day, values_of_day in days:
+        starts, values = np.array(starts_of_day, np.int64), np.array(values_of_day, float)
+        rows = (starts >= begin) & (starts < begin + seconds * known)
+        np.add.at(found, (starts[rows] - begin) // seconds, values[rows])
     for i in range(known, size):
         week, one = i - 7 * DAY // seconds, i - DAY // seconds
         found[i] = found[week if week >= 0 else max(one, 0)]
@@ -115,21 +116,22 @@ def draw(
     return Trials(some, luck.standard_gamma(items), day[some.due - 1], days)
 
 
-def plan(work: Work, spread: Floats, z: float, minimum: int) -> Ints:
-    """Return the agents (I,), at least the minimum where there is service, for z standard deviations above what is expected."""
+def plan(work: Work, spread: Floats, z: float, minimum: int, idle: Floats) -> Ints:
+    """Return the agents (I,) beside idle ones of calls (I,), at least the minimum where there is service, for z standard deviations above
+    what is expected."""
     raised = dataclasses.replace(work, count=work.count * (1.0 + z * spread))
-    if not minimum:
+    if not minimum and not idle.any():
         return level_agents(raised)[1]
     least = np.where(work.open, minimum, 0).astype(np.int64)
-    return blend(raised, least.astype(float)).whole + least
+    return blend(raised, least + idle).whole + least
 
 
-def margin(work: Work, trials: Trials, target: float, minimum: int) -> float:
+def margin(work: Work, trials: Trials, target: float, minimum: int, idle: Floats) -> float:
     """Return the least z, 0 to MOST, whose plan keeps the target on KEPT of days; days that MOST does not save are left out."""
     spread, due = spread_of(work), trials.due
 
     def good(z: float) -> Floats:
-        timely = trials.in_time(plan(work, spread, z, minimum))
+        timely = trials.in_time(plan(work, spread, z, minimum, idle) + idle)
         return np.where(due > 0, timely >= target * due - 1e-6, True).astype(float)
 
     reached, some = good(MOST), due.sum(axis=0) > 0
@@ -149,13 +151,14 @@ def margin(work: Work, trials: Trials, target: float, minimum: int) -> float:
 @dataclasses.dataclass(frozen=True)
 class Planned:
     """Arrays (I,) of intervals from `begin` on: real agents of the expected work, whole ones, and those for the high intake; share (D,)
-    of what falls due on each day that is done in time, NaN where nothing is due."""
+    of what falls due on each day that is done in time, NaN where nothing is due; idle: agents of calls who help."""
 
     begin: int
     real: Floats
     whole: Ints
     safe: Ints
     share: Floats
+    idle: Floats
 
 
 def cohorts_of(days: Sequence[ForecastDay], backlog: Sequence[tuple[int, int]], desk: Desk, begin: int) -> tuple[Cohort, ...]:
@@ -172,7 +175,7 @@ def cohorts_of(days: Sequence[ForecastDay], backlog: Sequence[tuple[int, int]], 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
     """What a plan of days rests on: the work as expected and for the high intake, from `begin` on; day (I,) of each interval; known (K,):
-    items that are there; trials, and the margin z that keeps the target in them."""
+    items that are there; trials, and the margin z that keeps the target in them; idle, safe_idle (I,): agents of calls who help."""
 
     begin: int
     work: Work
@@ -181,33 +184,52 @@ class Prepared:
     known: np.ndarray
     trials: Trials
     z: float
+    idle: Floats
+    safe_idle: Floats
 
 
 def prepare(
-    days: Sequence[ForecastDay], backlog: Sequence[tuple[int, int]], desk: Desk, target: float, minimum: int, now: int
+    days: Sequence[ForecastDay],
+    backlog: Sequence[tuple[int, int]],
+    desk: Desk,
+    target: float,
+    minimum: int,
+    now: int,
+    calls: Sequence[IdleDay] = (),
 ) -> Prepared:
     """Return what the plan of a queue's days together rests on, from the interval that holds `now` on."""
     begin, seconds = now - now % desk.seconds, desk.seconds
     sizes = size_of(days, desk, begin)
-    offered, high = (intake_of(days, name, seconds, begin, sizes) for name in ("offered", "high"))
+    offered, high = (ahead([(d.starts, getattr(d, n)) for d in days], seconds, begin, sizes) for n in ("offered", "high"))
+    idle, safe_idle = (ahead([(d.starts, getattr(d, n)) for d in calls], seconds, begin, sizes) for n in ("agents", "safe"))
     work = in_reach(work_of(desk, begin, offered, cohorts_of(days, backlog, desk, begin)))
     more = dataclasses.replace(work, count=np.append(high, work.count[high.size :]))
     ends = np.array([day_bounds(parse_date(day.local_date), desk.zone)[1] for day in days])
     day = np.searchsorted(ends, begin + seconds * np.arange(high.size), "right")
     known = np.arange(work.count.size) >= high.size
     trials = draw(work, known, day, len(days), luck_of(days[0].queue, days[0].local_date))
-    return Prepared(begin, work, more, day, known, trials, margin(work, trials, target, minimum))
+    idle = np.where(work.open, idle, 0.0)
+    z = margin(work, trials, target, minimum, idle)
+    return Prepared(begin, work, more, day, known, trials, z, idle, np.where(work.open, safe_idle, 0.0))
 
 
 def plan_days(
-    days: Sequence[ForecastDay], backlog: Sequence[tuple[int, int]], desk: Desk, target: float, minimum: int, now: int
+    days: Sequence[ForecastDay],
+    backlog: Sequence[tuple[int, int]],
+    desk: Desk,
+    target: float,
+    minimum: int,
+    now: int,
+    calls: Sequence[IdleDay] = (),
 ) -> Planned:
-    """Return the plan of a queue's days together, from the interval that holds `now` on."""
-    found = prepare(days, backlog, desk, target, minimum, now)
-    whole, safe = (plan(w, spread_of(w), found.z, minimum) for w in (found.work, found.high))
-    asked, timely = found.trials.due.sum(axis=0), found.trials.in_time(whole).sum(axis=0)
+    """Return the plan of a queue's days together, from the interval that holds `now` on; calls: idle time that helps."""
+    found = prepare(days, backlog, desk, target, minimum, now, calls)
+    both = ((found.work, found.idle), (found.high, found.safe_idle))
+    whole, safe = (plan(w, spread_of(w), found.z, minimum, idle) for w, idle in both)
+    asked, timely = found.trials.due.sum(axis=0), found.trials.in_time(whole + found.idle).sum(axis=0)
     share = np.divide(timely, asked, out=np.full(len(days), np.nan), where=asked > 1e-6)
-    return Planned(found.begin, level_agents(found.work)[0], whole, np.maximum(safe, whole), share)
+    real = blend(found.work, found.idle).real
+    return Planned(found.begin, real, whole, np.maximum(safe, whole), share, found.idle)
 
 
 def on_deferred(
@@ -219,19 +241,21 @@ def on_deferred(
     version: int,
     now: int,
     before: RequirementDay | None = None,
+    calls: Sequence[IdleDay] = (),
 ) -> list[RequirementDay]:
     """Return the requirement of a queue's days, today first, in the intervals in which there is service; the same always gives the same.
 
     backlog: (start, items still open) of every closed interval, 0 too: what the forecast says of later ones has come, but isn't counted
     yet. target: the share to be done in time; handle times are the days' mean, the desk's where nothing is expected. Today's intervals
-    that are over stay as `before` had them. The predicted share is of what still falls due on the day.
+    that are over stay as `before` had them. calls: idle time of calls that does part of it. The predicted share is of what still falls due
+    on the day.
     """
     if not days:
         return []
     if not 0 < target <= 1:
         raise ValueError(f"target is {target}; allowed: a share above 0, at most 1")
     desk = dataclasses.replace(desk, handle=mean_handle(days, desk.handle))
-    planned = plan_days(days, backlog, desk, target, rules.minimum, now)
+    planned = plan_days(days, backlog, desk, target, rules.minimum, now, calls)
     found = [_answer(day, n, planned, desk, rules, target, version, now) for n, day in enumerate(days)]
     if before is not None and before.local_date == found[0].local_date:
         found[0] = found[0].behind(before, planned.begin)
@@ -269,6 +293,7 @@ def _answer(
         unplaced_shrinkage=round(rules.unplaced_shrinkage, 9),
         made_at=now,
         watermark=day.watermark,
+        blended=_plain(planned.idle[at]) if planned.idle.any() else [],
     )
 
 

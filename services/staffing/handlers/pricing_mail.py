@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from muster.domain.calendar import parse_date
+from services.staffing.domain.blending import IdleDay
 from services.staffing.domain.deferred import Desk
 from services.staffing.domain.erlang import Floats, Ints
 from services.staffing.domain.facts import ForecastDay
@@ -43,16 +44,17 @@ def price_mail(
     target: float,
     sure: float,
     asked: tuple[str, int],
+    calls: Sequence[IdleDay] = (),
 ) -> dict[str, Choice]:
     """Return what staffing a day costs and gives: MEAN as it is published; EXPECTED, DAY: the plan for so many times the work that, over all
     paths, the day's share is kept, or it is on `sure` of them. asked: the local date, and now; all days up to it are staffed alike, and
-    never to less than the work that is expected: what is late must be done too.
+    never to less than the work that is expected: what is late must be done too. calls: idle time that helps.
 
     Hours and agents are those of the day. Raise ValueError where nothing falls due on it.
     """
     date, now = asked
     desk = dataclasses.replace(desk, handle=mean_handle(days, desk.handle))
-    prepared = prepare(days, backlog, desk, target, rules.minimum, now)
+    prepared = prepare(days, backlog, desk, target, rules.minimum, now, calls)
     place = [day.local_date for day in days].index(date)
     luck = luck_of(days[0].queue, date, "price")
     expected = expected_work(days, prepared, desk.seconds, luck)
@@ -63,10 +65,12 @@ def price_mail(
 
     def agents(factor: float) -> Ints:
         raised = np.maximum(factor * (1.0 + prepared.z * spread), 1.0)
-        return plan(dataclasses.replace(prepared.work, count=prepared.work.count * raised), spread, 0.0, rules.minimum)
+        return plan(
+            dataclasses.replace(prepared.work, count=prepared.work.count * raised), spread, 0.0, rules.minimum, prepared.idle
+        )
 
     def given(staff: Ints) -> tuple[float, float]:
-        timely = trials.in_time(staff)[:, 0]
+        timely = trials.in_time(staff + prepared.idle)[:, 0]
         return float(timely.sum() / due.sum()), float((timely >= target * due - 1e-6).mean())
 
     factors = {

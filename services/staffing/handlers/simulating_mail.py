@@ -13,7 +13,7 @@ from muster.simulator.pools import NORMAL_95
 from services.staffing.domain.deferred import Desk, work_of
 from services.staffing.domain.erlang import Floats, Ints
 from services.staffing.domain.facts import ForecastDay, RequirementDay
-from services.staffing.handlers.deferring import cohorts_of, draw, intake_of, mean_handle
+from services.staffing.handlers.deferring import ahead, cohorts_of, draw, mean_handle
 from services.staffing.handlers.simulating import DEADLINE_MET, Asked, Backlog, Simulation, shares_of
 from services.staffing.handlers.simulating_chats import sigma_of
 from services.staffing.handlers.spreading import luck_of, paths_of
@@ -22,8 +22,8 @@ from services.staffing.handlers.spreading import luck_of, paths_of
 @dataclasses.dataclass(frozen=True)
 class MailPlan:
     """Deferred work and who does it. days: the forecast from today to the day that is asked for; backlog: (start, items open) of closed
-    intervals; target: the share to be done in time; staff: agents by start of interval; required: the day as published, None where the
-    schedule is played."""
+    intervals; target: the share to be done in time; staff: agents on queue by start of interval, idle: those of calls who help;
+    required: the day as published, None where the schedule is played."""
 
     days: Sequence[ForecastDay]
     backlog: Sequence[tuple[int, int]]
@@ -31,10 +31,11 @@ class MailPlan:
     target: float
     staff: Mapping[int, float]
     required: RequirementDay | None
+    idle: Mapping[int, float] = dataclasses.field(default_factory=dict)
 
 
 def _whole(counts: Sequence[float]) -> Ints:
-    """Return whole items (B,) that add up to what parts of items do."""
+    """Return whole numbers (B,) that add up to what parts do."""
     found: Ints = np.diff(np.floor(np.cumsum(np.array(counts, float)) + 0.5), prepend=0.0).astype(np.int64)
     return found
 
@@ -74,8 +75,9 @@ class _Days:
         begin, seconds = now - now % desk.seconds, desk.seconds
         day_begins, day_ends = day_bounds(parse_date(plan.days[-1].local_date), desk.zone)
         starts = begin + seconds * np.arange((day_ends - begin) // seconds)
-        agents = np.array([round(plan.staff.get(int(s), 0.0)) for s in starts], np.int64)
-        intake = intake_of(plan.days, "offered", seconds, begin, (starts.size, starts.size))
+        own, idle = (np.array([told.get(int(s), 0.0) for s in starts]) for told in (plan.staff, plan.idle))
+        agents = np.round(own).astype(np.int64) + _whole(idle.tolist())
+        intake = ahead([(d.starts, d.offered) for d in plan.days], seconds, begin, (starts.size, starts.size))
         return cls(desk, begin, starts, max(day_begins - begin, 0) // seconds, agents, intake)
 
     @property

@@ -1,0 +1,250 @@
+"""Mail in the idle time of calls: the cut-off chain by hand and played, what requirements count on, and what a planner is told."""
+
+import dataclasses
+import heapq
+from typing import Any
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from muster.book.check import check_book, parse_book
+from muster.kit.errors import MusterError, Refusal
+from muster.v1 import staffing_service_pb2 as pb
+from services.staffing.blending_rpc import BlendingEdge
+from services.staffing.domain.blending import IdleDay, idle_time
+from services.staffing.domain.carried import PARTS, Carried
+from services.staffing.domain.erlang import SL_OFFERED
+from services.staffing.domain.requirement import Goal, Rules
+from services.staffing.handlers.blending import CallsDay, idle_of
+from services.staffing.handlers.deferring import on_deferred
+from services.staffing.handlers.requiring import QueueRules
+from tests.unit.test_deferring import PLAIN, desk, mails
+from tests.unit.test_requiring import MAIL, Staffing, applied, staffing_on, with_mail_and_chat
+from tests.unit.test_simulation_rpc import edge_of, played
+
+HELP, SALES, TUESDAY = "acme/help", "acme/sales", "2026-03-24"
+
+
+def steady(load: float, handle: float, patience: float) -> Carried:
+    return Carried(
+        np.array([load / handle]),
+        np.array([handle]),
+        np.array([patience]),
+        np.full((1, PARTS), load),
+        np.full((1, PARTS), 1 / PARTS),
+    )
+
+
+def chain(n: int, keep: int, load: float, patience: float, handle: float) -> tuple[float, float]:
+    """Return the share of calls that need not wait, and agents with an item, of the chain never below n - keep, state by state."""
+    states = np.arange(n - keep, n + 600)
+    down = np.minimum(states, n) / handle + np.maximum(states - n, 0) / patience
+    weight = np.append(0.0, np.cumsum(np.log(load / handle) - np.log(down[1:])))
+    share = np.exp(weight - weight.max())
+    share /= share.sum()
+    left = float(share @ np.maximum(states - n, 0)) / patience
+    return float(share[states < n].sum()), float(share @ np.minimum(states, n)) - load + left * handle
+
+
+@pytest.mark.parametrize("patience", [60.0, 300.0, np.inf])
+@pytest.mark.parametrize(("n", "load"), [(12, 9.5), (3, 0.4), (60, 52.0)])
+def test_items_as_long_as_calls_are_the_cut_off_chain(n: int, load: float, patience: float) -> None:
+    calls, floor = steady(load, 300.0, patience), 0.6
+    found = idle_time(SL_OFFERED, np.array([floor]), np.array([float(n)]), calls, (0.0, 0.0, 300.0))
+    keep = int(found.keep[0])
+    at_once, items = chain(n, keep, load, patience, 300.0)
+    assert found.value[0] == pytest.approx(at_once, abs=1e-9) and found.agents[0] == pytest.approx(items, abs=1e-7)
+    assert at_once >= floor > chain(n, keep - 1, load, patience, 300.0)[0]
+
+
+def floor_played(
+    n: int, keep: int, load: float, handle: float, patience: float, item: float, calls: int
+) -> tuple[float, float]:
+    """Return the share of calls answered within 20 s, and agents with an item, of a floor played with items always at hand."""
+    luck = np.random.default_rng(5)
+    ends: list[tuple[float, bool]] = []
+    line: list[tuple[float, float]] = []
+    now, within, items = 0.0, 0, 0.0
+
+    def fill() -> None:
+        while n - len(ends) > keep:
+            heapq.heappush(ends, (now + luck.exponential(item), True))
+
+    fill()
+    for _ in range(calls):
+        comes = now + luck.exponential(handle / load)
+        while ends and ends[0][0] <= comes:
+            now, was_item = heapq.heappop(ends)
+            items += was_item
+            while line:
+                came, gives_up = line.pop(0)
+                if gives_up > now:
+                    within += now - came <= 20.0
+                    heapq.heappush(ends, (now + luck.exponential(handle), False))
+                    break
+            fill()
+        now = comes
+        if len(ends) < n:
+            within += 1
+            heapq.heappush(ends, (now + luck.exponential(handle), False))
+        else:
+            line.append((now, now + luck.exponential(patience)))
+    return within / calls, items * item / now
+
+
+@pytest.mark.parametrize(("n", "load", "item"), [(12, 9.0, 900.0), (5, 1.5, 600.0), (12, 9.0, 100.0)])
+def test_calls_fare_no_worse_than_said_beside_longer_and_shorter_items(n: int, load: float, item: float) -> None:
+    found = idle_time(SL_OFFERED, np.array([0.7]), np.array([float(n)]), steady(load, 300.0, 120.0), (20.0, 0.0, item))
+    level, items = floor_played(n, int(found.keep[0]), load, 300.0, 120.0, item, 60_000)
+    assert 0.7 <= found.value[0] <= level + 0.01 and level < found.value[0] + 0.06
+    assert items == pytest.approx(found.agents[0], rel=0.2)
+
+
+def test_nothing_is_done_where_calls_spare_nothing_and_all_where_nobody_calls() -> None:
+    short, none = steady(9.5, 300.0, 120.0), steady(0.0, 300.0, 120.0)
+    assert idle_time(SL_OFFERED, np.array([0.99]), np.array([9.0]), short, (20.0, 0.0, 300.0)).agents[0] == 0
+    all_idle = idle_time(SL_OFFERED, np.array([0.8]), np.array([4.0]), none, (20.0, 0.0, 300.0))
+    assert (all_idle.keep[0], all_idle.agents[0]) == (0, 4)
+    assert idle_time(SL_OFFERED, np.array([0.8]), np.array([0.0]), none, (20.0, 0.0, 300.0)).agents[0] == 0
+    capped = idle_time(SL_OFFERED, np.array([0.5]), np.array([12.0]), steady(6.0, 300.0, 120.0), (20.0, 0.0, 300.0), most=0.7)
+    assert 6.0 + capped.agents[0] <= 0.7 * 12 + 0.1  # one call in a hundred hangs up
+    with pytest.raises(ValueError, match=r"agents \[1.5\]"):
+        idle_time(SL_OFFERED, np.array([0.8]), np.array([1.5]), none, (20.0, 0.0, 300.0))
+
+
+def calls(goals: tuple[Goal, ...] = (), agents: float = 12.0, spare: bool = False, loss: float = 0.02) -> CallsDay:
+    goal = Goal("SERVICE_LEVEL", 0.8, threshold=20.0)
+    rules = QueueRules(Rules((goal, *goals), 0, 0.0, 0.0), 120.0, "Erlang A")
+    starts = tuple(range(0, 5 * 1800, 1800))
+    offered, high, aht = ((v,) * 5 for v in (57.0, 66.0, 300.0))
+    return CallsDay("acme/help", 1800, starts, offered, high, aht, (agents,) * 5, (spare,) * 5, rules, 0.5, loss)
+
+
+def test_calls_lose_no_more_than_is_said_and_agents_whom_they_do_not_need_are_free() -> None:
+    needed, lavish, spare = (idle_of(day, 300) for day in (calls(), calls(agents=14.0), calls(agents=14.0, spare=True)))
+    for found in (needed, lavish):
+        assert all(p - 0.02 <= v < p for p, v in zip(found.plain, found.level, strict=True))
+    assert spare.plain == lavish.plain and min(spare.level) >= 0.8
+    assert all(more > 1.5 * few for more, few in zip(spare.agents, lavish.agents, strict=True))
+    assert max(idle_of(calls(loss=0.0), 300).agents) < min(needed.agents)
+    capped = idle_of(calls((Goal("OCCUPANCY_CAP", 0.85),), agents=14.0, spare=True), 300)
+    assert all(few < more for few, more in zip(capped.agents, spare.agents, strict=True))
+    assert all(s < a for s, a in zip(needed.safe, needed.agents, strict=True))  # more calls than expected leave less
+
+
+def test_idle_time_takes_mail_off_those_who_do_nothing_else() -> None:
+    days, at = mails(300, 10), desk("8h")
+    begin = days[0].starts[0]
+    idle = [
+        IdleDay("acme/help", 1.0, tuple(day.starts), *[tuple([v] * 48) for v in (9.0, 3, 2.0, 1.5, 0.8, 0.82)])  # type: ignore[arg-type]
+        for day in days
+    ]
+    alone, helped = (on_deferred(days, [], at, PLAIN, 0.9, 1, begin, calls=some) for some in ((), idle))
+    saved = sum(sum(one.on_queue) - sum(other.on_queue) for one, other in zip(alone[:5], helped[:5], strict=True)) / 2
+    assert saved == pytest.approx(5 * 8 * 2.0, rel=0.15)  # two agents from nine to five
+    assert all(day.blended == [2.0] * len(day.starts) for day in helped) and all(not day.blended for day in alone)
+    assert all(level is None or level > 0.9 for day in helped for level in day.service_level)
+    for day, safe in zip(helped[:5], alone[:5], strict=True):
+        assert sum(day.on_queue) <= sum(day.on_queue_safe) < sum(safe.on_queue_safe)
+    noon = days[0].starts[24]
+    later = on_deferred(days, [], at, PLAIN, 0.9, 2, noon, alone[0], idle)[0]
+    assert later.blended[:6] == [0.0] * 6 and later.blended[6:] == [2.0] * 10
+    plenty = [dataclasses.replace(day, agents=(40.0,) * 48, safe=(40.0,) * 48) for day in idle]
+    nobody = on_deferred(days, [], at, Rules((), 1, 0.0, 0.0), 0.9, 1, begin, calls=plenty)
+    assert {n for day in nobody for n in day.on_queue} == {1.0}  # the minimum staff
+
+
+def with_a_blend(**more: Any) -> dict[str, Any]:
+    """Return the book with mail that all agents of acme/help may do."""
+    data = with_mail_and_chat()
+    mail = next(q for q in data["queues"] if q["name"] == MAIL)
+    mail["blend"] = {"queues": [HELP], **more}
+    check_book(parse_book(data))
+    return data
+
+
+@pytest.fixture
+def staffing(engine: sa.Engine) -> Staffing:
+    found = staffing_on(engine)
+    applied(found, with_a_blend())
+    return found
+
+
+def explained(staffing: Staffing, queue: str = MAIL, day: str = TUESDAY) -> pb.ExplainBlendResponse:
+    edge, request = BlendingEdge(edge_of(staffing).edge), pb.ExplainBlendRequest(queue=queue, local_date=day)
+    return staffing.database.run_here(lambda c: edge.gather(c, request))()
+
+
+def test_mail_is_staffed_beside_calls_and_anew_when_they_are(staffing: Staffing) -> None:
+    staffing.expect(MAIL, 4.0, 360.0, 5)
+    alone = {day.local_date: day for day in staffing.required(MAIL)}
+    assert not any(day.blended for day in alone.values())  # nothing is known of the calls yet
+    staffing.expect(HELP, 40.0, 240.0, 5)
+    now = staffing.requiring.clock.now()
+    assert staffing.database.run_here(lambda c: staffing.streams.due.is_planned(c, "require_all", MAIL, now))
+    staffing.database.run_here(lambda c: staffing.requiring.require_all(c, MAIL, now))
+    beside = {day.local_date: day for day in staffing.required(MAIL)}
+    assert sum(beside[TUESDAY].on_queue) < sum(alone[TUESDAY].on_queue) - 3
+    assert min(beside[TUESDAY].blended) > 0
+    told = explained(staffing)
+    (blend,) = told.calls
+    assert (blend.queue, blend.able_share, told.loss, told.aht_seconds) == (HELP, 1.0, 0.02, 360.0)
+    assert told.agent_hours == sum(beside[TUESDAY].on_queue) / 2 and told.plain_agent_hours == sum(alone[TUESDAY].on_queue) / 2
+    assert list(blend.starts_at_epoch_seconds) == beside[TUESDAY].starts  # the desk's hours, not all of the calls'
+    assert list(blend.idle_agents) == beside[TUESDAY].blended
+    for keep, agents, level, plain in zip(
+        blend.keep_idle_agents, blend.on_queue_agents, blend.service_level, blend.plain_service_level, strict=True
+    ):
+        assert 0 < keep < agents and level >= max(plain - 0.02, 0.8)
+    seen = played(staffing, MAIL)
+    assert sum(seen.agents) == pytest.approx(sum(beside[TUESDAY].on_queue) + sum(beside[TUESDAY].blended), abs=1)
+    assert seen.day_service_level > 0.93
+
+
+def test_a_blend_that_is_none_says_so(staffing: Staffing) -> None:
+    for queue, day, reason in (
+        (HELP, TUESDAY, "NO_BLEND"),
+        (MAIL, TUESDAY, "NO_REQUIREMENT"),
+        (MAIL, "2026-03-22", "DAY_IS_OVER"),
+    ):
+        with pytest.raises(MusterError) as caught:
+            explained(staffing, queue, day)
+        assert caught.value.reason == reason
+
+
+def test_agents_without_the_skill_do_no_mail(engine: sa.Engine) -> None:
+    found, data = staffing_on(engine), with_a_blend()
+    next(q for q in data["queues"] if q["name"] == MAIL)["required_skills"] = ["mail"]
+    data["agents"][0]["skills"] = [*data["agents"][0]["skills"], {"skill": "mail"}]
+    applied(found, data)
+    found.expect(HELP, 40.0, 240.0, 3)
+    found.expect(MAIL, 4.0, 360.0, 3)
+    helpers = sum("help" in {s["skill"] for s in agent["skills"]} for agent in data["agents"])
+    (blend,) = explained(found).calls
+    assert blend.able_share == pytest.approx(1 / helpers)
+
+
+def refused(**more: Any) -> str:
+    with pytest.raises(Refusal) as caught:
+        with_a_blend(**more)
+    return " ".join(f"{v.field}: {v.description}" for v in caught.value.violations)
+
+
+def test_a_blend_names_calls_of_its_client_once() -> None:
+    assert "goes with" not in str(with_a_blend(queues=[HELP, SALES]))
+    assert "blend.queues[0]: is 'acme/chat'; allowed: queues of calls of acme, declared: acme/help, acme/sales" in refused(
+        queues=["acme/chat"]
+    )
+    assert "blend.loss" in refused(loss=0.5)
+    data = with_a_blend()
+    data["queues"][0]["blend"] = {"queues": [SALES]}
+    data["queues"].append({**data["queues"][2], "name": "acme/letters", "interval_seconds": 900})
+    data["contracts"][1]["queues"] = [MAIL, "acme/letters"]
+    with pytest.raises(Refusal) as caught:
+        check_book(parse_book(data))
+    said = {v.field: v.description for v in caught.value.violations}
+    assert "goes with EMAIL and BACK_OFFICE, not VOICE" in said["queues[0].blend"]
+    places = [v.description for v in caught.value.violations if v.field == "queues[4].blend.queues[0]"]
+    assert any("intervals of 1800 s, acme/letters of 900" in p for p in places)
+    assert any("whose idle time acme/mail takes" in p for p in places)
