@@ -5,15 +5,19 @@ Each violation names a field by its path, like `queues[3].required_skills`, and 
 
 import collections
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
-from muster.book.types import KINDS, Book, Channel, DatedRow, Target, TargetMetric
+from muster.book.channels import channel_faults, known
+from muster.book.fields import DatedRow
+from muster.book.types import KINDS, Book
+from muster.book.words import TargetMetric
 from muster.domain.calendar import to_local
-from muster.domain.due_rule import parse_due
 from muster.kit.errors import Refusal, Violation
+
+Refer = Callable[[str, str, str], Iterable[Violation]]
 
 
 def path_text(location: Sequence[int | str]) -> str:
@@ -48,13 +52,9 @@ def _describe(error: Any) -> str:
     return f"is {shown!r}; {text}"
 
 
-SHORTEST_DEADLINE = 60
-
-
 def check_book(book: Book) -> None:
     """Raise Refusal with every violation that a row alone can't see."""
-    found = [*_doubles(book), *_references(book), *_not_served(book), *_chats(book), *_deadlines(book), *_campaigns(book)]
-    found += [*_blends(book), *_contracts(book), *_patterns(book), *_grids(book)]
+    found = [*_doubles(book), *_references(book), *channel_faults(book), *_contracts(book), *_patterns(book), *_grids(book)]
     if found:
         raise Refusal("INVALID_BOOK", f"{len(found)} faults in the book", tuple(found))
 
@@ -77,17 +77,18 @@ def _doubles(book: Book) -> Iterable[Violation]:
                 yield Violation(f"{kind}[{place}].name", f"{name!r} is already declared for that day; give both rows dates")
 
 
-def _known(allowed: Iterable[str]) -> str:
-    names = sorted(allowed)
-    return f"declared: {', '.join(names[:20])}{' …' if len(names) > 20 else ''}" if names else "none is declared"
-
-
 def _references(book: Book) -> Iterable[Violation]:
     names = {kind: {row.name for row in getattr(book, kind)} for kind in KINDS}
 
     def refer(path: str, value: str, kind: str) -> Iterable[Violation]:
         if value and value not in names[kind]:
-            yield Violation(path, f"is {value!r}, not among {kind}; {_known(names[kind])}")
+            yield Violation(path, f"is {value!r}, not among {kind}; {known(names[kind])}")
+
+    yield from _demand_refers(book, refer)
+    yield from _supply_refers(book, refer)
+
+
+def _demand_refers(book: Book, refer: Refer) -> Iterable[Violation]:
 
     for i, queue in enumerate(book.queues):
         yield from refer(f"queues[{i}].name", queue.client, "clients")
@@ -125,6 +126,9 @@ def _references(book: Book) -> Iterable[Violation]:
             if name.partition("/")[0] != client:
                 allowed = f"queues of the event's client {client}/…"
                 yield Violation(f"events[{i}].queues[{j}]", f"is {name!r}; allowed: {allowed}")
+
+
+def _supply_refers(book: Book, refer: Refer) -> Iterable[Violation]:
     for i, site in enumerate(book.sites):
         for j, name in enumerate(site.clients):
             yield from refer(f"sites[{i}].clients[{j}]", name, "clients")
@@ -136,119 +140,6 @@ def _references(book: Book) -> Iterable[Violation]:
         yield from refer(f"agents[{i}].work_pattern", agent.work_pattern, "work_patterns")
         for j, name in enumerate(agent.eligible_clients):
             yield from refer(f"agents[{i}].eligible_clients[{j}]", name, "clients")
-
-
-DEFERRED = (Channel.EMAIL, Channel.BACK_OFFICE)
-
-
-def _chats(book: Book) -> Iterable[Violation]:
-    """What a row declared before chats were served stays readable: this is asked of what is applied."""
-    for i, queue in enumerate(book.queues):
-        if queue.concurrency is None:
-            continue
-        levels, at = queue.concurrency.aht_seconds_by_level, f"queues[{i}].concurrency"
-        if queue.concurrency.max > 1 and queue.channel != Channel.CHAT:
-            yield Violation(f"{at}.max", f"is {queue.concurrency.max}; goes with channel CHAT, not {queue.channel}")
-        if levels and len(levels) != queue.concurrency.max:
-            why = f"has {len(levels)} levels; allowed: max, {queue.concurrency.max}, or none"
-            yield Violation(f"{at}.aht_seconds_by_level", why)
-        for count, (fewer, more) in enumerate(itertools.pairwise(levels), start=1):
-            if not 0 < fewer <= more or more / (count + 1) > fewer / count:
-                why = "allowed: above 0, a chat beside others no faster, and more of them together no slower"
-                yield Violation(f"{at}.aht_seconds_by_level", f"is {fewer:g}, {more:g} for {count}, {count + 1}; {why}")
-
-
-def _deadlines(book: Book) -> Iterable[Violation]:
-    """Deadlines that can be read, one for each queue of mail or back office, and no promise of another kind that nobody would keep."""
-    chats = {queue.name for queue in book.queues if queue.channel == Channel.CHAT}
-    deferred = {queue.name for queue in book.queues if queue.channel in DEFERRED}
-    for i, contract in enumerate(book.contracts):
-        promised = collections.Counter[str]()
-        for j, target in enumerate(contract.targets):
-            at, covered = f"contracts[{i}].targets[{j}]", target.queues or contract.queues
-            if target.staff_to not in ("", "MEAN") and chats & set(covered):
-                yield Violation(f"{at}.staff_to", f"is {target.staff_to}; allowed for chats: MEAN")
-            if target.metric == TargetMetric.ASA and target.aggregation.startswith("SHARE") and target.target > 1:
-                yield Violation(
-                    f"{at}.target",
-                    f"is {target.target:g} of {target.aggregation}; allowed: a share, and each_target in seconds",
-                )
-            if target.metric != TargetMetric.DEADLINE_MET:
-                if target.threshold_business:
-                    yield Violation(f"{at}.threshold_business", f"goes with DEADLINE_MET, not {target.metric}")
-                continue
-            promised.update(covered)
-            yield from _deadline(at, target)
-        for name in sorted(deferred & set(contract.queues)):
-            if promised[name] != 1:
-                why = f"promise {promised[name]} deadlines for {name}; allowed: one target DEADLINE_MET for mail or back office"
-                yield Violation(f"contracts[{i}].targets", why)
-
-
-def _deadline(at: str, target: Target) -> Iterable[Violation]:
-    if bool(target.threshold_business) == (target.threshold_seconds is not None):
-        said = f"threshold_business {target.threshold_business!r}, threshold_seconds {target.threshold_seconds}"
-        yield Violation(f"{at}.metric", f"{said}; DEADLINE_MET needs one of them: 8h or end_of_day+1@15:00, or seconds")
-    elif target.threshold_business:
-        try:
-            parse_due(target.threshold_business)
-        except ValueError as error:
-            yield Violation(f"{at}.threshold_business", str(error))
-    elif (target.threshold_seconds or 0) < SHORTEST_DEADLINE:
-        yield Violation(f"{at}.threshold_seconds", f"is {target.threshold_seconds:g}; allowed: {SHORTEST_DEADLINE} or more")
-
-
-def _campaigns(book: Book) -> Iterable[Violation]:
-    """Outbound has a campaign, and nobody who waits; how much of reserved time may be worked is its contract's cap."""
-    outbound = {queue.name for queue in book.queues if queue.channel == Channel.OUTBOUND}
-    for i, queue in enumerate(book.queues):
-        if (queue.name in outbound) != (queue.campaign is not None):
-            said = "has no campaign" if queue.campaign is None else f"goes with channel OUTBOUND, not {queue.channel}"
-            yield Violation(f"queues[{i}].campaign", f"{said}; allowed: one for each queue of channel OUTBOUND, and only there")
-    for i, contract in enumerate(book.contracts):
-        for j, target in enumerate(contract.targets):
-            wrong = sorted(outbound & set(target.queues or contract.queues))
-            if wrong and target.metric != TargetMetric.OCCUPANCY_CAP:
-                why = f"is {target.metric}, which nobody called waits for ({', '.join(wrong)}); allowed for OUTBOUND: OCCUPANCY_CAP"
-                yield Violation(f"contracts[{i}].targets[{j}].metric", why)
-
-
-def _blends(book: Book) -> Iterable[Violation]:
-    """Deferred work blends into calls of its own client, of intervals as long; idle time is given once."""
-    rows = {queue.name: queue for queue in book.queues}
-    taken: dict[str, str] = {}
-    for i, queue in enumerate(book.queues):
-        if queue.blend is None:
-            continue
-        if queue.channel not in DEFERRED:
-            yield Violation(f"queues[{i}].blend", f"goes with EMAIL and BACK_OFFICE, not {queue.channel}")
-        for j, name in enumerate(queue.blend.queues):
-            at, calls = f"queues[{i}].blend.queues[{j}]", rows.get(name)
-            if calls is None or calls.channel != Channel.VOICE or calls.client != queue.client:
-                voices = (q.name for q in book.queues if q.channel == Channel.VOICE and q.client == queue.client)
-                yield Violation(at, f"is {name!r}; allowed: queues of calls of {queue.client}, {_known(voices)}")
-            elif calls.interval_seconds != queue.interval_seconds:
-                why = (
-                    f"has intervals of {calls.interval_seconds} s, {queue.name} of {queue.interval_seconds}; allowed: the same"
-                )
-                yield Violation(at, f"{name} {why}")
-            if taken.setdefault(name, queue.name) != queue.name:
-                yield Violation(at, f"is {name!r}, whose idle time {taken[name]} takes; allowed: in one blend")
-
-
-def _not_served(book: Book) -> Iterable[Violation]:
-    deferred = {queue.name for queue in book.queues if queue.channel in DEFERRED}
-    for i, queue in enumerate(book.queues):
-        if queue.intake_hours and queue.name not in deferred:
-            yield Violation(f"queues[{i}].intake_hours", f"goes with EMAIL and BACK_OFFICE, not {queue.channel}")
-    for i, contract in enumerate(book.contracts):
-        for j, target in enumerate(contract.targets):
-            covered = target.queues or contract.queues
-            wrong = [q for q in covered if (q in deferred) != (target.metric == TargetMetric.DEADLINE_MET)]
-            if wrong:
-                what = "waits for mail or back office" if wrong[0] in deferred else "a deadline for contacts that wait in line"
-                why = f"is {target.metric}, {what} ({', '.join(wrong)}); allowed: DEADLINE_MET for EMAIL and BACK_OFFICE, and only there"
-                yield Violation(f"contracts[{i}].targets[{j}].metric", why)
 
 
 def _grids(book: Book) -> Iterable[Violation]:

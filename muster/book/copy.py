@@ -7,7 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from muster.book.check import check_book
-from muster.book.types import Book, DatedRow, topic_of
+from muster.book.fields import DatedRow
+from muster.book.types import Book, topic_of
 from muster.book.view import BookView
 from muster.book.wire import body_of, row_from_body, row_from_message, row_to_message
 from muster.kit.codec import decode, encode

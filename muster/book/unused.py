@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from muster.book.types import KINDS, Book, Row
+from muster.book.fields import Row
+from muster.book.types import KINDS, Book
 
 UNUSED = {
     "contracts.targets.clock_start",

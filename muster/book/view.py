@@ -10,26 +10,11 @@ import functools
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from muster.book.types import (
-    Activity,
-    Agent,
-    Channel,
-    Client,
-    Contract,
-    CurrencyRate,
-    DatedRow,
-    Event,
-    Hours,
-    Lever,
-    LeverKind,
-    Override,
-    Queue,
-    Shrinkage,
-    Site,
-    Target,
-    TargetMetric,
-    WorkPattern,
-)
+from muster.book.demand import Client, Event, Hours, Override, Queue
+from muster.book.fields import DatedRow
+from muster.book.supply import Activity, Agent, Site, WorkPattern
+from muster.book.terms import Contract, CurrencyRate, Lever, Shrinkage, Target
+from muster.book.words import Channel, LeverKind, TargetMetric
 from muster.domain.calendar import WEEKDAYS, Opening, OpeningHours, parse_date, time_of_day
 from muster.domain.deadlines import Deadlines
 from muster.domain.due_rule import DueRule, parse_due

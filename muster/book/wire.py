@@ -6,7 +6,8 @@ from typing import Any
 from google.protobuf.message import Message
 from google.type import money_pb2
 
-from muster.book.types import KINDS, SINGULAR, Book, DatedRow, Row
+from muster.book.fields import DatedRow, Row
+from muster.book.types import KINDS, SINGULAR, Book
 from muster.domain.money import Money
 from muster.v1 import book_pb2
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from muster.book.types import Queue
+from muster.book.demand import Queue
 from muster.book.view import opening_hours
 from muster.domain.calendar import day_bounds, to_local
 from muster.domain.deadlines import Deadlines, deadline_of

@@ -6,7 +6,7 @@ import datetime as dt
 import sqlalchemy as sa
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from muster.book.types import Queue
+from muster.book.demand import Queue
 from muster.book.view import BookDay
 from muster.domain.calendar import dates, day_bounds, local_date, parse_date
 from muster.domain.paths import QUANTILES

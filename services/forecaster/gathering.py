@@ -8,7 +8,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from muster.book.copy import BookCopy
-from muster.book.types import ColdStart, Queue
+from muster.book.demand import ColdStart, Queue
 from muster.book.view import BookDay, intake_hours
 from muster.domain.calendar import DAY, OpeningHours, dates, day_bounds, local_date, parse_date, slot_of
 from muster.kit.clock import Clock

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from muster.book.types import Queue
+from muster.book.demand import Queue
 from muster.book.view import BookDay
 from muster.domain.calendar import DAY, local_date, parse_date
 from muster.kit.errors import NotFound, NotReady, Refusal

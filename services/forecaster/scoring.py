@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
-from muster.book.types import Queue
+from muster.book.demand import Queue
 from muster.domain.calendar import DAY, dates, day_bounds
 from services.forecaster import wire
 from services.forecaster.domain.accuracy import LEADS, WEEK, Added, Came, Score, add_value, score_day

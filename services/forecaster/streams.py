@@ -10,7 +10,7 @@ import numpy.typing as npt
 import sqlalchemy as sa
 
 from muster.book.copy import BookCopy
-from muster.book.types import Queue
+from muster.book.demand import Queue
 from muster.book.view import BookDay
 from muster.domain.calendar import local_date
 from muster.kit.clock import Clock

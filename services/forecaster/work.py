@@ -8,8 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from muster.book.copy import BookCopy, Key
-from muster.book.types import Basis, Client, OverrideMeasure, Queue, Reporting
+from muster.book.demand import Client, Queue
 from muster.book.view import BookDay, intake_hours
+from muster.book.words import Basis, OverrideMeasure, Reporting
 from muster.domain.calendar import DAY, dates, local_date, resolve
 from muster.kit.clock import Clock
 from muster.kit.due import DueWork

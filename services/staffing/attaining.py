@@ -6,7 +6,7 @@ import datetime as dt
 
 import sqlalchemy as sa
 
-from muster.book.types import Target
+from muster.book.terms import Target
 from muster.book.view import BookDay
 from muster.domain.calendar import parse_date, resolve
 from services.staffing.domain.attainment import Judging, Standing, stand, window_end, window_start

@@ -6,19 +6,16 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from muster.book.types import AutonomyLevel, Direction
 from muster.book.view import BookDay
+from muster.book.words import AutonomyLevel, Direction
 from muster.domain.calendar import DAY, local_date
 from muster.kit.clock import Clock
 from muster.kit.due import DueWork
 from muster.kit.errors import NotNow
 from muster.kit.logs import get_log
 from muster.kit.outbox import Outbox
-from services.staffing.domain.decision import (
-    SLOT,
-    Proposal,
-    decide,
-)
+from services.staffing.domain.decision import decide
+from services.staffing.domain.group import SLOT, Proposal
 from services.staffing.domain.record import (
     ACCEPTED,
     EXPIRED,

@@ -8,23 +8,18 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 
-from muster.book.types import LeverKind, Queue, Site, TargetMetric
+from muster.book.demand import Queue
+from muster.book.supply import Site
 from muster.book.view import BookDay, StaffingGroup, opening_hours
+from muster.book.words import LeverKind, TargetMetric
 from muster.domain.calendar import DAY, dates, local_date
 from muster.domain.money import Money
 from muster.kit.clock import Clock
 from muster.kit.logs import get_log
 from services.staffing.attaining import standing
-from services.staffing.domain.decision import (
-    SLOT,
-    SLOTS,
-    AgentOutlook,
-    GroupOutlook,
-    LeverRule,
-    QueueOutlook,
-)
 from services.staffing.domain.erlang import Floats
 from services.staffing.domain.facts import ForecastDay
+from services.staffing.domain.group import SLOT, SLOTS, AgentOutlook, GroupOutlook, LeverRule, QueueOutlook
 from services.staffing.domain.presence import Absence, PlannedShift, on_queue, turnout
 from services.staffing.domain.record import (
     DecisionRecord,

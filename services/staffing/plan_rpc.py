@@ -9,8 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from muster.book.types import Channel, Queue, Target
+from muster.book.demand import Queue
+from muster.book.terms import Target
 from muster.book.view import BookDay
+from muster.book.words import Channel
 from muster.domain.calendar import local_date, parse_date, to_local
 from muster.kit.errors import NotFound, NotNow
 from muster.kit.service import Parts

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import sqlalchemy as sa
 
-from muster.book.types import Queue
+from muster.book.demand import Queue
 from muster.book.view import BookDay
 from muster.domain.calendar import local_date
 from muster.kit.errors import NotNow, Refusal

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from muster.book.types import Channel, Queue, Target, TargetMetric
+from muster.book.demand import Queue
+from muster.book.terms import Target
 from muster.book.view import BookDay, calling_starts, due_rule, opening_hours
+from muster.book.words import Channel, TargetMetric
 from muster.domain.calendar import DAY, day_bounds, local_date, parse_date
 from muster.domain.due_rule import DueRule
 from muster.kit.clock import Clock

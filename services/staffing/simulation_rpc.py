@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import sqlalchemy as sa
 
-from muster.book.types import Queue
+from muster.book.demand import Queue
 from muster.book.view import BookDay
 from muster.domain.calendar import day_bounds, local_date, parse_date
 from muster.kit.errors import NotNow, Refusal

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from muster.book.types import Channel, Queue, Target, TargetMetric
+from muster.book.demand import Queue
+from muster.book.terms import Target
 from muster.book.view import BookDay
+from muster.book.words import Channel, TargetMetric
 from muster.domain.calendar import day_bounds, local_date, parse_date
 from muster.domain.deadlines import deadline_of
 from muster.kit.clock import Clock

@@ -9,11 +9,13 @@ import sqlalchemy as sa
 
 from muster.book.check import check_book, parse_book
 from muster.book.copy import BookCopy, BookOwner, add_book_tables
+from muster.book.demand import Holidays, Hours
 from muster.book.text import read_book
-from muster.book.types import KINDS, SINGULAR, STAFFING_KINDS, Channel, Holidays, Hours, topic_of
+from muster.book.types import KINDS, SINGULAR, STAFFING_KINDS, topic_of
 from muster.book.unused import UNUSED, declared_unused
 from muster.book.view import calling_starts, intake_hours, opening_hours
 from muster.book.wire import book_to_message, row_from_message, row_to_message, to_data
+from muster.book.words import Channel
 from muster.dev.world import book_data
 from muster.kit.errors import Refusal
 from muster.kit.topics import all_topics

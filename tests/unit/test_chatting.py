@@ -10,8 +10,8 @@ from muster.book.check import check_book, parse_book
 from muster.kit.errors import Refusal
 from muster.simulator.chats import ChatDay, play_chats
 from services.staffing.domain.chatting import ChatLoad, chats_given, fewest_for_chats
-from services.staffing.domain.decision import SLOTS
 from services.staffing.domain.erlang import SL_OFFERED
+from services.staffing.domain.group import SLOTS
 from services.staffing.domain.requirement import Goal, Rules, fewest_agents, predict
 from services.staffing.handlers.explaining import explain
 from services.staffing.handlers.outlook import series

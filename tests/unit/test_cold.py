@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from muster.book import types
+from muster.book import demand
 from muster.book.check import check_book, parse_book
 from muster.book.copy import BookCopy, BookOwner
+from muster.book.types import KINDS
 from muster.domain.calendar import Opening, OpeningHours, dates, day_bounds, slot_of
 from muster.kit.clock import ConductedClock
 from muster.kit.due import DueWork
@@ -37,7 +38,7 @@ EVEN = np.ones((7, 48))
 
 
 def test_the_book_knows_the_verticals_by_name_and_no_other() -> None:
-    assert tuple(sorted(VERTICALS)) == types.VERTICALS
+    assert tuple(sorted(VERTICALS)) == demand.VERTICALS
     data = small_book()
     data["queues"][0]["cold_start"]["vertical"] = "PIZZA"
     with pytest.raises(Refusal) as caught:
@@ -135,7 +136,7 @@ def work(engine: sa.Engine) -> tuple[Work, Database]:
     data = small_book()
     data["queues"][1]["cold_start"] |= {"shape": "acme/help", "vertical": "TELECOM"}
     with engine.begin() as connection:
-        BookOwner(book, tuple(types.KINDS)).apply(connection, parse_book(data), False, 1)
+        BookOwner(book, tuple(KINDS)).apply(connection, parse_book(data), False, 1)
     settings = ForecasterSettings()  # type: ignore[call-arg]
     gathering = Gathering(settings, book, clock)
     streams = Streams(book, due, clock)

@@ -13,7 +13,7 @@ from muster.kit.clock import ConductedClock
 from muster.kit.due import DueWork
 from muster.kit.sql import Database, add_kit_tables
 from services.staffing.deciding import Deciding
-from services.staffing.domain.decision import SLOT
+from services.staffing.domain.group import SLOT
 from services.staffing.settings import StaffingSettings
 
 BEGIN, GROUP, DELAY = 1_000 * SLOT, "acme/help", 60

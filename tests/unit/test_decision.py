@@ -6,18 +6,18 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from services.staffing.domain.decision import (
+from services.staffing.domain.decision import decide
+from services.staffing.domain.erlang import Load
+from services.staffing.domain.group import (
     SLOT,
     SLOTS,
     AgentOutlook,
     GroupOutlook,
     LeverRule,
     QueueOutlook,
-    decide,
     decision_id,
     inputs_hash,
 )
-from services.staffing.domain.erlang import Load
 from services.staffing.domain.presence import Absence, PlannedShift, Segment, on_queue, turnout
 from services.staffing.domain.record import ACCEPTED, OPEN, RECORDED, from_body, issue, to_body
 from services.staffing.domain.requirement import Goal

@@ -4,7 +4,7 @@ import dataclasses
 import datetime as dt
 from collections.abc import Sequence
 
-from muster.book.types import Agent, WorkPattern
+from muster.book.supply import Agent, WorkPattern
 from muster.book.view import BookDay
 from muster.domain.calendar import WEEKDAYS, dates, parse_date, resolve, time_of_day
 

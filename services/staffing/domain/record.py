@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from services.staffing.domain.decision import GroupOutlook, Leg, Named, Proposal, decision_id, inputs_hash
+from services.staffing.domain.group import GroupOutlook, Leg, Named, Proposal, decision_id, inputs_hash
 
 OPEN, ACCEPTED, REJECTED, EXPIRED = "OPEN", "ACCEPTED", "REJECTED", "EXPIRED"
 DONE, SUPERSEDED, RECORDED, FAILED = "DONE", "SUPERSEDED", "RECORDED", "FAILED"

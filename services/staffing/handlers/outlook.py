@@ -7,9 +7,9 @@ import numpy as np
 
 from services.staffing.domain.carried import PARTS, Carried
 from services.staffing.domain.chatting import ChatLoad
-from services.staffing.domain.decision import SLOT, SLOTS
 from services.staffing.domain.erlang import Floats, Load
 from services.staffing.domain.facts import ForecastDay, RequirementDay
+from services.staffing.domain.group import SLOT, SLOTS
 from services.staffing.domain.presence import Absence, PlannedShift, is_absent
 from services.staffing.domain.record import ACCEPTED, DecisionRecord
 from services.staffing.handlers.requiring import QueueRules
