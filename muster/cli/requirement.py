@@ -160,6 +160,8 @@ def requirement_blend(queue: Queue, day: Day = "", zone: Zone = "UTC") -> None:
                 f"{calls.plain_service_level[i]:.1%}",
             )
         out.print(table)
+        if not calls.able_share:
+            out.print(f"none of its agents has the skills of {queue}: declare them with muster apply", highlight=False)
     saved = f"{found.agent_hours:,.1f} agent-hours on queue beside it, {found.plain_agent_hours:,.1f} without"
     out.print(f"{queue}: {saved}", highlight=False)
 

@@ -20,7 +20,7 @@ from muster.kit.service import Parts
 from muster.v1 import book_pb2
 from muster.v1 import forecaster_service_pb2 as pb
 from muster.v1 import forecaster_service_pb2_grpc as stubs
-from services.forecaster import forecast_wire, wire
+from services.forecaster import forecast_wire, volume_wire, wire
 from services.forecaster.domain.accuracy import LEADS, Added, Score, pooled, weekly
 from services.forecaster.domain.facts import Adjustment, PublishedDay, merge_days
 from services.forecaster.domain.tally import FIXED_EDGES, empty_tally
@@ -56,8 +56,8 @@ class ForecasterRpc(stubs.ForecasterServiceServicer):
         if not 1 <= len(request.facts) <= 1000:
             raise Refusal("NO_CONTENT", f"{len(request.facts)} facts; allowed: 1 to 1,000")
         for fact in request.facts:
-            wire.check_observed(fact)
-        messages = [wire.observed_message(fact) for fact in request.facts]
+            volume_wire.check_observed(fact)
+        messages = [volume_wire.observed_message(fact) for fact in request.facts]
         return pb.PublishVolumeResponse(acknowledged_count=await self._send(messages))
 
     async def _send(self, messages: Sequence[Outgoing]) -> int:
@@ -158,7 +158,7 @@ class ForecasterRpc(stubs.ForecasterServiceServicer):
             return volume.adjustments_between(connection, request.queue, begin, end)
 
         rows = (await self._parts.database.read(work))[offset : offset + limit + 1]
-        messages = [wire.adjustment_message(a) for a in rows[:limit]]
+        messages = [volume_wire.adjustment_message(a) for a in rows[:limit]]
         return pb.ListVolumeAdjustmentsResponse(adjustments=messages, next_page_token=next_token(limit, offset, rows))
 
     async def ListFeedProgress(self, request: pb.ListFeedProgressRequest, context: Any) -> pb.ListFeedProgressResponse:

@@ -17,7 +17,7 @@ from muster.kit.clock import Clock
 from muster.kit.due import DueWork
 from muster.kit.errors import Refusal
 from muster.kit.loop import Fact, Handled, Inlet
-from services.forecaster import forecast_wire, wire
+from services.forecaster import forecast_wire, volume_wire
 from services.forecaster.domain.facts import Observed, Progress, Received, ReportColumns, Said
 from services.forecaster.domain.tally import FIXED_EDGES
 from services.forecaster.domain.volume import MINUTE, minute_of
@@ -76,8 +76,8 @@ class Streams:
 
     def inlets(self) -> list[Inlet]:
         return [
-            Inlet(wire.OBSERVED, wire.read_observed, self.on_volume, scan_contacts),
-            Inlet(wire.PROGRESSED, wire.read_progress, self.on_progress),
+            Inlet(volume_wire.OBSERVED, volume_wire.read_observed, self.on_volume, scan_contacts),
+            Inlet(volume_wire.PROGRESSED, volume_wire.read_progress, self.on_progress),
             Inlet(forecast_wire.RECEIVED, forecast_wire.read_received, self.on_received),
         ]
 
@@ -136,7 +136,7 @@ class Streams:
                 {
                     "client": client,
                     "queue": observed.queue,
-                    "topic": wire.OBSERVED,
+                    "topic": volume_wire.OBSERVED,
                     "origin": fact.origin,
                     "known_at": fact.known_at,
                     "value": fact.value,
@@ -272,6 +272,6 @@ class Streams:
         """Return the facts parked for a queue, decoded again."""
         facts = []
         for row in store.unpark(connection, queue):
-            message = wire.read_observed(bytes(row.value), {})
+            message = volume_wire.read_observed(bytes(row.value), {})
             facts.append(Fact(message, row.known_at, bytes(row.value), row.origin, queue.encode()))
         return facts

@@ -19,7 +19,7 @@ from muster.kit.jobs import JobKind, Jobs, Report
 from muster.kit.logs import get_log
 from muster.kit.loop import dead_letter
 from muster.kit.outbox import Outbox
-from services.forecaster import wire
+from services.forecaster import volume_wire, wire
 from services.forecaster.domain.backtest import FEWEST_HISTORY_DAYS, backtest, hours_seen
 from services.forecaster.domain.facts import PublishedDay
 from services.forecaster.domain.forecast import LONGEST_HISTORY_WEEKS, forecast_client
@@ -113,7 +113,7 @@ class Work:
         facts = self.streams.take_parked(connection, queue)
         if facts:
             handled = self.streams.on_volume(connection, facts)
-            dead = [dead_letter(wire.OBSERVED, fact, refusal) for fact, refusal in handled.refused]
+            dead = [dead_letter(volume_wire.OBSERVED, fact, refusal) for fact, refusal in handled.refused]
             self.outbox.write(connection, [*handled.messages, *dead])
             get_log().info("volume_unparked", queue=queue, messages=len(facts))
         self.due.plan(connection, "close", queue, self.clock.now())

@@ -13,7 +13,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from kafka import KafkaConsumer, TopicPartition
 
-from services.forecaster.wire import read_observed, read_progress
+from services.forecaster.volume_wire import read_observed, read_progress
 from services.scheduler.wire import read_attendance, read_decision, read_requirement
 from services.staffing.wire import read_closed, read_floor, read_forecast, read_schedule
 from tests.support.fault_world import SINGLE, FaultWorld, check_volume, fault_world

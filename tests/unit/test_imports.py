@@ -6,7 +6,7 @@ import pytest
 
 from muster.client.imports import WAIT_EDGES, Parsed, messages, parse, read_mapping
 from muster.kit.errors import Refusal
-from services.forecaster.wire import check_observed
+from services.forecaster.volume_wire import check_observed
 
 
 def intervals(tmp_path: pathlib.Path, text: str, *pairs: str, **flags: object) -> Parsed:

@@ -13,7 +13,7 @@ from services.forecaster.domain.contacts import Stage
 from services.forecaster.domain.tally import FIXED_EDGES, Tally
 from services.forecaster.handlers.volume import VolumeSlice, on_contacts
 from services.forecaster.store import volume
-from services.forecaster.wire import fingerprint
+from services.forecaster.volume_wire import fingerprint
 
 MIGRATIONS = pathlib.Path("services/forecaster/store/migrations")
 T0 = 1_774_400_400

@@ -26,7 +26,7 @@ from services.forecaster.settings import ForecasterSettings
 from services.forecaster.store import volume
 from services.forecaster.store.tables import metadata
 from services.forecaster.streams import Streams
-from services.forecaster.wire import read_observed
+from services.forecaster.volume_wire import read_observed
 from services.forecaster.work import Work
 from tests.support.small_world import book as small_book
 

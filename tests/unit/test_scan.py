@@ -22,7 +22,7 @@ from services.forecaster.scan import scan_contacts
 from services.forecaster.store import volume
 from services.forecaster.store.tables import metadata
 from services.forecaster.streams import Streams
-from services.forecaster.wire import read_observed
+from services.forecaster.volume_wire import read_observed
 from tests.support.ledger import messages, write_ledger
 from tests.support.rubbish import KINDS
 from tests.support.small_world import book as small_book

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from muster.kit.errors import Refusal
 from muster.v1 import forecast_pb2, volume_pb2
-from services.forecaster.wire import check_observed, read_observed, read_progress
+from services.forecaster.volume_wire import check_observed, read_observed, read_progress
 from services.scheduler.wire import read_attendance, read_decision, read_requirement
 from services.staffing.domain.facts import merge_forecast
 from services.staffing.wire import read_closed, read_floor, read_forecast, read_schedule
