@@ -23,7 +23,8 @@ from muster.dev.floor_feed import FEED, Roster, picture, progress_message, sick_
 from muster.dev.live import Screen
 from muster.dev.scenario import Scenario, make_scenario
 from muster.dev.supervisor import Supervisor, running
-from muster.dev.world import CLIENTS, CONTRACTS, DEMO_DAY, HISTORY_DAYS, QUEUES, SITES, agents_contracts, book_data
+from muster.dev.world import CLIENTS, CONTRACTS, DEMO_DAY, HISTORY_DAYS, QUEUES, SITES, agents_contracts
+from muster.dev.world_book import book_data
 from muster.domain.calendar import DAY, monday_of
 from muster.kit.codec import encode
 from muster.kit.topics import all_topics

@@ -8,7 +8,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from muster.dev.floor_feed import Roster
 from muster.dev.history import OVERNIGHT_SECONDS
-from muster.dev.world import DEMO_DAY, QUEUES, CampaignWorld, QueueWorld, book_data, demand, demo_bounds
+from muster.dev.world import DEMO_DAY, QUEUES, CampaignWorld, QueueWorld, demand, demo_bounds
+from muster.dev.world_book import book_data
 from muster.domain.calendar import Opening, OpeningHours, dates, local_date
 from muster.simulator.arrivals import Caller, draw_callers, draw_talks, merge
 from muster.simulator.floor import Habits, chance

@@ -20,7 +20,7 @@ from services.forecaster.domain.queue_forecast import QueueFacts
 from services.forecaster.domain.volume import merge_range
 from services.forecaster.handlers.volume import LATENESS_HORIZON_SECONDS
 from services.forecaster.settings import ForecasterSettings
-from services.forecaster.store import forecasts, outlooks, volume
+from services.forecaster.store import closing, forecasts, outlooks, volume
 
 
 @dataclasses.dataclass
@@ -36,7 +36,7 @@ class Gathering:
     ) -> tuple[QueueFacts, dt.date]:
         """Return what is known of a queue, from so many weeks of cells, and its local day of now."""
         zone, now = book.zone_of(queue), self.clock.now()
-        through = volume.closed_through(connection, queue.name)
+        through = closing.closed_through(connection, queue.name)
         begin, older = now - weeks * 7 * DAY, outlooks.day_totals(connection, queue.name)
         reports = volume.reports_between(connection, queue.name, begin, through)
         first = min((r.starts_at for r in reports), default=through)

@@ -11,7 +11,7 @@ from muster.domain.calendar import local_date
 from muster.kit.metrics import gauge
 from muster.kit.service import Parts
 from services.forecaster.domain.volume import merge_range
-from services.forecaster.store import forecasts, outlooks, volume
+from services.forecaster.store import closing, forecasts, outlooks, volume
 from services.forecaster.work import Work
 
 
@@ -36,7 +36,7 @@ class ForecasterMetrics:
 
     def collect(self) -> Iterable[Metric]:
         rows = self._parts.database.read_here(self._read)
-        parked = self._parts.database.read_here(volume.parked_count)
+        parked = self._parts.database.read_here(closing.parked_count)
         yield gauge("muster_forecast_offered", "Contacts forecast for the current interval", ["client", "queue"], rows.forecast)
         yield gauge("muster_volume_offered", "Contacts offered in the newest closed interval", ["client", "queue"], rows.actual)
         age = "Business seconds since the newest fact"
@@ -59,7 +59,7 @@ class ForecasterMetrics:
             current = now - now % seconds
             if day and current in day.starts:
                 rows.forecast.append((labels, day.offered[day.starts.index(current)]))
-            last = volume.closed_through(connection, name) - seconds
+            last = closing.closed_through(connection, name) - seconds
             cell = merge_range(volume.reports_between(connection, name, last, last + seconds), [last], seconds).get(last)
             if cell:
                 rows.actual.append((labels, cell.tally.offered))
@@ -70,7 +70,7 @@ class ForecasterMetrics:
                 rows.wape.append((labels, score.wrong / score.offered))
                 rows.bias.append((labels, score.over / score.offered))
                 rows.inside.append((labels, score.in_80 / score.intervals))
-        for r in volume.all_progress(connection):
+        for r in closing.all_progress(connection):
             if r.queue in book.queues:
                 labels = [r.queue.partition("/")[0], r.queue, r.feed]
                 rows.age.append((labels, now - r.newest_fact_at if r.newest_fact_at else None))

@@ -27,7 +27,7 @@ from services.forecaster.domain.tally import FIXED_EDGES, empty_tally
 from services.forecaster.domain.volume import MINUTE, Cell, merge_range
 from services.forecaster.forecast_rpc import ForecastEdge
 from services.forecaster.scoring import score_days
-from services.forecaster.store import forecasts, volume
+from services.forecaster.store import closing, forecasts, volume
 from services.forecaster.work import Work
 
 LONGEST_SPAN = 400 * DAY
@@ -90,7 +90,7 @@ class ForecasterRpc(stubs.ForecasterServiceServicer):
         self, connection: sa.Connection, request: pb.ListVolumeCellsRequest, begin: int, end: int, limit: int, offset: int
     ) -> pb.ListVolumeCellsResponse:
         book, queue = self._queue(connection, request.queue)
-        seconds, through = queue.interval_seconds, volume.closed_through(connection, queue.name)
+        seconds, through = queue.interval_seconds, closing.closed_through(connection, queue.name)
         begin -= begin % seconds
         only = request.basis or None
         known: dict[int, int] = {}
@@ -109,7 +109,7 @@ class ForecasterRpc(stubs.ForecasterServiceServicer):
         if only is not None:
             reports = [r for r in reports if r.official == (only == book_pb2.BASIS_OFFICIAL)]
         cells = merge_range(reports, range(begin, end, seconds), seconds)
-        closed = volume.closed_cells(connection, queue.name, range(begin, end, seconds))
+        closed = closing.closed_cells(connection, queue.name, range(begin, end, seconds))
         if not known and only is None and not request.HasField("as_known_at"):
             for start in closed:
                 cells.setdefault(start, Cell(start, False, empty_tally(FIXED_EDGES), False, None))
@@ -134,16 +134,16 @@ class ForecasterRpc(stubs.ForecasterServiceServicer):
         def work(connection: sa.Connection) -> int:
             if request.client not in self._work.streams.book_today(connection).clients:
                 raise NotFound("NO_SUCH_CLIENT", f"no client {request.client!r} in the book; declare it with muster apply")
-            before = volume.locked_through(connection, request.client)
+            before = closing.locked_through(connection, request.client)
             if through < before:
                 raise Refusal("INVALID_LOCK", f"{request.client} is locked before {before} already; a lock never moves back")
-            volume.lock_period(connection, request.client, through, now, request.locked_by)
+            closing.lock_period(connection, request.client, through, now, request.locked_by)
             return through
 
         return pb.LockPeriodResponse(through=Timestamp(seconds=await self._parts.database.run(work)))
 
     async def GetPeriodLock(self, request: pb.GetPeriodLockRequest, context: Any) -> pb.GetPeriodLockResponse:
-        through = await self._parts.database.read(lambda c: volume.locked_through(c, request.client))
+        through = await self._parts.database.read(lambda c: closing.locked_through(c, request.client))
         return pb.GetPeriodLockResponse(through=Timestamp(seconds=through) if through else None)
 
     async def ListVolumeAdjustments(
@@ -163,7 +163,7 @@ class ForecasterRpc(stubs.ForecasterServiceServicer):
 
     async def ListFeedProgress(self, request: pb.ListFeedProgressRequest, context: Any) -> pb.ListFeedProgressResponse:
         limit, offset = page(request.page_size, request.page_token, 500, 1000)
-        rows = await self._parts.database.read(volume.all_progress)
+        rows = await self._parts.database.read(closing.all_progress)
         rows = [r for r in rows if not request.client or r.queue.startswith(request.client + "/")][offset:]
         answer = pb.ListFeedProgressResponse(next_page_token=next_token(limit, offset, rows))
         for r in rows[:limit]:

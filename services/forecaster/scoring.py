@@ -12,7 +12,7 @@ from services.forecaster import wire
 from services.forecaster.domain.accuracy import LEADS, WEEK, Added, Came, Score, add_value, score_day
 from services.forecaster.domain.queue_forecast import LEVELS
 from services.forecaster.domain.volume import merge_range
-from services.forecaster.store import forecasts, volume
+from services.forecaster.store import closing, forecasts, volume
 
 
 @dataclasses.dataclass
@@ -30,7 +30,7 @@ def contacts_that_came(connection: sa.Connection, queue: Queue, begin: int, end:
 
 def what_came(connection: sa.Connection, queue: Queue, begin: int, end: int) -> Mapping[int, Came]:
     """Return contacts and their handling of closed intervals between two instants; of one that closed without a word, none."""
-    seconds, through = queue.interval_seconds, min(volume.closed_through(connection, queue.name), end)
+    seconds, through = queue.interval_seconds, min(closing.closed_through(connection, queue.name), end)
     if through <= begin:
         return {}
     reports = volume.reports_between(connection, queue.name, begin, through)
@@ -40,7 +40,9 @@ def what_came(connection: sa.Connection, queue: Queue, begin: int, end: int) -> 
         for s, t in ((s, c.tally) for s, c in cells.items())
         if t.offered is not None
     }
-    silent = {s: Came(0) for s in volume.closed_cells(connection, queue.name, range(begin, through, seconds)) if s not in cells}
+    silent = {
+        s: Came(0) for s in closing.closed_cells(connection, queue.name, range(begin, through, seconds)) if s not in cells
+    }
     return {**came, **silent}
 
 

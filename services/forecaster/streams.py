@@ -33,7 +33,7 @@ from services.forecaster.handlers.volume import (
     spans_of,
 )
 from services.forecaster.scan import Contacts, scan_contacts
-from services.forecaster.store import outlooks
+from services.forecaster.store import closing, outlooks
 from services.forecaster.store import volume as store
 
 EVERY_QUEUE = "*"
@@ -125,7 +125,7 @@ class Streams:
 
     def _park(self, connection: sa.Connection, facts: list[Fact], handled: Handled) -> None:
         client = facts[0].message.client
-        room, rows = PARKED_LIMIT - store.parked_of(connection, client), list[dict[str, Any]]()
+        room, rows = PARKED_LIMIT - closing.parked_of(connection, client), list[dict[str, Any]]()
         for fact in facts:
             observed: Observed = fact.message
             if len(rows) >= room:
@@ -143,12 +143,12 @@ class Streams:
                     "headers_json": fact.value[:1] in (b"{", b"["),
                 }
             )
-        store.park(connection, rows)
+        closing.park(connection, rows)
 
     def _fold(
         self, connection: sa.Connection, queue: Queue, edges: tuple[int, ...], facts: list[Fact], handled: Handled
     ) -> None:
-        locked = store.locked_through(connection, queue.client)
+        locked = closing.locked_through(connection, queue.client)
         scanned, others, good = list[Fact](), list[Fact](), list[Fact]()
         for fact in facts:
             whole = isinstance(fact.message, Contacts) and fact.message.rows[:, 0].min() >= locked
@@ -225,11 +225,11 @@ class Streams:
             old = spoken.get(fact.message.feed)
             spoken[fact.message.feed] = (min(old[0], low), max(old[1], high)) if old else (low, high)
         for feed, (low, high) in sorted(spoken.items()):
-            store.raise_progress(connection, queue, feed, store.Told(None, high, low))
+            closing.raise_progress(connection, queue, feed, closing.Told(None, high, low))
 
     def _plan_reclose(self, connection: sa.Connection, state: VolumeSlice) -> None:
         """Have intervals that were closed already looked at again."""
-        through = store.closed_through(connection, state.queue)
+        through = closing.closed_through(connection, state.queue)
         late = [start for start in state.changed_starts() if start < through]
         if late:
             self.due.plan(connection, "reclose", f"{state.queue}|{min(late)}|{max(late)}", self.clock.now())
@@ -245,7 +245,7 @@ class Streams:
                 continue
             named = progress.queues or (f"{progress.client}/{EVERY_QUEUE}",)
             for queue in named:
-                store.raise_progress(connection, queue, progress.feed, store.Told(progress.complete_through))
+                closing.raise_progress(connection, queue, progress.feed, closing.Told(progress.complete_through))
             spoken_of = progress.queues or [q for q in book.queues if q.startswith(progress.client + "/")]
             for queue in spoken_of:
                 self.due.plan(connection, "close", queue, self.clock.now())
@@ -271,7 +271,7 @@ class Streams:
     def take_parked(self, connection: sa.Connection, queue: str) -> list[Fact]:
         """Return the facts parked for a queue, decoded again."""
         facts = []
-        for row in store.unpark(connection, queue):
+        for row in closing.unpark(connection, queue):
             message = volume_wire.read_observed(bytes(row.value), {})
             facts.append(Fact(message, row.known_at, bytes(row.value), row.origin, queue.encode()))
         return facts

@@ -34,7 +34,7 @@ from services.forecaster.handlers.forecasting import published_days, updated_day
 from services.forecaster.handlers.volume import LATENESS_HORIZON_SECONDS
 from services.forecaster.scoring import score_days
 from services.forecaster.settings import ForecasterSettings
-from services.forecaster.store import forecasts, outlooks, volume
+from services.forecaster.store import closing, forecasts, outlooks, volume
 from services.forecaster.streams import EVERY_QUEUE, Streams
 
 FITTED_TOGETHER = 250
@@ -130,10 +130,10 @@ class Work:
         spoken = {n: f.grace_seconds for n, f in live.items() if n in told}
         return spoken or dict.fromkeys(told)
 
-    def _progress(self, connection: sa.Connection, queue: Queue) -> dict[str, volume.Told]:
-        told = volume.progress_of(connection, queue.name)
-        for feed, word in volume.progress_of(connection, f"{queue.client}/{EVERY_QUEUE}").items():
-            told[feed] = told.get(feed, volume.Told()).with_(word)
+    def _progress(self, connection: sa.Connection, queue: Queue) -> dict[str, closing.Told]:
+        told = closing.progress_of(connection, queue.name)
+        for feed, word in closing.progress_of(connection, f"{queue.client}/{EVERY_QUEUE}").items():
+            told[feed] = told.get(feed, closing.Told()).with_(word)
         return told
 
     def reports_at_the_end(self, connection: sa.Connection, book: BookDay, queue: Queue) -> bool:
@@ -152,7 +152,7 @@ class Work:
         feeds = self._counting_feeds(book, queue, told)
         through = min(closed_through([(told[f].complete_through, grace) for f, grace in feeds.items()], now), now)
         through -= through % queue.interval_seconds
-        before = volume.closed_through(connection, name)
+        before = closing.closed_through(connection, name)
         if graces := [g for g in feeds.values() if g is not None]:
             step = queue.interval_seconds
             self.due.plan(connection, "close", name, now - now % step + step + max(graces))
@@ -160,7 +160,7 @@ class Work:
             return
         since = min((told[f].first_told_at or through for f in feeds), default=through)
         self._publish_closed(connection, book, queue, max(before, since - since % queue.interval_seconds), through)
-        volume.save_closed_through(connection, name, through)
+        closing.save_closed_through(connection, name, through)
         self._update_today(connection, book, queue, through)
 
     def reclose(self, connection: sa.Connection, key: str, due_at: int) -> None:
@@ -169,10 +169,10 @@ class Work:
         book = self.streams.book_today(connection)
         queue = book.queues.get(name)
         if queue is not None:
-            end = min(int(last) + DAY, volume.closed_through(connection, name))
+            end = min(int(last) + DAY, closing.closed_through(connection, name))
             begin = int(first) - int(first) % queue.interval_seconds
             self._publish_closed(connection, book, queue, begin, end, zeros=False)
-            self._update_today(connection, book, queue, volume.closed_through(connection, name))
+            self._update_today(connection, book, queue, closing.closed_through(connection, name))
 
     def _publish_closed(
         self, connection: sa.Connection, book: BookDay, queue: Queue, begin: int, end: int, zeros: bool = True
@@ -188,16 +188,16 @@ class Work:
         }
         told = {s for r in reports for s in range(r.starts_at - r.starts_at % seconds, r.starts_at + r.seconds, seconds)}
         starts = sorted(s for s in opened | told if begin <= s and s + seconds <= end)
-        said = volume.closed_cells(connection, queue.name, starts)
+        said = closing.closed_cells(connection, queue.name, starts)
         before = {start: (was.revision, was.digest) for start, was in said.items()}
-        cells = close_cells(reports, starts, seconds, before, volume.digest)
+        cells = close_cells(reports, starts, seconds, before, closing.digest)
         self.outbox.write(connection, [wire.closed_message(queue.name, seconds, c.cell, c.revision, end) for c in cells])
         now = self.clock.now()
         rows = []
         for c in cells:
             first = said[c.cell.starts_at].closed_at if c.cell.starts_at in said else now
-            rows.append((c.cell.starts_at, volume.Said(c.revision, c.digest, first, c.cell.tally.offered)))
-        volume.save_closed_cells(connection, queue.name, rows)
+            rows.append((c.cell.starts_at, closing.Said(c.revision, c.digest, first, c.cell.tally.offered)))
+        closing.save_closed_cells(connection, queue.name, rows)
         if cells:
             get_log().info("volume_closed", queue=queue.name, intervals=len(cells), through=end)
 
@@ -209,7 +209,7 @@ class Work:
         if morning is None or not morning.starts or through <= morning.starts[0]:
             return
         closed = [s for s in morning.starts if s + queue.interval_seconds <= through]
-        said = volume.closed_cells(connection, queue.name, closed)
+        said = closing.closed_cells(connection, queue.name, closed)
         counts = {start: was.offered for start, was in said.items()}
         if None in counts.values():  # not observed; or closed by a version that did not keep it
             cells = merge_range(
@@ -309,7 +309,7 @@ class Work:
             if queue is None:
                 raise NotFound("NO_SUCH_QUEUE", f"no queue {request['queue']!r} in the book")
             facts, today = self.gathering.facts(connection, book, queue, LONGEST_HISTORY_WEEKS + 1 + weeks)
-            today = min(today, local_date(volume.closed_through(connection, queue.name), facts.zone))
+            today = min(today, local_date(closing.closed_through(connection, queue.name), facts.zone))
         known = [start for start, cell in facts.cells.items() if cell[0] is not None]
         days = (today - local_date(min(known), facts.zone)).days if known else 0
         if days <= FEWEST_HISTORY_DAYS:
@@ -328,7 +328,7 @@ class Work:
         for forecast in (f for f in result if f.queue in book.queues):  # the book may have changed since
             seconds = book.queues[forecast.queue].interval_seconds
             version = forecasts.next_version(connection, forecast.queue)
-            watermark = volume.closed_through(connection, forecast.queue)
+            watermark = closing.closed_through(connection, forecast.queue)
             days = published_days(forecast, seconds, version, request["trigger"], watermark, now)
             rules = self._rules(book, book.queues[forecast.queue])
             self._publish(connection, [overridden(day, rules) for day in days])
@@ -376,9 +376,11 @@ class Work:
         now = self.clock.now()
         # Against the newest contact, not the clock: after an outage the backlog still needs its identities.
         cold = min(now, volume.newest_contact(connection)) - LATENESS_HORIZON_SECONDS - DAY
-        closed_at = volume.closing_minutes(connection, cold - 14 * DAY, cold)
+        closed_at = closing.closing_minutes(connection, cold - 14 * DAY, cold)
         volume.compact_spans(connection, cold, closed_at)
-        volume.compact_reports(connection, now - 6 * DAY, now - 4 * DAY, volume.closing_minutes(connection, now - 6 * DAY, now))
+        volume.compact_reports(
+            connection, now - 6 * DAY, now - 4 * DAY, closing.closing_minutes(connection, now - 6 * DAY, now)
+        )
         oldest = now - self.settings.keep_days * DAY
         connection.execute(sa.text("DELETE FROM forecast_version WHERE made_at < :before"), {"before": oldest})
         self.jobs.prune(connection, now - 30 * DAY)

@@ -16,7 +16,7 @@ from muster.book.unused import UNUSED, declared_unused
 from muster.book.view import calling_starts, intake_hours, opening_hours
 from muster.book.wire import book_to_message, row_from_message, row_to_message, to_data
 from muster.book.words import Channel
-from muster.dev.world import book_data
+from muster.dev.world_book import book_data
 from muster.kit.errors import Refusal
 from muster.kit.topics import all_topics
 from muster.v1 import book_pb2

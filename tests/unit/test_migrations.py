@@ -12,7 +12,7 @@ from muster.kit.sql import migrate
 from services.forecaster.domain.contacts import Stage
 from services.forecaster.domain.tally import FIXED_EDGES, Tally
 from services.forecaster.handlers.volume import VolumeSlice, on_contacts
-from services.forecaster.store import volume
+from services.forecaster.store import closing, volume
 from services.forecaster.volume_wire import fingerprint
 
 MIGRATIONS = pathlib.Path("services/forecaster/store/migrations")
@@ -62,8 +62,8 @@ def test_the_volume_of_the_first_version_is_carried_over(engine: sa.Engine) -> N
     with engine.begin() as connection:
         live, report = volume.reports_between(connection, "acme/help", T0, T0 + 3600)
         assert (live.tally.offered, live.tally.handle_ms, report.tally, report.revision) == (1, 9000, Tally(offered=7), 1)
-        said = volume.closed_cells(connection, "acme/help", [T0])[T0]
-        assert (said.revision, said.digest) == (2, volume.digest(live.tally))
+        said = closing.closed_cells(connection, "acme/help", [T0])[T0]
+        assert (said.revision, said.digest) == (2, closing.digest(live.tally))
         (span, _) = volume.spans_between(connection, "acme/help", T0, T0 + 3600)
         assert span.known_by(T0 // 60 + 1) is None
         assert span.known_by(T0 // 60 + 2) is not None

@@ -23,7 +23,7 @@ from services.forecaster.domain.part_days import SLOT_WORTH, Floats, PartDay, ea
 from services.forecaster.domain.queue_forecast import QueueFacts
 from services.forecaster.gathering import Gathering
 from services.forecaster.settings import ForecasterSettings
-from services.forecaster.store import volume
+from services.forecaster.store import closing
 from services.forecaster.store.tables import metadata
 from services.forecaster.streams import Streams
 from services.forecaster.volume_wire import read_observed
@@ -140,7 +140,7 @@ def test_a_fit_reads_part_days_of_earlier_years_from_stored_volume(engine: sa.En
     with engine.begin() as connection:
         BookOwner(book, tuple(KINDS)).apply(connection, parse_book(data), False, 1)
         assert streams.on_volume(connection, [Fact(read_observed(told.SerializeToString(), {}), now, b"", "")]).refused == []
-        volume.save_closed_through(connection, "acme/help", now)
+        closing.save_closed_through(connection, "acme/help", now)
         loaded = {facts.queue: facts for facts, _ in work.load_fit(connection, {"client": "acme"})["queues"]}
     assert loaded["acme/help"].earlier == {dt.date(2025, 12, 24): {16 + slot: 100.0 - 9 * slot for slot in range(10)}}
     assert loaded["acme/sales"].earlier == {}

@@ -19,7 +19,7 @@ from muster.kit.loop import Fact
 from muster.kit.sql import Database, migrate
 from muster.v1 import book_pb2, volume_pb2
 from services.forecaster.scan import scan_contacts
-from services.forecaster.store import volume
+from services.forecaster.store import closing, volume
 from services.forecaster.store.tables import metadata
 from services.forecaster.streams import Streams
 from services.forecaster.volume_wire import read_observed
@@ -128,7 +128,7 @@ def test_what_is_scanned_and_what_is_read_one_by_one_fold_together(engine: sa.En
         for (_, start), expected in ledger.expected().items():
             tally = found[start]
             assert (tally.offered, tally.answered, tally.handle_ms) == (expected.offered, expected.answered, expected.handle_ms)
-        volume.lock_period(connection, "acme", NOW, NOW, "finance")
+        closing.lock_period(connection, "acme", NOW, NOW, "finance")
         handled = streams.on_volume(connection, facts)
         assert {refusal.reason for _, refusal in handled.refused} == {"PERIOD_LOCKED"}
         assert len(handled.refused) == len(told)
@@ -153,8 +153,8 @@ def test_what_may_count_of_a_refused_message_counts_and_the_rest_leaves_no_trace
         BookOwner(book, tuple(KINDS_OF_THE_BOOK)).apply(connection, parse_book(small_book()), False, 1)
         reasons = [r.reason for _, r in streams.on_volume(connection, [told(60, 9_000_000)]).refused]
         assert reasons == ["VOLUME_TOO_LATE"]
-        assert volume.progress_of(connection, "acme/help")["live"].first_told_at == NOW - 60
-        volume.lock_period(connection, "acme", NOW - 3600, NOW, "finance")
+        assert closing.progress_of(connection, "acme/help")["live"].first_told_at == NOW - 60
+        closing.lock_period(connection, "acme", NOW - 3600, NOW, "finance")
         reasons = [r.reason for _, r in streams.on_volume(connection, [told(90, 7200)]).refused]
         assert reasons == ["PERIOD_LOCKED"]
         assert sum(r.tally.offered or 0 for r in volume.reports_between(connection, "acme/help", NOW - 86_400, NOW)) == 2

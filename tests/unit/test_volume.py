@@ -43,7 +43,7 @@ from services.forecaster.handlers.volume import (
     on_contacts,
     on_report,
 )
-from services.forecaster.store.volume import digest
+from services.forecaster.store.closing import digest
 
 T0 = 1_774_400_400
 

@@ -15,7 +15,7 @@ from services.forecaster.domain.facts import ContactRow, ReportFact
 from services.forecaster.domain.tally import FIXED_EDGES, Tally
 from services.forecaster.domain.volume import MINUTE, Report, add_report, minute_of
 from services.forecaster.handlers.volume import VolumeSlice, on_contacts, on_report
-from services.forecaster.store import tables, volume
+from services.forecaster.store import closing, tables, volume
 
 QUEUE = "acme/help"
 T0 = 1_774_400_400
@@ -166,9 +166,9 @@ def test_a_year_of_intervals_takes_at_most_250_bytes_each(tmp_path: pathlib.Path
                 on_contacts(state, "live", False, rows[: size // 2], start + 900)
                 on_contacts(state, "live", False, rows[size // 2 :], start + 1900)
                 on_contacts(state, "live", False, rows[:2], start + 5000)
-                said.append((start, volume.Said(2, b"12345678", start + 2400, size)))
+                said.append((start, closing.Said(2, b"12345678", start + 2400, size)))
             volume.save_contacts(connection, state, volume.HotContacts())
-            volume.save_closed_cells(connection, queue, said)
+            closing.save_closed_cells(connection, queue, said)
         volume.compact_spans(connection, T0 + 366 * 86_400, lambda queue, start, seconds: start // 60 + 40)
 
     with engine.begin() as connection:
