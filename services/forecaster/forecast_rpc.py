@@ -128,7 +128,7 @@ class ForecastEdge:
             cells = forecast_wire.check_backtest_cells(request.cells)
         else:
             self.queue(connection, request.queue)
-        return self.work.ask_backtest(connection, request.queue, weeks, cells)
+        return self.work.fitting.ask_backtest(connection, request.queue, weeks, cells)
 
     def backtest(self, connection: sa.Connection, name: str) -> pb.GetBacktestResponse:
         """Read a backtest. Raise NotFound, NotNow."""

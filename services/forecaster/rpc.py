@@ -272,7 +272,7 @@ class ForecasterRpc(stubs.ForecasterServiceServicer):
         def work(connection: sa.Connection) -> str:
             if request.client not in self._work.streams.book_today(connection).clients:
                 raise NotFound("NO_SUCH_CLIENT", f"no client {request.client!r} in the book; declare it with muster apply")
-            return self._work.ask_fit(connection, request.client, request.request_id)
+            return self._work.fitting.ask_fit(connection, request.client, request.request_id)
 
         job = await self._parts.database.run(work)
         self._parts.jobs.wake()

@@ -148,10 +148,10 @@ def keep(day: PublishedDay, connection: sa.Connection) -> None:
 
 
 def test_a_siblings_shape_comes_before_a_vertical_and_words_say_which_it_is(work: tuple[Work, Database]) -> None:
-    fitting, database = work
+    forecaster, database = work
 
     def profiles() -> dict[str, Profile]:
-        loaded = database.run_here(lambda c: fitting.load_fit(c, {"client": "acme"}))
+        loaded = database.run_here(lambda c: forecaster.fitting.load_fit(c, {"client": "acme"}))
         return {facts.queue: facts.profile for facts, _ in loaded["queues"]}
 
     before = profiles()

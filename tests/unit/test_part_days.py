@@ -141,6 +141,6 @@ def test_a_fit_reads_part_days_of_earlier_years_from_stored_volume(engine: sa.En
         BookOwner(book, tuple(KINDS)).apply(connection, parse_book(data), False, 1)
         assert streams.on_volume(connection, [Fact(read_observed(told.SerializeToString(), {}), now, b"", "")]).refused == []
         closing.save_closed_through(connection, "acme/help", now)
-        loaded = {facts.queue: facts for facts, _ in work.load_fit(connection, {"client": "acme"})["queues"]}
+        loaded = {facts.queue: facts for facts, _ in work.fitting.load_fit(connection, {"client": "acme"})["queues"]}
     assert loaded["acme/help"].earlier == {dt.date(2025, 12, 24): {16 + slot: 100.0 - 9 * slot for slot in range(10)}}
     assert loaded["acme/sales"].earlier == {}

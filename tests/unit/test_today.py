@@ -17,12 +17,13 @@ from muster.kit.outbox import Outbox
 from muster.kit.sql import Database, migrate
 from services.forecaster.domain.facts import Observed, Progress, PublishedDay, ReportFact
 from services.forecaster.domain.tally import Tally
+from services.forecaster.fitting import fit_queues
 from services.forecaster.gathering import Gathering
 from services.forecaster.settings import ForecasterSettings
 from services.forecaster.store import forecasts
 from services.forecaster.store.tables import metadata
 from services.forecaster.streams import Streams
-from services.forecaster.work import Work, fit_queues
+from services.forecaster.work import Work
 from tests.support.small_world import QUEUES, WEDNESDAY, book
 
 HOUR, HALF_HOUR = 3600, 1800
@@ -63,8 +64,8 @@ def forecaster(engine: sa.Engine) -> Forecaster:
     settings = ForecasterSettings()  # type: ignore[call-arg]
     work = Work(settings, copy, streams, due, jobs, outbox, clock, Gathering(settings, copy, clock))
     request = {"client": "acme", "trigger": "BOOK"}
-    fitted = fit_queues(database.run_here(lambda c: work.load_fit(c, request)), lambda told: None)
-    database.run_here(lambda c: work.save_fit(c, request, fitted))
+    fitted = fit_queues(database.run_here(lambda c: work.fitting.load_fit(c, request)), lambda told: None)
+    database.run_here(lambda c: work.fitting.save_fit(c, request, fitted))
     return Forecaster(database, work)
 
 
@@ -83,7 +84,7 @@ def test_a_slow_morning_lowers_the_rest_whether_or_not_what_was_closed_is_kept(f
     with forecaster.database.engine.begin() as connection:
         connection.execute(sa.text("UPDATE closed_cell SET offered = NULL"))  # as an earlier version left it
         book_day = forecaster.work.streams.book_today(connection)
-        forecaster.work._update_today(connection, book_day, book_day.queues[HELP], NOON)
+        forecaster.work.today.update(connection, book_day, book_day.queues[HELP], NOON)
     again = forecaster.today()
     assert again.version == kept.version + 1
     assert again.offered == kept.offered
