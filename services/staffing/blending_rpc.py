@@ -30,6 +30,8 @@ class BlendingEdge:
         if queue.blend is None:
             raise NotNow("NO_BLEND", f"{queue.name} blends into no calls; declare its blend in the book and apply it")
         rules, today = requiring.rules_of(connection, book, queue), local_date(now, book.zone_of(queue)).isoformat()
+        if rules.due is None:
+            raise NotNow("NO_PLAN", f"no contract promises a deadline for {queue.name}")
         asked = request.local_date or today
         if asked < today:
             raise NotNow("DAY_IS_OVER", f"{queue.name}: {asked} is over; ask for {today} or a later day")

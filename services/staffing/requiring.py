@@ -55,7 +55,12 @@ def _says_the_same(before: RequirementDay | None, day: RequirementDay) -> bool:
     """Return whether a day answers the same forecast with the same agents."""
     if before is None or before.forecast_version != day.forecast_version:
         return False
-    return (before.starts, before.on_queue, before.scheduled) == (day.starts, day.on_queue, day.scheduled)
+    return (before.starts, before.on_queue, before.scheduled, before.idle) == (
+        day.starts,
+        day.on_queue,
+        day.scheduled,
+        day.idle,
+    )
 
 
 @dataclasses.dataclass
@@ -157,9 +162,10 @@ class Requiring:
         self.outbox.write(connection, [wire.requirement_published(day) for day in answers])
         if answers and left:  # a day that the book no longer serves has no answer, and is not asked for again and again
             self.streams.due.plan(connection, "require", name, self.clock.now())
-        for other in book.queues.values() if answers else ():
-            if other.blend is not None and name in other.blend.queues:  # its work takes these agents' idle time
-                self.streams.due.plan(connection, "require_all", other.name, self.clock.now())
+        else:
+            for other in book.queues.values():
+                if other.blend is not None and name in other.blend.queues:  # its work takes these agents' idle time
+                    self.streams.due.plan(connection, "require_all", other.name, self.clock.now())
         self.streams.on_told(connection, name)
         if len(answers) > 1:
             get_log().info("requirement_published", queue=name, days=len(answers), formula=answers[0].formula)
@@ -225,14 +231,21 @@ class Requiring:
         if queue.blend is None:
             return []
         view, found, last = self.streams.book.view(connection), list[CallsDay](), dt.date.max.isoformat()
+        begin = (parse_date(first) - dt.timedelta(days=1)).isoformat()  # what is today here may be yesterday where calls are
         for name in queue.blend.queues:
-            required = {day.local_date: day for day in plans.list_requirements(connection, name, first, last)}
-            for day in plans.list_forecasts(connection, name, first, last):
-                book = view.at(parse_date(day.local_date))
-                calls, needed = book.queues.get(name), required.get(day.local_date)
-                if calls is not None and needed is not None and calls.interval_seconds == day.seconds == needed.seconds:
-                    able = book.able(name, queue.name)
-                    found.append(calls_day(day, needed, self.rules_of(connection, book, calls), able, queue.blend.loss))
+            required = {day.local_date: day for day in plans.list_requirements(connection, name, begin, last)}
+            days = plans.list_forecasts(connection, name, begin, last)
+            for _, same in itertools.groupby(days, key=lambda day: id(view.at(parse_date(day.local_date)))):
+                alike = list(same)
+                book = view.at(parse_date(alike[0].local_date))
+                calls = book.queues.get(name)
+                if calls is None or calls.interval_seconds != queue.interval_seconds:
+                    continue
+                rules, able = self.rules_of(connection, book, calls), book.able(name, queue.name)
+                for day in alike:
+                    needed = required.get(day.local_date)
+                    if needed is not None and calls.interval_seconds == day.seconds == needed.seconds:
+                        found.append(calls_day(day, needed, rules, able, queue.blend.loss))
         return found
 
     def desk(self, book: BookDay, queue: Queue, rules: QueueRules) -> Desk:

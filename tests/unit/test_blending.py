@@ -9,18 +9,22 @@ import pytest
 import sqlalchemy as sa
 
 from muster.book.check import check_book, parse_book
+from muster.kit.clock import ConductedClock
 from muster.kit.errors import MusterError, Refusal
+from muster.kit.loop import Fact
 from muster.v1 import staffing_service_pb2 as pb
 from services.staffing.blending_rpc import BlendingEdge
 from services.staffing.domain.blending import IdleDay, idle_time
-from services.staffing.domain.carried import PARTS, Carried
-from services.staffing.domain.erlang import SL_OFFERED
-from services.staffing.domain.requirement import Goal, Rules
+from services.staffing.domain.carried import PARTS, Carried, carry
+from services.staffing.domain.erlang import BY_ABANDONED, BY_ASA, SL_OFFERED
+from services.staffing.domain.facts import ForecastDay
+from services.staffing.domain.requirement import Goal, Rules, fewest_of_all
 from services.staffing.handlers.blending import CallsDay, idle_of
 from services.staffing.handlers.deferring import on_deferred
 from services.staffing.handlers.requiring import QueueRules
+from services.staffing.store import plans
 from tests.unit.test_deferring import PLAIN, desk, mails
-from tests.unit.test_requiring import MAIL, Staffing, applied, staffing_on, with_mail_and_chat
+from tests.unit.test_requiring import MAIL, MONDAY, Staffing, applied, staffing_on, with_mail_and_chat
 from tests.unit.test_simulation_rpc import edge_of, played
 
 HELP, SALES, TUESDAY = "acme/help", "acme/sales", "2026-03-24"
@@ -101,6 +105,12 @@ def test_calls_fare_no_worse_than_said_beside_longer_and_shorter_items(n: int, l
     assert items == pytest.approx(found.agents[0], rel=0.2)
 
 
+def test_calls_keep_their_floor_beside_items_that_take_far_longer() -> None:
+    found = idle_time(SL_OFFERED, np.array([0.8]), np.array([12.0]), steady(9.0, 60.0, np.inf), (20.0, 0.0, 1800.0))
+    assert found.agents[0] > 0.5
+    assert floor_played(12, int(found.keep[0]), 9.0, 60.0, 1e12, 1800.0, 200_000)[0] > 0.79
+
+
 def test_nothing_is_done_where_calls_spare_nothing_and_all_where_nobody_calls() -> None:
     short, none = steady(9.5, 300.0, 120.0), steady(0.0, 300.0, 120.0)
     assert idle_time(SL_OFFERED, np.array([0.99]), np.array([9.0]), short, (20.0, 0.0, 300.0)).agents[0] == 0
@@ -131,6 +141,26 @@ def test_calls_lose_no_more_than_is_said_and_agents_whom_they_do_not_need_are_fr
     capped = idle_of(calls((Goal("OCCUPANCY_CAP", 0.85),), agents=14.0, spare=True), 300)
     assert all(few < more for few, more in zip(capped.agents, spare.agents, strict=True))
     assert all(s < a for s, a in zip(needed.safe, needed.agents, strict=True))  # more calls than expected leave less
+
+
+@pytest.mark.parametrize("goal", [Goal("ABANDONMENT", 0.03), Goal("ASA", 4.0), Goal("SERVICE_LEVEL", 0.95, threshold=60.0)])
+def test_whatever_else_is_promised_of_calls_is_kept(goal: Goal) -> None:
+    day = calls((goal,), loss=0.2)
+    load = carry(np.array(day.offered), np.array(day.aht), np.array(day.starts), 1800, 120.0)
+    needed = tuple(float(n) for n in fewest_of_all(load, day.rules.rules)[0])
+    found = idle_of(dataclasses.replace(day, on_queue=needed), 300)
+    alone = idle_of(dataclasses.replace(day, on_queue=needed, rules=calls().rules), 300)
+    assert all(more > some for more, some in zip(found.keep, alone.keep, strict=True))
+    for n, keep, a in zip(needed, found.keep, load.load[:, 0], strict=True):
+        kind = {"ABANDONMENT": BY_ABANDONED, "ASA": BY_ASA}.get(goal.metric, SL_OFFERED)
+        bound, one = np.array([goal.target]), steady(float(a), 300.0, 120.0)
+        assert keep >= idle_time(kind, bound, np.array([n]), one, (goal.threshold, 0.0, 300.0)).keep[0]
+
+
+def test_calls_that_nothing_is_promised_for_are_not_left_to_wait() -> None:
+    day = dataclasses.replace(calls(agents=16.0, spare=True), rules=QueueRules(Rules((), 16, 0.0, 0.0), 120.0, "Erlang A"))
+    found = idle_of(day, 300)
+    assert min(found.level) >= 0.8 and min(found.keep) > 0
 
 
 def test_idle_time_takes_mail_off_those_who_do_nothing_else() -> None:
@@ -202,6 +232,59 @@ def test_mail_is_staffed_beside_calls_and_anew_when_they_are(staffing: Staffing)
     assert seen.day_service_level > 0.93
 
 
+def test_what_idle_agents_do_is_told_anew_though_nobody_else_is_needed(engine: sa.Engine) -> None:
+    found, data = staffing_on(engine), with_a_blend()
+    next(c for c in data["contracts"] if MAIL in c["queues"])["minimum_staff"] = [{"queue": MAIL, "agents": 12}]
+    applied(found, data)
+    found.expect(HELP, 40.0, 240.0, 2)
+    found.expect(MAIL, 4.0, 360.0, 2)
+    assert min(found.required(MAIL)[1].blended) > 0
+    nobody = dataclasses.replace(found.required(HELP)[1], on_queue=[0.0] * 48)
+    found.database.run_here(lambda c: plans.save_requirement(c, nobody))
+    found.database.run_here(lambda c: found.requiring.require_all(c, MAIL, 0))
+    assert not any(found.required(MAIL)[1].blended) and set(found.required(MAIL)[1].on_queue) == {12.0}
+
+
+def test_mail_waits_for_calls_whose_days_are_required_one_by_one(engine: sa.Engine) -> None:
+    found, data = staffing_on(engine), with_a_blend()
+    data["contracts"][0]["targets"][0]["staff_to"] = "DAY"
+    applied(found, data)
+    now, due = found.requiring.clock.now(), found.streams.due
+
+    def planned() -> bool:
+        return found.database.run_here(lambda c: due.is_planned(c, "require_all", MAIL, now))
+
+    found.database.run_here(lambda c: due.cancel(c, "require_all", MAIL, now))
+    found.expect(HELP, 40.0, 240.0, 2)  # the first day
+    assert not planned()
+    found.database.run_here(lambda c: found.requiring.require(c, HELP, now))
+    assert planned()
+
+
+def test_calls_where_it_is_still_yesterday_give_their_idle_time(engine: sa.Engine) -> None:
+    found, data = staffing_on(engine), with_a_blend()
+    week = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+    zones = {MAIL: {"zone": "Asia/Manila"}, HELP: {"zone": "America/New_York"}}
+    zones[HELP]["service_hours"] = [{"days": week, "opens": "00:00", "closes": "24:00"}]  # type: ignore[assignment]
+    data["queues"] = [{**queue, **zones.get(queue["name"], {})} for queue in data["queues"]]
+    applied(found, data)
+    facts = []
+    for queue, ahead, offered in ((HELP, 4, 60.0), (MAIL, -8, 4.0)):
+        for n in range(2):
+            begin = MONDAY + ahead * 3600 + n * 86_400
+            starts, told = list(range(begin, begin + 86_400, 1800)), [offered] * 48
+            date = f"2026-03-{23 + n}"
+            facts.append(
+                Fact(ForecastDay(queue, date, 1800, starts, [1] * 48, told, told, [240.0] * 48, 0, 1, True), MONDAY, b"", "")
+            )
+    found.database.run_here(lambda c: found.streams.on_forecast(c, facts))
+    found.database.run_here(lambda c: found.requiring.require(c, HELP, 0))
+    # Eight on Tuesday in Manila, Monday evening in New York.
+    found.requiring.clock = found.streams.clock = ConductedClock(MONDAY + 86_400)
+    found.database.run_here(lambda c: found.requiring.require_all(c, MAIL, 0))
+    assert min(found.required(MAIL)[-1].blended) > 0
+
+
 def test_a_blend_that_is_none_says_so(staffing: Staffing) -> None:
     for queue, day, reason in (
         (HELP, TUESDAY, "NO_BLEND"),
@@ -211,6 +294,13 @@ def test_a_blend_that_is_none_says_so(staffing: Staffing) -> None:
         with pytest.raises(MusterError) as caught:
             explained(staffing, queue, day)
         assert caught.value.reason == reason
+    staffing.expect(MAIL, 4.0, 360.0, 2)
+    data = with_a_blend()
+    next(c for c in data["contracts"] if MAIL in c["queues"])["valid_until"] = "2026-03-20"
+    applied(staffing, data)
+    with pytest.raises(MusterError) as caught:
+        explained(staffing)
+    assert caught.value.reason == "NO_PLAN"
 
 
 def test_agents_without_the_skill_do_no_mail(engine: sa.Engine) -> None:
@@ -237,6 +327,7 @@ def test_a_blend_names_calls_of_its_client_once() -> None:
         queues=["acme/chat"]
     )
     assert "blend.loss" in refused(loss=0.5)
+    assert "blend.queues[1]: is 'acme/help' again" in refused(queues=[HELP, HELP])
     data = with_a_blend()
     data["queues"][0]["blend"] = {"queues": [SALES]}
     data["queues"].append({**data["queues"][2], "name": "acme/letters", "interval_seconds": 900})

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from services.staffing.domain.blocking import HUGE
-from services.staffing.domain.carried import Carried
+from services.staffing.domain.carried import PARTS, Carried
 from services.staffing.domain.erlang import ANSWERED, ASA, DEEP, NUMBERS, WAITS, Floats, Ints, compiled
 from services.staffing.domain.fewest import SL_VIRTUAL, measure
 from services.staffing.domain.waiting import after, after_patient
 
-ROUNDS = 8
+# The agents' mean pace is a fixed point: of items that take far longer than calls it takes many rounds.
+ROUNDS, SETTLED = 500, 1e-9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +83,9 @@ def _shared(n: Any, keep: Any, load: Any, times: Any, item: Any, out: Any) -> An
         items = busy - calls
         if busy <= 0:
             break
-        pace = busy / (calls / handle + items / item)
+        was, pace = pace, busy / (calls / handle + items / item)
+        if abs(pace - was) <= SETTLED * was:
+            break
     return items, busy
 
 
@@ -99,6 +102,8 @@ def _all_shared(kind: Any, n: Any, keep: Any, load: Any, share: Any, times: Any,
         some, busy = _shared(n, keep, load[k], times, item, one)
         items += some
         worked += busy
+        if share[k] <= 0:
+            continue
         for j in range(NUMBERS):
             if j != ASA:
                 out[j] += share[k] * one[j]
@@ -106,7 +111,7 @@ def _all_shared(kind: Any, n: Any, keep: Any, load: Any, share: Any, times: Any,
         total += share[k]
     items, worked = items / len(load), worked / (len(load) * n)
     if total <= 0:
-        return 1.0, items, worked
+        return 1.0 if kind <= SL_VIRTUAL else 0.0, items, worked
     out[ASA] /= max(out[ANSWERED], 1e-12)
     return measure(kind, out, n, 0.0), items, worked
 
@@ -116,6 +121,7 @@ def _least_kept(
     kind: Any,
     floor: Any,
     agents: Any,
+    least: Any,
     most: Any,
     load: Any,
     share: Any,
@@ -132,7 +138,7 @@ def _least_kept(
     for i in range(len(agents)):
         n, times = agents[i], (handle[i], patience[i], threshold, short)
         slow = other if other >= handle[i] else math.sqrt(other * handle[i])
-        low, high = -1, int(n)  # with all kept idle nothing is done
+        low, high = min(least[i], int(n)) - 1, int(n)  # with all kept idle nothing is done
         while high - low > 1:
             middle = (low + high) // 2
             reached, _, worked = _all_shared(kind, n, float(middle), load[i], share[i], times, slow, one, out)
@@ -149,18 +155,48 @@ def _least_kept(
 
 
 def idle_time(
-    kind: int, floor: Floats, agents: Floats, load: Carried, times: tuple[float, float, float], most: float = 1.0
+    kind: int,
+    floor: Floats,
+    agents: Floats,
+    load: Carried,
+    times: tuple[float, float, float],
+    most: float = 1.0,
+    least: Ints | None = None,
 ) -> Idle:
     """Return what agents (I,) of calls, whole, can do of deferred work while they are idle, in Erlangs, so that a number of a kind
     (SL_OFFERED … BY_OCCUPANCY) stays at its floor (I,) or better, and at most the share `most` of their time is worked.
 
-    times: T, the short threshold, and the AHT of an item, seconds. Raise ValueError for agents that are not whole, or no AHT.
+    times: T, the short threshold, and the AHT of an item, seconds; least (I,): agents to keep idle at least. Raise ValueError for agents
+    that are not whole, or no AHT.
     """
     threshold, short, other = times
     if not 0 < other < np.inf or (agents != np.floor(agents)).any() or (agents < 0).any():
         raise ValueError(f"agents {agents}, AHT {other}; allowed: whole, 0 or more, and above 0")
     keep, idle, value = np.zeros(agents.size, np.int64), np.zeros(agents.size), np.zeros(agents.size)
+    at_least = np.zeros(agents.size, np.int64) if least is None else least
     _least_kept(
-        kind, floor, agents, most, load.load, load.share, load.handle, load.patience, threshold, short, other, keep, idle, value
+        kind,
+        floor,
+        agents,
+        at_least,
+        most,
+        load.load,
+        load.share,
+        load.handle,
+        load.patience,
+        threshold,
+        short,
+        other,
+        keep,
+        idle,
+        value,
     )
     return Idle(keep, idle, value)
+
+
+def warm_up() -> None:
+    """Compile what blends need, or load what was compiled before: no transaction waits for it."""
+    for patience in (np.inf, 60.0):
+        rate, handle, leaves = (np.array([v]) for v in (0.01, 60.0, patience))
+        one = Carried(rate, handle, leaves, np.full((1, PARTS), 0.6), np.full((1, PARTS), 1 / PARTS))
+        idle_time(0, np.array([0.5]), np.array([3.0]), one, (20.0, 0.0, 60.0))

@@ -9,7 +9,7 @@ import numpy as np
 from services.staffing.domain.blending import IdleDay, idle_time
 from services.staffing.domain.carried import carry
 from services.staffing.domain.facts import ForecastDay, RequirementDay
-from services.staffing.domain.requirement import DEFINITIONS, fewest_of_all, predicted_service_level
+from services.staffing.domain.requirement import DEFINITIONS, KINDS, fewest_of_all, predict, predicted_service_level
 from services.staffing.handlers.requiring import QueueRules
 
 # What decides agents whom calls do not need.
@@ -56,19 +56,27 @@ def calls_day(forecast: ForecastDay, required: RequirementDay, rules: QueueRules
 @functools.lru_cache(maxsize=2000)  # a day of calls changes seldom, and is asked for whenever the work's forecast does
 def idle_of(day: CallsDay, handle: int) -> IdleDay:
     """Return the idle time of a day of calls, items taking `handle` seconds. The calls keep their target, lose no more than `loss` of what
-    the agents whom they need give them, and of agents' time no more is worked than the contract's OCCUPANCY_CAP says."""
+    the agents whom they need give them, and of agents' time no more is worked than the contract's OCCUPANCY_CAP says. Calls that nothing is
+    promised for are held to the service level that is shown of them."""
     rules, starts = day.rules, np.array(day.starts, np.int64)
     promised, agents = rules.rules.shown, np.array(day.on_queue)
     load = carry(np.array(day.offered), np.array(day.aht), starts, day.seconds, rules.patience)
-    for_service = tuple(g for g in rules.rules.goals if g.metric not in SPARE)
+    for_service = tuple(g for g in rules.rules.goals if g.metric not in SPARE) or (promised,)
     needed = fewest_of_all(load, dataclasses.replace(rules.rules, goals=for_service, minimum=0))[0]
     floor_by = np.where(day.spare, np.minimum(needed, agents), agents)
     level = np.nan_to_num(predicted_service_level(load, floor_by, promised), nan=1.0)
     plain = np.nan_to_num(predicted_service_level(load, agents, promised), nan=1.0)
     floor = np.maximum(level - day.loss, np.minimum(level, promised.target))
     cap = min((g.target for g in rules.rules.goals if g.metric == "OCCUPANCY_CAP"), default=1.0)
+    least = np.zeros(agents.size, np.int64)
+    for goal in for_service:
+        if goal != promised:  # kept as it is, or missed no further
+            value, wanted = goal.value(predict(load, floor_by, goal)), goal.metric == "SERVICE_LEVEL"
+            bound = np.minimum(value, goal.target) if wanted else np.maximum(value, goal.target)
+            kind = KINDS.get(goal.metric, DEFINITIONS[goal.definition])
+            least = idle_time(kind, bound, agents, load, (goal.threshold, goal.short, float(handle)), cap, least).keep
     times = (promised.threshold, promised.short, float(handle))
-    found = idle_time(DEFINITIONS[promised.definition], floor, agents, load, times, cap)
+    found = idle_time(DEFINITIONS[promised.definition], floor, agents, load, times, cap, least)
     # More calls than expected take idle agents first.
     more = (np.array(day.high) - np.array(day.offered)) / day.seconds * np.array(day.aht)
     safe = np.maximum(found.agents - np.maximum(more, 0.0), 0.0)
