@@ -100,7 +100,6 @@ def _campaigns(book: Book) -> Iterable[Violation]:
 
 def _blends(book: Book) -> Iterable[Violation]:
     """Deferred work blends into calls of its own client, of intervals as long; idle time is given once."""
-    rows = {queue.name: queue for queue in book.queues}
     taken: dict[str, str] = {}
     for i, queue in enumerate(book.queues):
         if queue.blend is None:
@@ -108,15 +107,16 @@ def _blends(book: Book) -> Iterable[Violation]:
         if queue.channel not in DEFERRED:
             yield Violation(f"queues[{i}].blend", f"goes with EMAIL and BACK_OFFICE, not {queue.channel}")
         for j, name in enumerate(queue.blend.queues):
-            at, calls = f"queues[{i}].blend.queues[{j}]", rows.get(name)
-            if calls is None or calls.channel != Channel.VOICE or calls.client != queue.client:
+            at, calls = f"queues[{i}].blend.queues[{j}]", [q for q in book.queues if q.name == name]
+            lengths = {q.interval_seconds for q in calls} - {queue.interval_seconds}
+            if not calls or any(q.channel != Channel.VOICE or q.client != queue.client for q in calls):
                 voices = (q.name for q in book.queues if q.channel == Channel.VOICE and q.client == queue.client)
                 yield Violation(at, f"is {name!r}; allowed: queues of calls of {queue.client}, {known(voices)}")
-            elif calls.interval_seconds != queue.interval_seconds:
-                why = (
-                    f"has intervals of {calls.interval_seconds} s, {queue.name} of {queue.interval_seconds}; allowed: the same"
-                )
+            elif lengths:
+                why = f"has intervals of {min(lengths)} s, {queue.name} of {queue.interval_seconds}; allowed: the same"
                 yield Violation(at, f"{name} {why}")
+            if name in queue.blend.queues[:j]:
+                yield Violation(at, f"is {name!r} again; allowed: each once")
             if taken.setdefault(name, queue.name) != queue.name:
                 yield Violation(at, f"is {name!r}, whose idle time {taken[name]} takes; allowed: in one blend")
 

@@ -19,10 +19,12 @@ from services.staffing.domain.carried import PARTS, Carried, carry
 from services.staffing.domain.erlang import BY_ABANDONED, BY_ASA, SL_OFFERED
 from services.staffing.domain.facts import ForecastDay
 from services.staffing.domain.requirement import Goal, Rules, fewest_of_all
-from services.staffing.handlers.blending import CallsDay, idle_of
-from services.staffing.handlers.deferring import on_deferred
+from services.staffing.handlers.blending import CallsDay, calls_day, idle_of
+from services.staffing.handlers.deferring import on_deferred, prepare
 from services.staffing.handlers.requiring import QueueRules
+from services.staffing.pricing_rpc import PricingEdge
 from services.staffing.store import plans
+from services.staffing.windowing import Windowing
 from tests.unit.test_deferring import PLAIN, desk, mails
 from tests.unit.test_requiring import MAIL, MONDAY, Staffing, applied, staffing_on, with_mail_and_chat
 from tests.unit.test_simulation_rpc import edge_of, played
@@ -339,3 +341,74 @@ def test_a_blend_names_calls_of_its_client_once() -> None:
     places = [v.description for v in caught.value.violations if v.field == "queues[4].blend.queues[0]"]
     assert any("intervals of 1800 s, acme/letters of 900" in p for p in places)
     assert any("whose idle time acme/mail takes" in p for p in places)
+
+
+# What the plan makes of it
+
+
+def test_the_target_is_kept_however_much_may_be_lost_and_only_who_is_able_counts() -> None:
+    day = dataclasses.replace(calls(loss=0.2), on_queue=(12.0,) * 5)
+    found = idle_of(day, 300)
+    assert min(found.level) >= 0.8 and max(found.level) < 0.9
+    few, all_of_them = (idle_of(dataclasses.replace(day, able=able), 300) for able in (0.25, 1.0))
+    assert np.array(few.agents) == pytest.approx(0.25 * np.array(all_of_them.agents), abs=1e-8)
+    assert np.array(few.safe) == pytest.approx(0.25 * np.array(all_of_them.safe), abs=1e-8)
+
+
+def test_who_is_there_for_the_minimum_is_to_spare_unless_calls_are_to_be_sure(staffing: Staffing) -> None:
+    staffing.expect(HELP, 40.0, 240.0, 2)
+    forecast = staffing.database.run_here(lambda c: plans.load_forecast(c, HELP, TUESDAY))
+    required, rules = staffing.required(HELP)[1], calls().rules
+    assert forecast is not None
+    required = dataclasses.replace(required, drivers=["MINIMUM_STAFF", "SERVICE_LEVEL"] * (len(required.starts) // 2))
+    assert calls_day(forecast, required, rules, 1.0, 0.02).spare == (True, False) * (len(required.starts) // 2)
+    surely = dataclasses.replace(rules, rules=dataclasses.replace(rules.rules, staff_to="DAY"))
+    assert not any(calls_day(forecast, required, surely, 1.0, 0.02).spare)
+
+
+def idle_days_of(days: list[ForecastDay], agents: float, safe: float) -> list[IdleDay]:
+    return [
+        IdleDay(HELP, 1.0, tuple(d.starts), *[(v,) * 48 for v in (9.0, 3, agents, safe, 0.8, 0.82)])  # type: ignore[arg-type]
+        for d in days
+    ]
+
+
+def test_a_plan_counts_on_idle_agents_within_its_hours_in_its_margin_its_load_and_its_safe_number() -> None:
+    days, at = mails(300, 8), desk("2h")
+    begin = days[0].starts[0]
+    idle = idle_days_of(days, 5.0, 0.0)
+    alone, helped = (prepare(days, [], at, 0.9, 0, begin, some) for some in ((), idle))
+    assert not helped.idle[~helped.work.open].any() and (helped.idle[: 7 * 48][helped.work.open[: 7 * 48]] == 5.0).all()
+    assert helped.z != alone.z
+    plain, beside = (on_deferred(days, [], at, PLAIN, 0.9, 1, begin, calls=some) for some in ((), idle))
+    assert sum(plain[1].load) - sum(beside[1].load) > 0.8 * 16 * 4
+    unsafe = on_deferred(days, [], at, PLAIN, 0.9, 1, begin, calls=idle_days_of(days, 5.0, 5.0))
+    assert sum(beside[1].on_queue_safe) > sum(unsafe[1].on_queue_safe) + 30
+
+
+def test_prices_and_windows_of_mail_count_the_same_idle_time(staffing: Staffing) -> None:
+    staffing.expect(HELP, 40.0, 240.0, 8)
+    staffing.expect(MAIL, 4.0, 360.0, 8)
+    tuesday = next(day for day in staffing.required(MAIL) if day.local_date == TUESDAY)
+    request = pb.PriceRequirementRequest(queue=MAIL, local_date=TUESDAY)
+    price = staffing.database.run_here(lambda c: PricingEdge(edge_of(staffing).edge).gather(c, request))()
+    mean = next(choice for choice in price.choices if choice.staff_to == "MEAN")
+    assert list(mean.agents) == tuesday.on_queue and mean.expected_service_level > 0.93
+    edge = edge_of(staffing).edge
+    windowing = Windowing(edge.work.deciding.outlooks, staffing.streams.due, None, edge.work.clock)  # type: ignore[arg-type]
+    (case,) = staffing.database.run_here(lambda c: windowing.cases(c, "acme/back-office"))
+    (ahead,) = case.desks
+    for start, own, idle in zip(tuesday.starts, tuesday.on_queue, tuesday.idle, strict=True):
+        assert ahead.staff[start] == own + idle > own
+
+
+def test_items_are_as_long_as_they_are_expected_to_be(engine: sa.Engine) -> None:
+    found, data = staffing_on(engine), with_a_blend()
+    applied(found, data)
+    found.expect(HELP, 40.0, 240.0, 2)
+    shares = []
+    for aht in (120.0, 900.0):
+        found.expect(MAIL, 4.0, aht, 2)
+        found.database.run_here(lambda c: found.requiring.require_all(c, MAIL, 0))
+        shares.append(found.required(MAIL)[1].blended)
+    assert shares[0] != shares[1]

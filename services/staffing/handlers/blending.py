@@ -35,8 +35,8 @@ class CallsDay:
 
 
 def calls_day(forecast: ForecastDay, required: RequirementDay, rules: QueueRules, able: float, loss: float) -> CallsDay:
-    """Return a day of calls, by its forecast and requirement."""
-    at = {start: n for n, start in enumerate(required.starts)}
+    """Return a day of calls, by its forecast and requirement. Where calls are staffed to be sure nobody is to spare."""
+    at, spare = {start: n for n, start in enumerate(required.starts)}, SPARE if rules.rules.staff_to == "MEAN" else ()
     rows = [(n, at[start]) for n, start in enumerate(forecast.starts) if start in at]
     return CallsDay(
         forecast.queue,
@@ -46,8 +46,8 @@ def calls_day(forecast: ForecastDay, required: RequirementDay, rules: QueueRules
         tuple(forecast.high[n] for n, _ in rows),
         tuple(forecast.aht[n] for n, _ in rows),
         tuple(float(round(required.on_queue[m])) for _, m in rows),
-        tuple(required.drivers[m] in SPARE for _, m in rows),
-        rules,
+        tuple(required.drivers[m] in spare for _, m in rows),
+        dataclasses.replace(rules, formula="", seen=None),
         able,
         loss,
     )
