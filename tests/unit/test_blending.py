@@ -21,6 +21,7 @@ from services.staffing.domain.facts import ForecastDay
 from services.staffing.domain.requirement import Goal, Rules, fewest_of_all
 from services.staffing.handlers.blending import CallsDay, calls_day, idle_of
 from services.staffing.handlers.deferring import on_deferred, prepare
+from services.staffing.handlers.pricing_mail import price_mail
 from services.staffing.handlers.requiring import QueueRules
 from services.staffing.pricing_rpc import PricingEdge
 from services.staffing.store import plans
@@ -400,6 +401,15 @@ def test_prices_and_windows_of_mail_count_the_same_idle_time(staffing: Staffing)
     (ahead,) = case.desks
     for start, own, idle in zip(tuesday.starts, tuesday.on_queue, tuesday.idle, strict=True):
         assert ahead.staff[start] == own + idle > own
+
+
+def test_a_price_counts_on_idle_agents_in_what_is_expected() -> None:
+    days, at = mails(300, 8), desk("2h")
+    now, tuesday = days[0].starts[0], days[1].local_date
+    idle = idle_days_of(days, 5.0, 5.0)
+    helped = price_mail(days, [], at, PLAIN, 0.9, 0.85, (tuesday, now), idle)["MEAN"]
+    alone = price_mail(days, [], at, PLAIN, 0.9, 0.85, (tuesday, now))["MEAN"]
+    assert helped.hours < alone.hours - 20 and helped.expected > 0.9
 
 
 def test_items_are_as_long_as_they_are_expected_to_be(engine: sa.Engine) -> None:
