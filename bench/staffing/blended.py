@@ -20,7 +20,7 @@ from services.staffing.domain.erlang import Floats, Ints
 from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.requirement import Goal, Rules
 from services.staffing.handlers.blending import calls_day, idle_days
-from services.staffing.handlers.deferring import on_deferred
+from services.staffing.handlers.deferring import DeskDays, on_deferred
 from services.staffing.handlers.requiring import QueueRules, on_forecast
 
 DAYS, TIMES = 28, 20
@@ -159,7 +159,7 @@ def run(case: Case) -> str:
     mails = [_day("bench/mail", n, week[(n % 7) * 48 : (n % 7 + 1) * 48], slots, case.mail.handle) for n in range(DAYS)]
     begin = mails[0].starts[0]
     plain, blended = (
-        on_deferred(mails, [], desk, Rules((), 0, 0.0, 0.0), case.mail.target, 1, begin, calls=c) for c in ((), idle)
+        on_deferred(DeskDays(mails, [], desk, case.mail.target, begin, c), Rules((), 0, 0.0, 0.0), 1) for c in ((), idle)
     )
     opened = _spread(plain, "starts", begin) > 0
     offered, staff = _spread(calls, "offered", begin), _spread(required, "on_queue", begin)

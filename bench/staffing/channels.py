@@ -24,7 +24,7 @@ from services.staffing.domain.deferred import Desk
 from services.staffing.domain.erlang import SL_OFFERED, Floats, Ints
 from services.staffing.domain.facts import ForecastDay
 from services.staffing.domain.outbound import Campaign, reserve
-from services.staffing.handlers.deferring import plan_days
+from services.staffing.handlers.deferring import DeskDays, plan_days
 
 # What judges; and what a plan must keep on its own trials, which it has seen.
 KEEP, WANTED = 0.95, 0.975
@@ -221,7 +221,7 @@ def run_mail(case: MailCase) -> Row:
     comes: in the long run nobody does it in less."""
     days, desk, began = forecast_days(case), case.desk(), time.process_time()
     begin = days[0].starts[0]
-    planned = plan_days(days, (), desk, case.target, 0, begin)
+    planned = plan_days(DeskDays(days, (), desk, case.target, begin), 0)
     spent = time.process_time() - began
     starts = np.array([s for day in days for s in day.starts])
     due = np.stack([deadlines_of(at, desk.rule, desk.hours, desk.zone) - begin for at in (starts, starts + 1799)], axis=1)

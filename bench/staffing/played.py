@@ -15,7 +15,7 @@ from services.staffing.domain.facts import ForecastDay
 from services.staffing.domain.outbound import Campaign
 from services.staffing.domain.requirement import Goal, Rules
 from services.staffing.handlers.calling import CallingDay, on_campaign
-from services.staffing.handlers.deferring import on_deferred
+from services.staffing.handlers.deferring import DeskDays, on_deferred
 from services.staffing.handlers.requiring import QueueRules, on_forecast
 from services.staffing.handlers.simulating import Asked, Simulation
 from services.staffing.handlers.simulating_campaigns import simulate_campaign
@@ -50,7 +50,7 @@ def mail(case: MailCase) -> Simulation:
     intake = case.intake().reshape(7, -1)
     days = [forecast(MONDAY + dt.timedelta(days=n), row.tolist(), case.handle) for n, row in enumerate(intake)]
     now, desk = days[0].starts[0], case.desk()
-    answers = on_deferred(days, [], desk, PLAIN, case.target, 1, now)
+    answers = on_deferred(DeskDays(days, [], desk, case.target, now), PLAIN, 1)
     staff = {s: n for day in answers for s, n in zip(day.starts, day.on_queue, strict=True)}
     asked = dataclasses.replace(ASKED, sigma=case.sigma or None)
     return simulate_mail(MailPlan(days[:4], [], desk, case.target, staff, answers[3]), asked, now)

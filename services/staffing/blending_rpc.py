@@ -8,11 +8,9 @@ import sqlalchemy as sa
 from muster.domain.calendar import local_date
 from muster.kit.errors import NotNow
 from muster.v1 import staffing_service_pb2 as pb
-from services.staffing.handlers.blending import idle_days
-from services.staffing.handlers.deferring import mean_handle, on_deferred
+from services.staffing.handlers.blending import beside
+from services.staffing.handlers.deferring import on_deferred
 from services.staffing.plan_rpc import PlanEdge
-from services.staffing.requiring import BACKLOG_SECONDS
-from services.staffing.store import plans
 
 LAST_DAY = "9999-12-31"
 
@@ -35,24 +33,22 @@ class BlendingEdge:
         asked = request.local_date or today
         if asked < today:
             raise NotNow("DAY_IS_OVER", f"{queue.name}: {asked} is over; ask for {today} or a later day")
-        days = plans.list_forecasts(connection, queue.name, today, LAST_DAY)
-        if asked not in {day.local_date for day in days}:
+        case, calls = requiring.desk_days(connection, book, queue, rules)
+        loss = queue.blend.loss
+        if asked not in {day.local_date for day in case.days}:
             raise NotNow("NO_REQUIREMENT", f"{queue.name} has no requirement for {asked}; see muster requirement show")
-        backlog, desk = plans.open_items(connection, queue.name, now - BACKLOG_SECONDS), requiring.desk(book, queue, rules)
-        calls, loss, handle = requiring.calls_of(connection, queue, today), queue.blend.loss, mean_handle(days, desk.handle)
 
         def explain() -> pb.ExplainBlendResponse:
-            answer, idle = pb.ExplainBlendResponse(aht_seconds=handle, loss=loss), idle_days(calls, handle)
+            blend = beside(case, calls)
+            answer = pb.ExplainBlendResponse(aht_seconds=case.handle, loss=loss)
             try:
-                with_it, without = (
-                    on_deferred(days, backlog, desk, rules.rules, rules.kept, 0, now, calls=some) for some in (idle, ())
-                )
+                with_it, without = (on_deferred(one, rules.rules, 0) for one in (blend, case))
             except ValueError as error:
                 raise NotNow("NO_PLAN", f"{queue.name}: {error}") from error
             blended, plain = (next(d for d in found if d.local_date == asked) for found in (with_it, without))
             answer.agent_hours = sum(blended.on_queue) * blended.seconds / 3600
             answer.plain_agent_hours = sum(plain.on_queue) * plain.seconds / 3600
-            for day in idle:
+            for day in blend.calls:
                 rows = [n for n, start in enumerate(day.starts) if start in set(blended.starts)]
                 if rows:
                     answer.calls.add(

@@ -13,14 +13,11 @@ from muster.kit.errors import NotNow, Refusal
 from muster.v1 import staffing_service_pb2 as pb
 from services.staffing.domain.requirement import Goal
 from services.staffing.domain.uncertainty import Choice
-from services.staffing.handlers.blending import idle_days
-from services.staffing.handlers.deferring import mean_handle
+from services.staffing.handlers.blending import beside
 from services.staffing.handlers.pricing_mail import price_mail
 from services.staffing.handlers.requiring import QueueRules
 from services.staffing.handlers.spreading import levels_of, price_day
 from services.staffing.plan_rpc import PlanEdge
-from services.staffing.requiring import BACKLOG_SECONDS
-from services.staffing.store import plans
 
 Price = Callable[[], pb.PriceRequirementResponse]
 LAST_DAY = "9999-12-31"
@@ -59,19 +56,15 @@ class PricingEdge:
         today = local_date(now, book.zone_of(queue)).isoformat()
         if asked < today:
             raise NotNow("DAY_IS_OVER", f"{queue.name}: {asked} is over; ask for {today} or a later day")
-        days = plans.list_forecasts(connection, queue.name, today, LAST_DAY)
-        backlog = plans.open_items(connection, queue.name, now - BACKLOG_SECONDS)
-        desk = self.edge.work.requiring.desk(book, queue, rules)
-        calls, handle = self.edge.work.requiring.calls_of(connection, queue, today), mean_handle(days, desk.handle)
+        case, calls = self.edge.work.requiring.desk_days(connection, book, queue, rules)
 
         def price() -> pb.PriceRequirementResponse:
             try:
-                idle = idle_days(calls, handle)
-                found = price_mail(days, backlog, desk, rules.rules, rules.kept, sure, (asked, now), idle)
+                found = price_mail(beside(case, calls), rules.rules, sure, asked)
             except ValueError as error:
                 raise NotNow("NO_PLAN", f"{queue.name}: {error}") from error
             answer = _priced(found, rules, Goal("DEADLINE_MET", rules.kept), sure)
-            answer.due_rule = str(desk.rule)
+            answer.due_rule = str(case.desk.rule)
             return answer
 
         return price

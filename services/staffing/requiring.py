@@ -22,9 +22,9 @@ from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.outbound import Campaign
 from services.staffing.domain.patience import Patience, patience_of
 from services.staffing.domain.requirement import Goal, Rules, combined_shrinkage
-from services.staffing.handlers.blending import CallsDay, calls_day, idle_days
+from services.staffing.handlers.blending import CallsDay, beside, calls_day
 from services.staffing.handlers.calling import CallingDay, describe, on_campaign
-from services.staffing.handlers.deferring import mean_handle, on_deferred
+from services.staffing.handlers.deferring import DeskDays, on_deferred
 from services.staffing.handlers.requiring import QueueRules, on_forecast
 from services.staffing.settings import StaffingSettings
 from services.staffing.store import plans
@@ -213,18 +213,26 @@ class Requiring:
         self, connection: sa.Connection, book: BookDay, queue: Queue, rules: QueueRules, version: int
     ) -> list[RequirementDay]:
         """Return the days of a queue's deferred work, planned together, that are new or other than before."""
-        now, zone = self.clock.now(), book.zone_of(queue)
-        today, last = local_date(now, zone).isoformat(), dt.date.max.isoformat()
-        days = plans.list_forecasts(connection, queue.name, today, last)
+        today, last = local_date(self.clock.now(), book.zone_of(queue)).isoformat(), dt.date.max.isoformat()
         before = {day.local_date: day for day in plans.list_requirements(connection, queue.name, today, last)}
-        backlog, desk = plans.open_items(connection, queue.name, now - BACKLOG_SECONDS), self.desk(book, queue, rules)
-        idle = idle_days(self.calls_of(connection, queue, today), mean_handle(days, desk.handle))
+        case, calls = self.desk_days(connection, book, queue, rules)
         try:
-            found = on_deferred(days, backlog, desk, rules.rules, rules.kept, version, now, before.get(today), idle)
+            found = on_deferred(beside(case, calls), rules.rules, version, before.get(today))
         except ValueError as error:
             get_log().warning("requirement_not_possible", queue=queue.name, reason="NO_PLAN", why=str(error))
             return []
         return [day for day in found if not _says_the_same(before.get(day.local_date), day)]
+
+    def desk_days(
+        self, connection: sa.Connection, book: BookDay, queue: Queue, rules: QueueRules
+    ) -> tuple[DeskDays, list[CallsDay]]:
+        """Return a queue's deferred work as it is planned, and the days of calls whose agents' idle time may do part of it."""
+        now, zone = self.clock.now(), book.zone_of(queue)
+        today = local_date(now, zone).isoformat()
+        days = plans.list_forecasts(connection, queue.name, today, dt.date.max.isoformat())
+        backlog = plans.open_items(connection, queue.name, now - BACKLOG_SECONDS)
+        case = DeskDays(days, backlog, self.desk(book, queue, rules), rules.kept, now)
+        return case, self.calls_of(connection, queue, today)
 
     def calls_of(self, connection: sa.Connection, queue: Queue, first: str) -> list[CallsDay]:
         """Return the days of calls, from a local date on, whose agents' idle time does a queue's deferred work; each by its day's book."""

@@ -20,7 +20,7 @@ from services.staffing.domain.erlang import BY_ABANDONED, BY_ASA, SL_OFFERED
 from services.staffing.domain.facts import ForecastDay
 from services.staffing.domain.requirement import Goal, Rules, fewest_of_all
 from services.staffing.handlers.blending import CallsDay, calls_day, idle_of
-from services.staffing.handlers.deferring import on_deferred, prepare
+from services.staffing.handlers.deferring import DeskDays, on_deferred, prepare
 from services.staffing.handlers.pricing_mail import price_mail
 from services.staffing.handlers.requiring import QueueRules
 from services.staffing.pricing_rpc import PricingEdge
@@ -173,7 +173,7 @@ def test_idle_time_takes_mail_off_those_who_do_nothing_else() -> None:
         IdleDay("acme/help", 1.0, tuple(day.starts), *[tuple([v] * 48) for v in (9.0, 3, 2.0, 1.5, 0.8, 0.82)])  # type: ignore[arg-type]
         for day in days
     ]
-    alone, helped = (on_deferred(days, [], at, PLAIN, 0.9, 1, begin, calls=some) for some in ((), idle))
+    alone, helped = (on_deferred(DeskDays(days, [], at, 0.9, begin, some), PLAIN, 1) for some in ((), idle))
     saved = sum(sum(one.on_queue) - sum(other.on_queue) for one, other in zip(alone[:5], helped[:5], strict=True)) / 2
     assert saved == pytest.approx(5 * 8 * 2.0, rel=0.15)  # two agents from nine to five
     assert all(day.blended == [2.0] * len(day.starts) for day in helped) and all(not day.blended for day in alone)
@@ -181,10 +181,10 @@ def test_idle_time_takes_mail_off_those_who_do_nothing_else() -> None:
     for day, safe in zip(helped[:5], alone[:5], strict=True):
         assert sum(day.on_queue) <= sum(day.on_queue_safe) < sum(safe.on_queue_safe)
     noon = days[0].starts[24]
-    later = on_deferred(days, [], at, PLAIN, 0.9, 2, noon, alone[0], idle)[0]
+    later = on_deferred(DeskDays(days, [], at, 0.9, noon, idle), PLAIN, 2, alone[0])[0]
     assert later.blended[:6] == [0.0] * 6 and later.blended[6:] == [2.0] * 10
     plenty = [dataclasses.replace(day, agents=(40.0,) * 48, safe=(40.0,) * 48) for day in idle]
-    nobody = on_deferred(days, [], at, Rules((), 1, 0.0, 0.0), 0.9, 1, begin, calls=plenty)
+    nobody = on_deferred(DeskDays(days, [], at, 0.9, begin, plenty), Rules((), 1, 0.0, 0.0), 1)
     assert {n for day in nobody for n in day.on_queue} == {1.0}  # the minimum staff
 
 
@@ -378,12 +378,12 @@ def test_a_plan_counts_on_idle_agents_within_its_hours_in_its_margin_its_load_an
     days, at = mails(300, 8), desk("2h")
     begin = days[0].starts[0]
     idle = idle_days_of(days, 5.0, 0.0)
-    alone, helped = (prepare(days, [], at, 0.9, 0, begin, some) for some in ((), idle))
+    alone, helped = (prepare(DeskDays(days, [], at, 0.9, begin, some), 0) for some in ((), idle))
     assert not helped.idle[~helped.work.open].any() and (helped.idle[: 7 * 48][helped.work.open[: 7 * 48]] == 5.0).all()
     assert helped.z != alone.z
-    plain, beside = (on_deferred(days, [], at, PLAIN, 0.9, 1, begin, calls=some) for some in ((), idle))
+    plain, beside = (on_deferred(DeskDays(days, [], at, 0.9, begin, some), PLAIN, 1) for some in ((), idle))
     assert sum(plain[1].load) - sum(beside[1].load) > 0.8 * 16 * 4
-    unsafe = on_deferred(days, [], at, PLAIN, 0.9, 1, begin, calls=idle_days_of(days, 5.0, 5.0))
+    unsafe = on_deferred(DeskDays(days, [], at, 0.9, begin, idle_days_of(days, 5.0, 5.0)), PLAIN, 1)
     assert sum(beside[1].on_queue_safe) > sum(unsafe[1].on_queue_safe) + 30
 
 
@@ -407,8 +407,8 @@ def test_a_price_counts_on_idle_agents_in_what_is_expected() -> None:
     days, at = mails(300, 8), desk("2h")
     now, tuesday = days[0].starts[0], days[1].local_date
     idle = idle_days_of(days, 5.0, 5.0)
-    helped = price_mail(days, [], at, PLAIN, 0.9, 0.85, (tuesday, now), idle)["MEAN"]
-    alone = price_mail(days, [], at, PLAIN, 0.9, 0.85, (tuesday, now))["MEAN"]
+    helped = price_mail(DeskDays(days, [], at, 0.9, now, idle), PLAIN, 0.85, tuesday)["MEAN"]
+    alone = price_mail(DeskDays(days, [], at, 0.9, now), PLAIN, 0.85, tuesday)["MEAN"]
     assert helped.hours < alone.hours - 20 and helped.expected > 0.9
 
 

@@ -21,7 +21,7 @@ from services.staffing.domain.requirement import Goal
 from services.staffing.domain.window import Pledge
 from services.staffing.handlers.ahead import WindowCase, windows_ahead
 from services.staffing.handlers.deadlines_ahead import DeskCase, deadlines_ahead
-from services.staffing.handlers.deferring import on_deferred
+from services.staffing.handlers.deferring import DeskDays, on_deferred
 from services.staffing.handlers.spreading import luck_of, paths_of
 from services.staffing.outlooks import Outlooks
 from services.staffing.plan_rpc import PlanEdge
@@ -53,7 +53,7 @@ def case(rule: str, spread: float, cut: float, window: int = 7) -> DeskCase:
     """Return two weeks of mail from Monday on, staffed to `cut` of the requirement; the window: the first days."""
     days, at = uncertain(mails(300, 14), spread), desk(rule)
     now = days[0].starts[0]
-    answers = on_deferred(days, [], at, PLAIN, 0.9, 1, now)
+    answers = on_deferred(DeskDays(days, [], at, 0.9, now), PLAIN, 1)
     staff = {s: math.floor(n * cut + 0.5) for day in answers for s, n in zip(day.starts, day.on_queue, strict=True)}
     return DeskCase("acme/mail", at, days, [], staff, now + 14 * DAY, [], now, now + window * DAY, now)
 

@@ -13,7 +13,7 @@ from muster.simulator.deferred import Mail, MailSeen, play_mail
 from services.staffing.domain.deferred import Desk
 from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.requirement import Rules
-from services.staffing.handlers.deferring import mean_handle, on_deferred
+from services.staffing.handlers.deferring import DeskDays, mean_handle, on_deferred
 
 LONDON, HALF_HOUR, DAY = "Europe/London", 1800, 86_400
 OFFICE = OpeningHours((Opening(frozenset(range(5)), 9 * 3600, 17 * 3600),))
@@ -52,7 +52,7 @@ def nine_o_clock(count: float, days: int = 2, handle: float = 600.0) -> list[For
 
 
 def require(days: list[ForecastDay], at: Desk, target: float = 0.95, rules: Rules = PLAIN) -> list[RequirementDay]:
-    return on_deferred(days, [], at, rules, target, 1, days[0].starts[0])
+    return on_deferred(DeskDays(days, [], at, target, days[0].starts[0]), rules, 1)
 
 
 def played(days: list[ForecastDay], at: Desk, answers: list[RequirementDay], times: int, cut: float = 1.0) -> MailSeen:
@@ -130,7 +130,7 @@ def test_by_hand_open_items_are_done_before_they_are_due() -> None:
         (days[0].starts[0] - 3 * DAY + 10 * 3600, 6),
         (days[0].starts[17], 0),
     ]  # six came Friday at ten
-    monday, _ = on_deferred(days, backlog, desk("8h", 600.0), PLAIN, 0.95, 1, days[0].starts[18])
+    monday, _ = on_deferred(DeskDays(days, backlog, desk("8h", 600.0), 0.95, days[0].starts[18]), PLAIN, 1)
     assert monday.load[:3] == pytest.approx([1.0, 1.0, 0.0])  # 6 × 600 s in two half-hours
     assert sum(monday.on_queue[:2]) >= 2
 
@@ -138,14 +138,16 @@ def test_by_hand_open_items_are_done_before_they_are_due() -> None:
 def test_what_is_overdue_is_done_as_if_it_came_now_and_makes_no_peak() -> None:
     days = nine_o_clock(0.0)
     backlog = [(days[0].starts[0] - 10 * DAY, 96), (days[0].starts[17], 0)]
-    monday, _ = on_deferred(days, backlog, desk("8h", 600.0), PLAIN, 0.95, 1, days[0].starts[18])
+    monday, _ = on_deferred(DeskDays(days, backlog, desk("8h", 600.0), 0.95, days[0].starts[18]), PLAIN, 1)
     assert monday.load == pytest.approx([2.0] * 16)
 
 
 def test_what_came_but_is_not_counted_yet_is_taken_as_forecast() -> None:
     days = nine_o_clock(48.0)
     ten = days[0].starts[20]
-    unknown, known = (on_deferred(days, [(days[0].starts[at], 0)], desk("8h", 600.0), PLAIN, 0.95, 1, ten) for at in (17, 19))
+    unknown, known = (
+        on_deferred(DeskDays(days, [(days[0].starts[at], 0)], desk("8h", 600.0), 0.95, ten), PLAIN, 1) for at in (17, 19)
+    )
     assert sum(unknown[0].load) + sum(unknown[1].load) == pytest.approx(16.0)  # 48 × 600 s / 1800 s
     assert sum(known[0].load) + sum(known[1].load) == 0.0
 
@@ -193,7 +195,7 @@ def test_a_day_that_is_lost_does_not_raise_the_others() -> None:
     begin = days[0].starts[18]
     lost = [(begin - 3 * DAY + HALF_HOUR, 400), (days[0].starts[17], 0)]  # 400 due half an hour from now
     some = [(begin - 3 * DAY + HALF_HOUR, 0), (days[0].starts[17], 0)]
-    heavy, light = (on_deferred(days, backlog, desk(), PLAIN, 0.95, 1, begin) for backlog in (lost, some))
+    heavy, light = (on_deferred(DeskDays(days, backlog, desk(), 0.95, begin), PLAIN, 1) for backlog in (lost, some))
     assert sum(sum(d.on_queue) for d in heavy[2:5]) <= 1.1 * sum(sum(d.on_queue) for d in light[2:5])
 
 
@@ -203,14 +205,14 @@ def test_intervals_that_are_over_stay_as_they_were_required() -> None:
     morning = require(days, desk())[0]
     noon = days[0].starts[24]
     backlog = [(s, 5) for s in days[0].starts[:24]]
-    told = on_deferred(days, backlog, desk(), PLAIN, 0.95, 2, noon + 600, morning)[0]
+    told = on_deferred(DeskDays(days, backlog, desk(), 0.95, noon + 600), PLAIN, 2, morning)[0]
     assert told.starts == morning.starts
     assert told.on_queue[:6] == morning.on_queue[:6] and told.drivers[:6] == morning.drivers[:6]
-    alone = on_deferred(days, backlog, desk(), PLAIN, 0.95, 2, noon + 600)[0]
+    alone = on_deferred(DeskDays(days, backlog, desk(), 0.95, noon + 600), PLAIN, 2)[0]
     assert alone.starts == morning.starts[6:] and alone.on_queue == told.on_queue[6:]
     bare = dataclasses.replace(morning, carried=[])
-    assert on_deferred(days, backlog, desk(), PLAIN, 0.95, 2, noon, bare)[0].carried[:6] == morning.load[:6]
-    assert on_deferred(days, [], desk(), PLAIN, 0.95, 1, begin) == require(days, desk())
+    assert on_deferred(DeskDays(days, backlog, desk(), 0.95, noon), PLAIN, 2, bare)[0].carried[:6] == morning.load[:6]
+    assert on_deferred(DeskDays(days, [], desk(), 0.95, begin), PLAIN, 1) == require(days, desk())
 
 
 def test_days_of_a_clock_change_have_their_own_intervals() -> None:
@@ -230,6 +232,6 @@ def test_the_handle_time_is_that_of_all_contacts() -> None:
 def test_nothing_expected_needs_nobody_and_nonsense_is_refused() -> None:
     quiet = require(nine_o_clock(0.0), desk())
     assert sum(quiet[0].on_queue) == 0 and quiet[0].service_level == [None] * 16 and set(quiet[0].occupancy) == {0.0}
-    assert on_deferred([], [], desk(), PLAIN, 0.95, 1, 0) == []
+    assert on_deferred(DeskDays([], [], desk(), 0.95, 0), PLAIN, 1) == []
     with pytest.raises(ValueError, match=r"target is 1\.5; allowed"):
         require(mails(300, 2), desk(), 1.5)

@@ -14,7 +14,7 @@ from muster.v1 import staffing_service_pb2 as pb
 from services.staffing.domain.facts import ForecastDay
 from services.staffing.domain.requirement import Rules
 from services.staffing.domain.uncertainty import Choice, PathLoad, outcome
-from services.staffing.handlers.deferring import on_deferred
+from services.staffing.handlers.deferring import DeskDays, on_deferred
 from services.staffing.handlers.pricing_mail import price_mail
 from services.staffing.handlers.simulating import Asked
 from services.staffing.handlers.simulating_mail import MailPlan, simulate_mail
@@ -81,7 +81,7 @@ def uncertain(days: list[ForecastDay], spread: float) -> list[ForecastDay]:
 
 def mail_price(spread: float, rule: str = "2h", sure: float = 0.9, place: int = 3) -> dict[str, Choice]:
     days = uncertain(mails(300, 10), spread)
-    return price_mail(days, [], desk(rule), PLAIN, 0.9, sure, (days[place].local_date, days[0].starts[0]))
+    return price_mail(DeskDays(days, [], desk(rule), 0.9, days[0].starts[0]), PLAIN, sure, days[place].local_date)
 
 
 def test_being_surer_of_deadlines_costs_more_the_less_is_known() -> None:
@@ -100,8 +100,8 @@ def test_being_surer_of_deadlines_costs_more_the_less_is_known() -> None:
 def test_the_mean_is_what_is_published_and_its_chance_what_is_played() -> None:
     days, at = uncertain(mails(300, 10), 0.2), desk("2h")
     now, thursday = days[0].starts[0], days[3].local_date
-    answers = on_deferred(days, [], at, PLAIN, 0.9, 1, now)
-    mean = price_mail(days, [], at, PLAIN, 0.9, 0.85, (thursday, now))["MEAN"]
+    answers = on_deferred(DeskDays(days, [], at, 0.9, now), PLAIN, 1)
+    mean = price_mail(DeskDays(days, [], at, 0.9, now), PLAIN, 0.85, thursday)["MEAN"]
     assert mean.agents.tolist() == answers[3].on_queue
     staff = {s: n for day in answers for s, n in zip(day.starts, day.on_queue, strict=True)}
     found = simulate_mail(MailPlan(days[:4], [], at, 0.9, staff, None), Asked(600, "LEAVE", None, uncertain=True), now)

@@ -13,7 +13,7 @@ from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.outbound import Campaign
 from services.staffing.domain.requirement import Goal, Rules
 from services.staffing.handlers.calling import CallingDay, on_campaign
-from services.staffing.handlers.deferring import on_deferred
+from services.staffing.handlers.deferring import DeskDays, on_deferred
 from services.staffing.handlers.requiring import QueueRules, on_forecast
 from services.staffing.handlers.simulating import Asked, Simulation
 from services.staffing.handlers.simulating_campaigns import simulate_campaign
@@ -83,7 +83,7 @@ def mail(
     asked: Asked = USUAL,
 ) -> Simulation:
     at, now = desk(rule), days[0].starts[0] if now is None else now
-    answers: list[RequirementDay] = on_deferred(days, backlog or [], at, Rules((), 0, 0.0, 0.0), 0.9, 1, now)
+    answers: list[RequirementDay] = on_deferred(DeskDays(days, backlog or [], at, 0.9, now), Rules((), 0, 0.0, 0.0), 1)
     staff = {s: math.floor(n * cut) for day in answers for s, n in zip(day.starts, day.on_queue, strict=True)}
     return simulate_mail(MailPlan(days, backlog or [], at, 0.9, staff, answers[-1]), asked, now)
 

@@ -10,6 +10,7 @@ from services.staffing.domain.blending import IdleDay, idle_time
 from services.staffing.domain.carried import carry
 from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.requirement import DEFINITIONS, KINDS, fewest_of_all, predict, predicted_service_level
+from services.staffing.handlers.deferring import DeskDays
 from services.staffing.handlers.requiring import QueueRules
 
 # What decides agents whom calls do not need.
@@ -96,3 +97,8 @@ def idle_of(day: CallsDay, handle: int) -> IdleDay:
 def idle_days(days: Iterable[CallsDay], handle: float) -> list[IdleDay]:
     """Return the idle time of days of calls, items taking `handle` seconds in mean."""
     return [idle_of(day, max(round(handle), 1)) for day in days if day.starts]
+
+
+def beside(case: DeskDays, days: Iterable[CallsDay]) -> DeskDays:
+    """Return deferred work with the idle time of days of calls to do part of it."""
+    return dataclasses.replace(case, calls=idle_days(days, case.handle))

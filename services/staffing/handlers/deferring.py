@@ -149,6 +149,34 @@ def margin(work: Work, trials: Trials, target: float, minimum: int, idle: Floats
 
 
 @dataclasses.dataclass(frozen=True)
+class DeskDays:
+    """Deferred work to plan. days: the forecast, today first; backlog: (start, items still open) of every closed interval, 0 too: what
+    the forecast says of later ones has come, but isn't counted yet; target: the share to be done in time; calls: idle time of calls that
+    does part of it."""
+
+    days: Sequence[ForecastDay]
+    backlog: Sequence[tuple[int, int]]
+    desk: Desk
+    target: float
+    now: int
+    calls: Sequence[IdleDay] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 < self.target <= 1:
+            raise ValueError(f"target is {self.target}; allowed: a share above 0, at most 1")
+
+    @property
+    def begin(self) -> int:
+        """The first interval that is not over."""
+        return self.now - self.now % self.desk.seconds
+
+    @property
+    def handle(self) -> float:
+        """AHT of an item, seconds: the days' mean, the desk's where nothing is expected."""
+        return mean_handle(self.days, self.desk.handle)
+
+
+@dataclasses.dataclass(frozen=True)
 class Planned:
     """Arrays (I,) of intervals from `begin` on: real agents of the expected work, whole ones, and those for the high intake; share (D,)
     of what falls due on each day that is done in time, NaN where nothing is due; idle: agents of calls who help."""
@@ -188,83 +216,52 @@ class Prepared:
     safe_idle: Floats
 
 
-def prepare(
-    days: Sequence[ForecastDay],
-    backlog: Sequence[tuple[int, int]],
-    desk: Desk,
-    target: float,
-    minimum: int,
-    now: int,
-    calls: Sequence[IdleDay] = (),
-) -> Prepared:
+def prepare(case: DeskDays, minimum: int) -> Prepared:
     """Return what the plan of a queue's days together rests on, from the interval that holds `now` on."""
-    begin, seconds = now - now % desk.seconds, desk.seconds
-    sizes = size_of(days, desk, begin)
+    days, begin, desk = case.days, case.begin, dataclasses.replace(case.desk, handle=case.handle)
+    seconds, sizes = desk.seconds, size_of(days, desk, begin)
     offered, high = (ahead([(d.starts, getattr(d, n)) for d in days], seconds, begin, sizes) for n in ("offered", "high"))
-    idle, safe_idle = (ahead([(d.starts, getattr(d, n)) for d in calls], seconds, begin, sizes) for n in ("agents", "safe"))
-    work = in_reach(work_of(desk, begin, offered, cohorts_of(days, backlog, desk, begin)))
+    idle, safe_idle = (
+        ahead([(d.starts, getattr(d, n)) for d in case.calls], seconds, begin, sizes) for n in ("agents", "safe")
+    )
+    work = in_reach(work_of(desk, begin, offered, cohorts_of(days, case.backlog, desk, begin)))
     more = dataclasses.replace(work, count=np.append(high, work.count[high.size :]))
     ends = np.array([day_bounds(parse_date(day.local_date), desk.zone)[1] for day in days])
     day = np.searchsorted(ends, begin + seconds * np.arange(high.size), "right")
     known = np.arange(work.count.size) >= high.size
     trials = draw(work, known, day, len(days), luck_of(days[0].queue, days[0].local_date))
     idle = np.where(work.open, idle, 0.0)
-    z = margin(work, trials, target, minimum, idle)
+    z = margin(work, trials, case.target, minimum, idle)
     return Prepared(begin, work, more, day, known, trials, z, idle, np.where(work.open, safe_idle, 0.0))
 
 
-def plan_days(
-    days: Sequence[ForecastDay],
-    backlog: Sequence[tuple[int, int]],
-    desk: Desk,
-    target: float,
-    minimum: int,
-    now: int,
-    calls: Sequence[IdleDay] = (),
-) -> Planned:
-    """Return the plan of a queue's days together, from the interval that holds `now` on; calls: idle time that helps."""
-    found = prepare(days, backlog, desk, target, minimum, now, calls)
+def plan_days(case: DeskDays, minimum: int) -> Planned:
+    """Return the plan of a queue's days together, from the interval that holds `now` on."""
+    found = prepare(case, minimum)
     both = ((found.work, found.idle), (found.high, found.safe_idle))
     whole, safe = (plan(w, spread_of(w), found.z, minimum, idle) for w, idle in both)
     asked, timely = found.trials.due.sum(axis=0), found.trials.in_time(whole + found.idle).sum(axis=0)
-    share = np.divide(timely, asked, out=np.full(len(days), np.nan), where=asked > 1e-6)
+    share = np.divide(timely, asked, out=np.full(len(case.days), np.nan), where=asked > 1e-6)
     real = blend(found.work, found.idle).real
     return Planned(found.begin, real, whole, np.maximum(safe, whole), share, found.idle)
 
 
-def on_deferred(
-    days: Sequence[ForecastDay],
-    backlog: Sequence[tuple[int, int]],
-    desk: Desk,
-    rules: Rules,
-    target: float,
-    version: int,
-    now: int,
-    before: RequirementDay | None = None,
-    calls: Sequence[IdleDay] = (),
-) -> list[RequirementDay]:
+def on_deferred(case: DeskDays, rules: Rules, version: int, before: RequirementDay | None = None) -> list[RequirementDay]:
     """Return the requirement of a queue's days, today first, in the intervals in which there is service; the same always gives the same.
 
-    backlog: (start, items still open) of every closed interval, 0 too: what the forecast says of later ones has come, but isn't counted
-    yet. target: the share to be done in time; handle times are the days' mean, the desk's where nothing is expected. Today's intervals
-    that are over stay as `before` had them. calls: idle time of calls that does part of it. The predicted share is of what still falls due
-    on the day.
+    Today's intervals that are over stay as `before` had them. The predicted share is of what still falls due on the day.
     """
-    if not days:
+    if not case.days:
         return []
-    if not 0 < target <= 1:
-        raise ValueError(f"target is {target}; allowed: a share above 0, at most 1")
-    desk = dataclasses.replace(desk, handle=mean_handle(days, desk.handle))
-    planned = plan_days(days, backlog, desk, target, rules.minimum, now, calls)
-    found = [_answer(day, n, planned, desk, rules, target, version, now) for n, day in enumerate(days)]
+    planned = plan_days(case, rules.minimum)
+    found = [_answer(case, n, planned, rules, version) for n in range(len(case.days))]
     if before is not None and before.local_date == found[0].local_date:
         found[0] = found[0].behind(before, planned.begin)
     return found
 
 
-def _answer(
-    day: ForecastDay, n: int, planned: Planned, desk: Desk, rules: Rules, target: float, version: int, now: int
-) -> RequirementDay:
+def _answer(case: DeskDays, n: int, planned: Planned, rules: Rules, version: int) -> RequirementDay:
+    day, desk, target = case.days[n], case.desk, case.target
     date, minimum = parse_date(day.local_date), rules.minimum
     starts = [s for s in desk.hours.open_starts(date, desk.zone, desk.seconds) if s >= planned.begin]
     at = (np.array(starts, np.int64) - planned.begin) // desk.seconds
@@ -291,7 +288,7 @@ def _answer(
         drivers=["MINIMUM_STAFF" if minimum and a <= minimum else "DEADLINE_MET" for a in agents],
         formula=f"earliest deadline first, {desk.rule} ({100 * target:g} %)",
         unplaced_shrinkage=round(rules.unplaced_shrinkage, 9),
-        made_at=now,
+        made_at=case.now,
         watermark=day.watermark,
         blended=_plain(planned.idle[at]) if planned.idle.any() else [],
     )

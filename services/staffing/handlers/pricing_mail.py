@@ -6,13 +6,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from muster.domain.calendar import parse_date
-from services.staffing.domain.blending import IdleDay
-from services.staffing.domain.deferred import Desk
 from services.staffing.domain.erlang import Floats, Ints
 from services.staffing.domain.facts import ForecastDay
 from services.staffing.domain.requirement import Rules
 from services.staffing.domain.uncertainty import Choice
-from services.staffing.handlers.deferring import Prepared, draw, mean_handle, plan, prepare, spread_of
+from services.staffing.handlers.deferring import DeskDays, Prepared, draw, plan, prepare, spread_of
 from services.staffing.handlers.spreading import PATHS, luck_of, paths_of
 
 LEAST, MOST, STEPS = 0.25, 4.0, 10
@@ -36,25 +34,14 @@ def _least(good: Callable[[float], bool]) -> float:
     return high
 
 
-def price_mail(
-    days: Sequence[ForecastDay],
-    backlog: Sequence[tuple[int, int]],
-    desk: Desk,
-    rules: Rules,
-    target: float,
-    sure: float,
-    asked: tuple[str, int],
-    calls: Sequence[IdleDay] = (),
-) -> dict[str, Choice]:
+def price_mail(case: DeskDays, rules: Rules, sure: float, date: str) -> dict[str, Choice]:
     """Return what staffing a day costs and gives: MEAN as it is published; EXPECTED, DAY: the plan for so many times the work that, over all
-    paths, the day's share is kept, or it is on `sure` of them. asked: the local date, and now; all days up to it are staffed alike, and
-    never to less than the work that is expected: what is late must be done too. calls: idle time that helps.
+    paths, the day's share is kept, or it is on `sure` of them. All days up to it are staffed alike, and never to less than the work that is
+    expected: what is late must be done too.
 
     Hours and agents are those of the day. Raise ValueError where nothing falls due on it.
     """
-    date, now = asked
-    desk = dataclasses.replace(desk, handle=mean_handle(days, desk.handle))
-    prepared = prepare(days, backlog, desk, target, rules.minimum, now, calls)
+    prepared, days, desk, target = prepare(case, rules.minimum), case.days, case.desk, case.target
     place = [day.local_date for day in days].index(date)
     luck = luck_of(days[0].queue, date, "price")
     expected = expected_work(days, prepared, desk.seconds, luck)
