@@ -22,7 +22,7 @@ $(INSTALLED): requirements.lock muster/dev/checkout.py
 # A compiled kernel is kept with the module it stands in, whatever the modules it calls have become: one changes, all are compiled.
 $(READY): $(INSTALLED) $(KERNELS)
 	@find services muster -name '*.nb[ic]' -delete
-	$(PY) -c "from services.forecaster.app import warm_up; warm_up(); from services.staffing.domain.carried import warm_up; warm_up()"
+	$(PY) -c "from services.forecaster.app import warm_up; warm_up(); from services.staffing.app import warm_up; warm_up()"
 	@touch $@
 
 demo: $(READY) ## watch a day: volume in, decisions out

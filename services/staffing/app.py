@@ -8,8 +8,7 @@ from muster.book.types import ALL_TOPICS
 from muster.kit.service import Edges, Parts, run_service
 from muster.v1 import staffing_service_pb2_grpc as stubs
 from services.staffing.deciding import Deciding
-from services.staffing.domain import blending
-from services.staffing.domain.carried import warm_up
+from services.staffing.domain import blending, carried, deferred
 from services.staffing.metrics import StaffingMetrics
 from services.staffing.outlooks import Outlooks
 from services.staffing.pooling import Pooling
@@ -22,10 +21,16 @@ from services.staffing.windowing import Windowing
 from services.staffing.work import Work
 
 
+def warm_up() -> None:
+    """Compile what requirements need, or load what was compiled before: no transaction waits for it."""
+    carried.warm_up()
+    deferred.warm_up()
+    blending.warm_up()
+
+
 def plug(parts: Parts) -> Edges:
     """Plug staffing into the parts of a service."""
     warm_up()
-    blending.warm_up()
     book = BookCopy(metadata)
     streams = Streams(book, parts.due, parts.clock, parts.outbox)
     settings = cast(StaffingSettings, parts.settings)

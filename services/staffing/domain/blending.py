@@ -195,7 +195,7 @@ def idle_time(
 
 
 def warm_up() -> None:
-    """Compile what blends need, or load what was compiled before: no transaction waits for it."""
+    """Compile what blends need, or load what was compiled before."""
     for patience in (np.inf, 60.0):
         rate, handle, leaves = (np.array([v]) for v in (0.01, 60.0, patience))
         one = Carried(rate, handle, leaves, np.full((1, PARTS), 0.6), np.full((1, PARTS), 1 / PARTS))

@@ -197,3 +197,9 @@ def blend(work: Work, slack: Floats, scale: float = 1.0) -> Blend:
     taken = done_in_time(work, asked[None, :], slack)[0]
     real, whole = level_agents(dataclasses.replace(work, count=np.maximum(asked - taken, 0.0)))
     return Blend(taken, float(taken.sum() / asked.sum()) if asked.sum() > 0 else 1.0, real, whole)
+
+
+def warm_up() -> None:
+    """Compile what deferred work needs, or load what was compiled before."""
+    one = Work(np.array([0, -1]), np.array([2, 1]), np.array([1.0, 1.0]), np.ones(3, bool), 1800.0, 300.0)
+    blend(one, np.zeros(3))
