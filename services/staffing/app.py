@@ -8,7 +8,7 @@ from muster.book.types import ALL_TOPICS
 from muster.kit.service import Edges, Parts, run_service
 from muster.v1 import staffing_service_pb2_grpc as stubs
 from services.staffing.deciding import Deciding
-from services.staffing.domain import blending, carried, deferred
+from services.staffing.domain import blending, carried, chatting, deferred, uncertainty
 from services.staffing.metrics import StaffingMetrics
 from services.staffing.outlooks import Outlooks
 from services.staffing.pooling import Pooling
@@ -23,9 +23,8 @@ from services.staffing.work import Work
 
 def warm_up() -> None:
     """Compile what requirements need, or load what was compiled before: no transaction waits for it."""
-    carried.warm_up()
-    deferred.warm_up()
-    blending.warm_up()
+    for part in (carried, chatting, deferred, blending, uncertainty):
+        part.warm_up()
 
 
 def plug(parts: Parts) -> Edges:

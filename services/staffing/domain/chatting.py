@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from services.staffing.domain.carried import PARTS, Carried, joined
 from services.staffing.domain.chat import Chats, chat_service, fewest_chat_agents
-from services.staffing.domain.erlang import Floats, Ints, Service
+from services.staffing.domain.erlang import SL_OFFERED, Floats, Ints, Service
 
 GRAIN = 0.005
 NUMBERS = [field.name for field in dataclasses.fields(Service)]
@@ -112,3 +112,10 @@ def chats_given(load: ChatLoad, agents: Floats | Ints, threshold: float, short: 
         rows.append(row)
     columns = np.array(rows).reshape(-1, len(NUMBERS))
     return Service(*(columns[:, n].copy() for n in range(len(NUMBERS))))
+
+
+def warm_up() -> None:
+    """Compile what chats need, or load what was compiled before."""
+    for patience in (math.inf, 60.0):
+        one = steady_chats(np.array([0.02]), np.array([60.0, 80.0]), patience)
+        chats_given(one, fewest_for_chats(SL_OFFERED, 0.8, one, 20.0, 0.0), 20.0)

@@ -177,7 +177,7 @@ def done_in_time(work: Work, items: Floats, agents: Floats | Ints) -> Floats:
     """Return what agents (I,) do in time of the items (R, K) that there are of each group in R trials, the earliest due first."""
     order, done = np.lexsort((work.came, work.due)), np.zeros(items.shape)
     room = np.where(work.open, agents, 0.0) * work.agent_items
-    _work_off(work.came[order], work.due[order], items[:, order], room, done)
+    _work_off(work.came[order], work.due[order], np.ascontiguousarray(items[:, order]), room, done)
     return np.asarray(done[:, np.argsort(order)], float)
 
 

@@ -258,3 +258,9 @@ def choose(day: PathLoad, goal: Goal, sure: float, minimum: int = 1) -> dict[str
     DAY (the day's service, with chance `sure`). Raise ValueError for a chance outside 0 to 1 or an unknown metric."""
     found = {rule: agents_by(rule, day, goal, sure, minimum) for rule in RULES}
     return {rule: describe(day, goal, agents, int(found["MEAN"].sum())) for rule, agents in found.items()}
+
+
+def warm_up() -> None:
+    """Compile what uncertainty needs, or load what was compiled before."""
+    day = PathLoad(np.array([[18.0], [36.0]]), np.array([60.0]), 60.0, 1800.0)
+    fewest_for_day(day, Goal("SERVICE_LEVEL", 0.8, threshold=20.0), 0.8)
