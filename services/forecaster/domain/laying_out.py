@@ -30,39 +30,33 @@ MOST_NAMED = 5
 MOST_HELD = 3.0
 
 
-def lay_out(
-    facts: QueueFacts,
-    own: Own | None,
-    aht: HandleTime,
-    days: Sequence[dt.date],
-    part_days: tuple[Sequence[PartDay], Sequence[PartDay]],
-) -> QueueForecast:
-    """Return a queue's forecast over its open intervals. part_days: its past holidays and part days, and other queues'."""
-    known, cold = own.grid.known_days if own else 0, facts.weekly_offered is not None
-    trust = 1 - (1 - min(1.0, known / ENOUGH_DAYS)) ** 2 if cold else 1.0
-    by_slot = _mean_of_slots(own.grid.offered) if own else np.zeros(DAY // facts.seconds)
-    dispersion, declared, quiet, busy = _cold_start(facts, own, trust, days)
-    laid = []
-    for place, day in enumerate(days):
+@dataclasses.dataclass(frozen=True)
+class _Sheet:
+    """What a queue's days are laid out by. trust: in own history, 0 to 1; by_slot: what a slot brought in mean; cold: of a declared
+    profile φ of what is known by day and of what is declared, how likely a slot of a weekday is quiet, and how likely one is not."""
+
+    facts: QueueFacts
+    own: Own | None
+    aht: HandleTime
+    days: Sequence[dt.date]
+    part_days: tuple[Sequence[PartDay], Sequence[PartDay]]
+    trust: float
+    by_slot: Floats
+    cold: tuple[Floats, float, Floats, float]
+
+    def day(self, place: int) -> DayForecast:
+        """Return the forecast of the day at a place."""
+        facts, own, day, trust = self.facts, self.own, self.days[place], self.trust
         hours = facts.hours_on(day)
         starts = hours.open_starts(day, facts.zone, facts.seconds) if hours else []
         slots = np.array([slot_of(s, facts.zone, facts.seconds) for s in starts], dtype=int)
-        mean = own.mean[place, slots] if own else np.zeros(len(starts))
-        flat = _cold_mean(facts, day, slots) * (1 - quiet[day.weekday(), slots]) / busy if cold else np.zeros(len(starts))
-        if own and hours and own.special[place] and mean.sum() > 0:
-            mean = mean * own.mean[place].sum() / mean.sum()  # what a part day brings, comes in the hours that are open
-            mean = shaped(mean, slots, (kind_of(hours, day), tuple(hours.hours_of(day))), *part_days)
-        unseen = ~own.opened[day.weekday(), slots] & (mean <= 0) if own else np.zeros(len(starts), dtype=bool)
-        mean = np.where(unseen, flat if cold else by_slot[slots], mean)
-        ours = facts.share_on(day) / facts.read_as(days[0])
-        halves = Halves(mean * ours, float(dispersion[place]), flat * ours, declared, trust)
-        mean = halves.mean()
+        halves, unseen = self._halves(place, slots)
+        mean, seconds = halves.mean(), self.aht.seconds[day.weekday(), slots]
         if trust == 1:
-            wide = spread_out(mean, float(dispersion[place]))
+            wide = spread_out(mean, halves.own_dispersion)
         else:
-            wide = counted_out(mean, halves.dispersion(), quiet[day.weekday(), slots])
-        seconds = aht.seconds[day.weekday(), slots]
-        of_aht = seconds[:, None] * aht.ratios[None, :]
+            wide = counted_out(mean, halves.dispersion(), self.cold[2][day.weekday(), slots])
+        of_aht = seconds[:, None] * self.aht.ratios[None, :]
         if own and trust == 1:
             held = mean / np.maximum(own.mean[place, slots], EPSILON)
             unseen = unseen | (held > MOST_HELD)
@@ -72,7 +66,38 @@ def lay_out(
             work = np.where(unseen[:, None], work, own.work[place, slots] * (held * seconds / 3600)[:, None])
         told = own.of_day(place, mean, seconds) if own and trust == 1 and len(starts) else ((), (), ())
         drift = own.drift.at(slots) if own else Drift()
-        laid.append(DayForecast(day, tuple(starts), mean, seconds, wide, of_aht, work, *told, drift))
+        return DayForecast(day, tuple(starts), mean, seconds, wide, of_aht, work, *told, drift)
+
+    def _halves(self, place: int, slots: NDArray[np.int64]) -> tuple[Halves, NDArray[np.bool_]]:
+        """Return what history and the declared profile say of a day's open slots, and which of them history has not seen."""
+        facts, own, day = self.facts, self.own, self.days[place]
+        dispersion, declared, quiet, busy = self.cold
+        hours, is_cold, none = facts.hours_on(day), facts.weekly_offered is not None, np.zeros(slots.size)
+        mean = own.mean[place, slots] if own else none
+        flat = _cold_mean(facts, day, slots) * (1 - quiet[day.weekday(), slots]) / busy if is_cold else none
+        if own and hours and own.special[place] and mean.sum() > 0:
+            mean = mean * own.mean[place].sum() / mean.sum()  # what a part day brings, comes in the hours that are open
+            mean = shaped(mean, slots, (kind_of(hours, day), tuple(hours.hours_of(day))), *self.part_days)
+        unseen = ~own.opened[day.weekday(), slots] & (mean <= 0) if own else np.zeros(slots.size, dtype=bool)
+        mean = np.where(unseen, flat if is_cold else self.by_slot[slots], mean)
+        ours = facts.share_on(day) / facts.read_as(self.days[0])
+        return Halves(mean * ours, float(dispersion[place]), flat * ours, declared, self.trust), unseen
+
+
+def lay_out(
+    facts: QueueFacts,
+    own: Own | None,
+    aht: HandleTime,
+    days: Sequence[dt.date],
+    part_days: tuple[Sequence[PartDay], Sequence[PartDay]],
+) -> QueueForecast:
+    """Return a queue's forecast over its open intervals. part_days: its past holidays and part days, and other queues'."""
+    known = own.grid.known_days if own else 0
+    trust = 1 - (1 - min(1.0, known / ENOUGH_DAYS)) ** 2 if facts.weekly_offered is not None else 1.0
+    by_slot = _mean_of_slots(own.grid.offered) if own else np.zeros(DAY // facts.seconds)
+    cold = _cold_start(facts, own, trust, days)
+    sheet = _Sheet(facts, own, aht, days, part_days, trust, by_slot, cold)
+    laid = [sheet.day(place) for place in range(len(days))]
     incidents, by_day = (tuple(own.incidents), own.by_day) if own else ((), {})
     held = facts.read_as(days[0])
     older = {day: count * held / share for day, count in facts.older.items() if (share := facts.share_on(day)) > 0}
@@ -82,7 +107,7 @@ def lay_out(
         tuple(laid),
         _rests_on(known, trust, incidents, facts.profile.words),
         known,
-        float(dispersion[0]) if len(dispersion) else 0.0,
+        float(cold[0][0]) if len(days) else 0.0,
         own.between_days if own else USUAL_BETWEEN_DAYS,
         incidents,
         {day: count * facts.share_on(day) / held for day, count in by_day.items()},
