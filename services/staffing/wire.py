@@ -22,7 +22,7 @@ from services.staffing.domain.facts import (
     SchedulePart,
 )
 from services.staffing.domain.presence import PlannedShift, Segment
-from services.staffing.domain.record import DecisionRecord
+from services.staffing.domain.record import DecisionRecord, Evidence
 from services.staffing.errors import refuse
 
 FORECAST = "muster.forecast.published.v1"
@@ -183,7 +183,7 @@ def requirement_published(day: RequirementDay) -> Outgoing:
 
 def decision_message(record: DecisionRecord, position: int = 0) -> decision_pb2.Decision:
     """Return a decision on the wire."""
-    p, e = record.proposal, record.evidence
+    p = record.proposal
     units, nanos = Money(p.cost, record.currency).to_units()
     lever = book_pb2.LeverKind.Value(f"LEVER_KIND_{p.lever}") if p.lever else book_pb2.LEVER_KIND_UNSPECIFIED
     message = decision_pb2.Decision(
@@ -227,7 +227,11 @@ def decision_message(record: DecisionRecord, position: int = 0) -> decision_pb2.
             why=n.why,
             accepted=None if record.accepted is None else n.agent in record.accepted,
         )
-    evidence = message.evidence
+    _fill_evidence(message.evidence, record.evidence)
+    return message
+
+
+def _fill_evidence(evidence: decision_pb2.Evidence, e: Evidence) -> None:
     evidence.forecast_versions.extend(e.forecast_versions)
     evidence.requirement_versions.extend(e.requirement_versions)
     evidence.schedule_version = e.schedule_version
@@ -238,7 +242,6 @@ def decision_message(record: DecisionRecord, position: int = 0) -> decision_pb2.
     evidence.inputs_hash = e.inputs_hash
     if e.floor_watermark:
         evidence.floor_watermark.seconds = e.floor_watermark
-    return message
 
 
 def decision_issued(record: DecisionRecord) -> Outgoing:
