@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from muster.cli.connection import Zone, connect, console, shown, table_of
 from muster.cli.picture import forecast_picture
-from muster.client.imports import parse, read_mapping
+from muster.client.imports import FileMapping, parse, read_mapping
 from muster.domain.calendar import to_local
 from muster.kit.errors import Refusal
 from muster.v1 import forecast_pb2
@@ -151,6 +153,35 @@ def _sum(values: Iterable[float]) -> str:
     return f"{sum(known):,.0f}" if known else "–"
 
 
+def _tell_file(request: forecasting.StartBacktestRequest, path: pathlib.Path, mapping: FileMapping, out: Console) -> None:
+    """Fill a request with a file's intervals. Raise Refusal(NOTHING_TO_IMPORT)."""
+    parsed = parse(path, mapping)
+    if parsed.refused:
+        first = parsed.refused[0].detail
+        out.print(f"{len(parsed.refused):,} rows refused, the first: {first}", style="yellow", highlight=False)
+    if not parsed.intervals:
+        raise Refusal("NOTHING_TO_IMPORT", f"no row of {path.name} can be taken")
+    request.queue = path.stem
+    request.cells.zone, request.cells.interval_seconds = mapping.zone, mapping.interval_seconds
+    request.cells.starts_at_epoch_seconds.extend(i.start for i in parsed.intervals)
+    request.cells.offered_count.extend(i.offered for i in parsed.intervals)
+
+
+def _backtested(answer: forecasting.GetBacktestResponse, title: str) -> Table:
+    """Return a table of how good past forecasts would have been."""
+    heads = ("days ahead", "intervals", "WAPE", "eight-week mean", "week before", "Poisson limit", "bias", "in 80 %", "in 95 %")
+    table = table_of(f"{title}; errors as shares of what came", *heads)
+    for row in answer.rows:
+        a, first, last = row.accuracy, row.first_lead_days, row.last_lead_days
+        usual = f"{row.eight_week_wape:.1%}" if row.HasField("eight_week_wape") else "–"
+        naive = f"{a.naive_wape:.1%}" if a.HasField("naive_wape") else "–"
+        rest = [f"{a.poisson_wape:.1%}", f"{a.bias:+.1%}", f"{a.inside_80:.0%}", f"{a.inside_95:.0%}"]
+        table.add_row(
+            f"{first}" if first == last else f"{first}–{last}", f"{a.interval_count:,}", f"{a.wape:.1%}", usual, naive, *rest
+        )
+    return table
+
+
 def backtest(
     target: Annotated[str, typer.Argument(metavar="CLIENT/QUEUE|FILE.csv|FILE.parquet")],
     weeks: Annotated[int, typer.Option(min=1, max=26, help="weeks over which past forecasts are made again")] = 8,
@@ -165,21 +196,9 @@ def backtest(
     """Make past forecasts again, of stored volume or of a file, with what was known then; show how good they would have been."""
     muster, out, path = connect(), console(), pathlib.Path(target)
     request = forecasting.StartBacktestRequest(queue=target, weeks=weeks)
-    shown_zone = zone or "UTC"
     if path.suffix in (".csv", ".parquet"):
         chosen = dict(pair.partition("=")[::2] for pair in where or [])
-        mapping = read_mapping(None, map_ or [], zone=zone, interval_seconds=interval, where=chosen)
-        parsed = parse(path, mapping)
-        if parsed.refused:
-            out.print(
-                f"{len(parsed.refused):,} rows refused, the first: {parsed.refused[0].detail}", style="yellow", highlight=False
-            )
-        if not parsed.intervals:
-            raise Refusal("NOTHING_TO_IMPORT", f"no row of {path.name} can be taken")
-        request.queue = path.stem
-        request.cells.zone, request.cells.interval_seconds = mapping.zone, mapping.interval_seconds
-        request.cells.starts_at_epoch_seconds.extend(i.start for i in parsed.intervals)
-        request.cells.offered_count.extend(i.offered for i in parsed.intervals)
+        _tell_file(request, path, read_mapping(None, map_ or [], zone=zone, interval_seconds=interval, where=chosen), out)
     job = muster.forecaster.StartBacktest(request).job
     deadline = time.monotonic() + PATIENCE_SECONDS
     with out.status("forecasting again at past origins"):
@@ -189,24 +208,9 @@ def backtest(
                     "STILL_RUNNING", f"{job} is not done after {PATIENCE_SECONDS:.0f} s; are fits waiting? see the log"
                 )
             time.sleep(POLL_SECONDS)
-    heads = ("days ahead", "intervals", "WAPE", "eight-week mean", "week before", "Poisson limit", "bias", "in 80 %", "in 95 %")
-    table = table_of(
-        f"Backtest of {target}: {answer.origin_count} origins in {weeks} weeks; errors as shares of what came", *heads
-    )
-    for row in answer.rows:
-        a = row.accuracy
-        ahead = (
-            f"{row.first_lead_days}"
-            if row.first_lead_days == row.last_lead_days
-            else f"{row.first_lead_days}–{row.last_lead_days}"
-        )
-        usual = f"{row.eight_week_wape:.1%}" if row.HasField("eight_week_wape") else "–"
-        naive = f"{a.naive_wape:.1%}" if a.HasField("naive_wape") else "–"
-        rest = [f"{a.poisson_wape:.1%}", f"{a.bias:+.1%}", f"{a.inside_80:.0%}", f"{a.inside_95:.0%}"]
-        table.add_row(ahead, f"{a.interval_count:,}", f"{a.wape:.1%}", usual, naive, *rest)
-    out.print(table)
+    out.print(_backtested(answer, f"Backtest of {target}: {answer.origin_count} origins in {weeks} weeks"))
     if picture is not None:
-        starts = [to_local(s, shown_zone) for s in answer.starts_at_epoch_seconds]
+        starts = [to_local(s, zone or "UTC") for s in answer.starts_at_epoch_seconds]
         sides = (answer.offered_count, answer.expected_count, answer.low_count, answer.high_count)
         picture.write_text(forecast_picture(f"{target}, a day ahead", starts, *(list(s) for s in sides)))
         out.print(f"drawn: {picture}", highlight=False)
