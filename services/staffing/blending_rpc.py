@@ -12,8 +12,6 @@ from services.staffing.handlers.blending import beside
 from services.staffing.handlers.deferring import on_deferred
 from services.staffing.plan_rpc import PlanEdge
 
-LAST_DAY = "9999-12-31"
-
 
 @dataclasses.dataclass(frozen=True)
 class BlendingEdge:

@@ -20,7 +20,6 @@ from services.staffing.handlers.spreading import levels_of, price_day
 from services.staffing.plan_rpc import PlanEdge
 
 Price = Callable[[], pb.PriceRequirementResponse]
-LAST_DAY = "9999-12-31"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,8 +3,9 @@
 An item is begun only while more than so many agents are idle, and is not broken off (Bhulai & Koole, "A queueing model for call blending
 in call centers", IEEE Trans. Automatic Control 48, 2003): the optimal rule where items take as long as calls. With work always at hand
 the agents who are busy never number less than n − `keep`, so Erlang's chain is cut off below: 1/B is begun there, 1 at n − keep. Where items
-take longer than calls the agents' mean pace takes the place of the calls'; shorter ones are taken to last the geometric mean of both where the
-calls' service is told, as agents with calls are busy longer: calls fare hardly worse than said, mostly better, and no less gets done.
+take longer than calls the agents' mean pace takes the place of the calls': calls fare a little better than said, and some per cent fewer
+items get done. Shorter ones are taken to last the geometric mean of both where the calls' service is told, as agents with calls are busy
+longer.
 """
 
 import dataclasses
