@@ -7,7 +7,7 @@ import mode
 import sqlalchemy as sa
 
 from muster.kit.clock import Clock, Runtime
-from muster.kit.sql import Database, given, upsert
+from muster.kit.sql import Database, given, savepoint, upsert
 
 TOGETHER_SECONDS = 0.06
 
@@ -97,7 +97,7 @@ class DueWork(mode.Service):
         more = True
         while more and self._runtime.monotonic() < until:
             try:
-                with connection.begin_nested():
+                with savepoint(connection):
                     more = self.run_next(connection)
             except sa.exc.DBAPIError:
                 raise

@@ -3,20 +3,21 @@
 import asyncio
 import collections
 import contextlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import mode
+import orjson
 import sqlalchemy as sa
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from muster.kit.clock import Clock, Runtime
 from muster.kit.logs import get_log
-from muster.kit.sql import Database, given, insert_many
+from muster.kit.sql import Database, given, insert_many, to_json
 
 STOP_SECONDS = 5.0
+REMEMBERED = 1000
 
 
 Letter = tuple[bytes, bytes, list[tuple[str, bytes]]]  # key, value, headers, as Kafka takes them
@@ -53,7 +54,7 @@ class Outbox:
     def write(self, connection: sa.Connection, messages: Iterable[Outgoing]) -> None:
         """Add messages, in order, to the transaction."""
         now = self._clock.now()
-        rows = [(topic, key, value, json.dumps(headers) if headers else None, now) for topic, key, value, headers in messages]
+        rows = [(topic, key, value, to_json(headers) if headers else None, now) for topic, key, value, headers in messages]
         if rows:
             insert_many(connection, self._table, ("topic", "key", "value", "headers", "written_at"), rows)
 
@@ -113,7 +114,8 @@ class Relay(mode.Service):
         self._runtime = Runtime()
         self._wake = asyncio.Event()
         self._producer: AIOKafkaProducer | None = None
-        self.positions_changed = asyncio.Condition()
+        self._newest: collections.deque[tuple[int, str, bytes]] = collections.deque(maxlen=REMEMBERED)
+        self._published = asyncio.Condition()
         self.rounds = 0
 
     def wake(self) -> None:
@@ -175,38 +177,51 @@ class Relay(mode.Service):
         connection.execute(sa.insert(t).values(name="relay", owner=self._owner, until=now + self._lease))
         return True
 
-    def _look(self, connection: sa.Connection, limit: int) -> tuple[list[sa.Row[Any]], bool]:
-        """Return what waits, and whether it is ours to publish without claiming the lease first."""
+    def _look(self, connection: sa.Connection, limit: int) -> tuple[list[sa.Row[Any]], int, bool]:
+        """Return what waits, the newest position, and whether it is ours to publish without claiming the lease first."""
         rows = self._outbox.waiting(connection, limit)
-        return rows, not rows or self._holds(connection)
+        return (rows, self._outbox.last_position(connection), self._holds(connection)) if rows else (rows, 0, True)
 
-    def _take(self, connection: sa.Connection, limit: int) -> list[sa.Row[Any]]:
-        """Claim the lease, and return what waits; nothing if it is another's."""
-        return self._outbox.waiting(connection, limit) if self._claim(connection) else []
+    def _take(self, connection: sa.Connection, limit: int) -> tuple[list[sa.Row[Any]], int, bool]:
+        """Claim the lease, and return the same; nothing if it is another's."""
+        return self._look(connection, limit) if self._claim(connection) else ([], 0, False)
 
     async def publish_some(self, limit: int = 1000) -> int:
         """Publish up to `limit` waiting messages in order; return how many. 0 if another relay holds the lease."""
         # Read beside the writer: what was committed need not wait for the transaction that came after.
-        rows, ours = await self._database.insist(lambda c: self._look(c, limit), reading=True)
+        rows, last, ours = await self._database.insist(lambda c: self._look(c, limit), reading=True)
         if not ours:
-            rows = await self._database.insist(lambda c: self._take(c, limit))
+            rows, last, _ = await self._database.insist(lambda c: self._take(c, limit))
         if not rows:
             return 0
-        told = (json.loads(row.headers) if row.headers else None for row in rows)
+        told = (orjson.loads(row.headers) if row.headers else None for row in rows)
         await self.deliver(
             Outgoing(row.topic, row.key, bytes(row.value), headers) for row, headers in zip(rows, told, strict=True)
         )
+        await self._tell(last + 1, rows)
         await self._database.insist(lambda c: self._outbox.published(c, [r.id for r in rows]))
-        async with self.positions_changed:
-            self.rounds += 1
-            self.positions_changed.notify_all()
         return len(rows)
+
+    async def _tell(self, first: int, rows: Sequence[sa.Row[Any]]) -> None:
+        """Tell who waits what was published, before SQL keeps its positions: should that fail, it is published again under the same."""
+        if self._newest and self._newest[-1][0] + 1 != first:
+            self._newest.clear()  # another process published meanwhile
+        self._newest.extend((first + n, row.topic, bytes(row.value)) for n, row in enumerate(rows))
+        async with self._published:
+            self.rounds += 1
+            self._published.notify_all()
+
+    def newer(self, topic: str, position: int) -> list[tuple[int, bytes]]:
+        """Return (position, bytes) of a topic's messages after a position, from memory; none if memory doesn't go on from there."""
+        if not self._newest or self._newest[0][0] > position + 1:
+            return []
+        return [(at, value) for at, of, value in self._newest if of == topic and at > position]
 
     async def published_since(self, rounds: int, seconds: float) -> None:
         """Return once something was published after `rounds` was read, or after seconds: another process may have published."""
         with contextlib.suppress(TimeoutError):
-            async with self.positions_changed, asyncio.timeout(seconds):
-                await self.positions_changed.wait_for(lambda: self.rounds != rounds)
+            async with self._published, asyncio.timeout(seconds):
+                await self._published.wait_for(lambda: self.rounds != rounds)
 
     async def deliver(self, messages: Iterable[Outgoing]) -> None:
         """Publish messages, a topic's in order, and return when they are acknowledged. KafkaError: some may not be."""

@@ -35,6 +35,7 @@ from muster.kit.state_topics import StateRecord, StateTopics
 from muster.kit.topics import Source, describe_sources
 
 SOURCE_CHECK_SECONDS = 10.0
+SWITCH_SECONDS = 0.0005  # a thread that computes keeps what came over the network waiting for ten times that, else
 GIVE_UP_SECONDS = 5.5  # more than the relay takes for its last messages
 
 
@@ -302,6 +303,7 @@ def run_service(
     """Run a service until SIGTERM or SIGINT; a bug ends the process with a failure, so that it is started anew."""
     refuse_misspelled(settings_type)
     settings = settings_type()  # type: ignore[call-arg]
+    sys.setswitchinterval(SWITCH_SECONDS)
     configure_logs(name, settings.log_level)
     parts = _open(name, settings, metadata, migrations)
     edges = plug(parts)

@@ -2,14 +2,16 @@
 
 import asyncio
 import concurrent.futures
+import contextlib
 import functools
 import operator
 import pathlib
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
+import orjson
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
@@ -20,6 +22,17 @@ from muster.kit.errors import NotReady
 from muster.kit.logs import get_log
 
 T = TypeVar("T")
+
+
+def to_json(value: Any) -> str:
+    """Return the text of what SQL keeps as JSON. What is no number is null: no database takes NaN."""
+    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+JSON = {
+    "json_serializer": to_json,
+    "json_deserializer": orjson.loads,
+}  # a day of intervals is read and written in a tenth of the time
 
 
 def add_kit_tables(metadata: sa.MetaData) -> None:
@@ -94,7 +107,7 @@ def sqlite_engine(path: pathlib.Path, synchronous: str, megabytes: int = 0) -> s
     A transaction that reads first and writes later would meet "database is locked" without waiting.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30, "check_same_thread": False})
+    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30, "check_same_thread": False}, **JSON)
 
     @sa.event.listens_for(engine, "connect")
     def _set_up(connection: Any, _: object) -> None:
@@ -129,7 +142,7 @@ def postgres_engine(url: str, schema: str) -> sa.Engine:
     )
     alive = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
     arguments = {"options": options, "connect_timeout": 5, **alive}
-    engine = sa.create_engine(found, connect_args=arguments, pool_pre_ping=True, pool_size=8)
+    engine = sa.create_engine(found, connect_args=arguments, pool_pre_ping=True, pool_size=8, **JSON)
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
@@ -276,6 +289,22 @@ def _sqlite_text(table: sa.Table, given: frozenset[str]) -> tuple[str, tuple[str
     statement = _upsert_statement(table, "sqlite", given)
     compiled = statement.compile(dialect=sqlite.dialect(), column_keys=[c.name for c in table.columns if c.name in given])
     return str(compiled), tuple(compiled.positiontup)
+
+
+@contextlib.contextmanager
+def savepoint(connection: sa.Connection) -> Iterator[None]:
+    """Have what is done within undone if it raises, and nothing else of the transaction.
+
+    SQLAlchemy's own takes four times as long, and is asked for at every piece of due work.
+    """
+    connection.exec_driver_sql("SAVEPOINT piece")
+    try:
+        yield
+    except BaseException:
+        if not connection.invalidated:
+            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT piece")
+        raise
+    connection.exec_driver_sql("RELEASE SAVEPOINT piece")
 
 
 def given(name: str, many: bool = False) -> sa.BindParameter[Any]:

@@ -1,5 +1,6 @@
 """Requirements as they are computed: what a queue's number rests on, and when it is computed anew."""
 
+import collections
 import dataclasses
 import datetime as dt
 import itertools
@@ -114,17 +115,14 @@ class Requiring:
 
     def shrinkage(self, book: BookDay, queue: Queue) -> tuple[float, float]:
         """Return shrinkage that the schedule does not place, and that it does, averaged over eligible agents' sites."""
-        sites = [book.agents[a].site for a in book.servers.get(queue.name, ())]
-        shares: dict[bool, list[float]] = {True: [], False: []}
-        for site in sites or [""]:
-            for placed in (True, False):
-                rows = [
-                    s.share
-                    for _, s in sorted(book.shrinkage.items())
-                    if s.placed_by_scheduler == placed and s.site in ("", site) and s.queue in ("", queue.name)
-                ]
-                shares[placed].append(combined_shrinkage(rows))
-        return sum(shares[False]) / len(shares[False]), sum(shares[True]) / len(shares[True])
+        sites = collections.Counter(book.agents[a].site for a in book.servers.get(queue.name, ())) or {"": 1}
+        total, shares = sum(sites.values()), [0.0, 0.0]
+        rows = [s for _, s in sorted(book.shrinkage.items()) if s.queue in ("", queue.name)]
+        for site, agents in sorted(sites.items()):
+            for placed in (False, True):
+                share = combined_shrinkage([s.share for s in rows if s.placed_by_scheduler == placed and s.site in ("", site)])
+                shares[placed] += share * agents / total
+        return shares[False], shares[True]
 
     def require(self, connection: sa.Connection, name: str, due_at: int) -> None:
         """Compute and publish the requirement of days whose forecast is newer."""

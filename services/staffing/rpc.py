@@ -231,7 +231,9 @@ class StaffingRpc(stubs.StaffingServiceServicer):
                 yield pb.WatchDecisionsResponse(decision=wire.decision_message(record, position), snapshot=True)
         while True:
             rounds = relay.rounds  # before reading: what is published meanwhile is not waited for
-            rows = await database.read(functools.partial(_steps_since, outbox, position))
+            rows = relay.newer(wire.DECISION, position) or await database.read(
+                functools.partial(_steps_since, outbox, position)
+            )
             for position, value in rows:
                 decision = wire.read_issued(value, position)
                 if not group or decision.staffing_group == group:

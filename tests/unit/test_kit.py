@@ -181,6 +181,48 @@ def test_what_is_published_while_a_watcher_reads_is_not_waited_for(database: Dat
     asyncio.run(watch())
 
 
+def test_watchers_are_told_from_memory_before_sql_keeps_a_position_and_only_what_goes_on_from_theirs(
+    database: Database,
+) -> None:
+    outbox = Outbox(metadata, ConductedClock(5))
+
+    async def watch() -> None:
+        relays = [Relay(database, outbox, metadata, "", "", owner, 0.2) for owner in ("one", "two")]
+        kept: list[int] = []
+
+        async def send(topic: str, letters: Any) -> None:
+            kept.append(await database.run(outbox.last_position))
+
+        async def publish(relay: Relay, *topics: str) -> None:
+            await database.run(lambda c: outbox.write(c, [Outgoing(t, "k", t.encode()) for t in topics]))
+            assert await relay.publish_some() == len(topics)
+
+        for relay in relays:
+            relay._send = send  # type: ignore[method-assign]
+        await publish(relays[0], "a", "b", "a")
+        assert relays[0].newer("a", 0) == [(1, b"a"), (3, b"a")]
+        assert relays[0].newer("a", 1) == [(3, b"a")]
+        assert relays[0].newer("a", 3) == relays[1].newer("a", 0) == []
+        await asyncio.sleep(0.3)
+        await publish(relays[1], "a")
+        assert relays[1].newer("a", 3) == [(4, b"a")]
+        assert relays[1].newer("a", 2) == []  # it doesn't know what 3 was
+        await asyncio.sleep(0.3)
+        await publish(relays[0], "a")
+        assert relays[0].newer("a", 4) == [(5, b"a")]
+        assert relays[0].newer("a", 3) == []  # 4 was another's
+        assert outbox_positions(database) == [1, 2, 3, 4, 5]
+        assert kept == [0, 0, 3, 4]
+
+    asyncio.run(watch())
+
+
+def outbox_positions(database: Database) -> list[int]:
+    return database.run_here(
+        lambda c: list(c.execute(sa.select(metadata.tables["outbox"].c.position).order_by("id")).scalars())
+    )
+
+
 def test_one_relay_publishes_under_a_lease_and_another_when_it_has_run_out(database: Database) -> None:
     outbox = Outbox(metadata, ConductedClock(5))
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -56,8 +57,8 @@ def _published(
         versions=[version] * len(day.starts),
         offered=_rounded(day.offered),
         aht=_rounded(day.aht),
-        offered_quantiles=[_rounded(row) for row in day.offered_quantiles],
-        aht_quantiles=[_rounded(row) for row in day.aht_quantiles],
+        offered_quantiles=_rounded(day.offered_quantiles),
+        aht_quantiles=_rounded(day.aht_quantiles),
         trigger=trigger,
         rests_on=rests_on,
         history_days=history_days,
@@ -66,17 +67,18 @@ def _published(
         data_watermark=watermark,
         made_at=now,
         version=version,
-        parts=tuple(_rounded(np.array(day.parts))),
-        total_quantiles=_rounded(np.array(day.total_quantiles)),
-        workload_quantiles=[_rounded(row) for row in day.workload_quantiles],
-        work_total_quantiles=_rounded(np.array(day.work_total_quantiles)),
+        parts=tuple(_rounded(day.parts)),
+        total_quantiles=_rounded(day.total_quantiles),
+        workload_quantiles=_rounded(day.workload_quantiles),
+        work_total_quantiles=_rounded(day.work_total_quantiles),
         between_days=round(between_days, 6),
     )
 
 
-def _rounded(values: np.ndarray) -> list[float]:
+def _rounded(values: Any) -> list[Any]:
     """Keep six decimals: what the last bits hold is arithmetic."""
-    return [round(float(v), 6) for v in values]
+    found: list[Any] = np.round(np.asarray(values, float), 6).tolist()
+    return found
 
 
 def updated_day(

@@ -1,8 +1,8 @@
 """SQL of forecasts: the newest of each day, and every one ever published."""
 
 import functools
-import json
 
+import orjson
 import sqlalchemy as sa
 
 from muster.kit.sql import given, upsert
@@ -30,7 +30,7 @@ def load_morning(connection: sa.Connection, queue: str, local_date: str) -> Publ
 
 @functools.lru_cache(maxsize=200)  # 100 kB each; read at each close of its day, and changed by nobody
 def _morning(text: str) -> PublishedDay:
-    return PublishedDay(**json.loads(text))
+    return PublishedDay(**orjson.loads(text))
 
 
 def list_days(connection: sa.Connection, queue: str, first: str, last: str, limit: int, offset: int) -> list[PublishedDay]:

@@ -2,10 +2,10 @@
 
 import dataclasses
 import functools
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 
 from muster.domain.calendar import DAY
@@ -98,7 +98,7 @@ def shifts_between(connection: sa.Connection, agents: Sequence[str], begin: int,
 
 @functools.lru_cache(maxsize=50_000)  # a shift is read at each decision of its day
 def _shift(agent: str, site: str, starts_at: int, ends_at: int, segments: str) -> PlannedShift:
-    return PlannedShift(agent, site, starts_at, ends_at, tuple(Segment(**g) for g in json.loads(segments)))
+    return PlannedShift(agent, site, starts_at, ends_at, tuple(Segment(**g) for g in orjson.loads(segments)))
 
 
 def decisions_in_shifts(connection: sa.Connection, decision_id: str, agents: Sequence[str]) -> int:

@@ -2,10 +2,10 @@
 
 import dataclasses
 import functools
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 
 from muster.kit.sql import given, upsert
@@ -57,6 +57,7 @@ _TARGET_CELLS = (
     .offset(given("after"))
 )
 _QUEUE_CELLS = sa.select(_c.starts_at, _c.good, _c.base).where(_TARGET & (_c.queue == _queue)).order_by(_c.starts_at)
+_REVISIONS = sa.select(_v.starts_at, _v.revision).where((_v.queue == _queue) & _v.starts_at.between(_first, _last))
 _COMPLETE = sa.select(sa.func.max(_v.complete_through)).where(_v.queue == _queue)
 _waited = (_v.queue == _queue) & (_v.starts_at >= _since) & _v.wait_ms.is_not(None)
 _WAITED = sa.select(sa.func.sum(_v.wait_ms), sa.func.sum(_v.abandoned - _v.short_abandoned)).where(_waited)
@@ -64,12 +65,12 @@ _WAITED = sa.select(sa.func.sum(_v.wait_ms), sa.func.sum(_v.abandoned - _v.short
 
 @functools.lru_cache(maxsize=100)  # on the way to a decision a day is read three times; nobody changes what was read
 def _forecast(text: str) -> ForecastDay:
-    return ForecastDay(**json.loads(text))
+    return ForecastDay(**orjson.loads(text))
 
 
 @functools.lru_cache(maxsize=100)
 def _requirement(text: str) -> RequirementDay:
-    return RequirementDay(**json.loads(text))
+    return RequirementDay(**orjson.loads(text))
 
 
 def load_forecast(connection: sa.Connection, queue: str, local_date: str) -> ForecastDay | None:
@@ -118,11 +119,10 @@ def list_forecasts(connection: sa.Connection, queue: str, first: str, last: str)
 
 
 def cell_revisions(connection: sa.Connection, queue: str, starts: Sequence[int]) -> dict[int, int]:
-    v, found = t.volume_cell, {}
-    for i in range(0, len(starts), 500):
-        where = (v.c.queue == queue) & v.c.starts_at.in_(starts[i : i + 500])
-        found.update({r.starts_at: r.revision for r in connection.execute(sa.select(v.c.starts_at, v.c.revision).where(where))})
-    return found
+    """Return the revision kept of each of some intervals (in order), by start."""
+    wanted = {"of_queue": queue, "first": starts[0], "last": starts[-1]}
+    known = {int(start): int(revision) for start, revision in connection.execute(_REVISIONS, wanted)}
+    return {start: known[start] for start in starts if start in known}
 
 
 def save_cells(connection: sa.Connection, cells: Iterable[ClosedCell], short_ms: int = 0) -> None:

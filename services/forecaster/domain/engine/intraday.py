@@ -153,7 +153,8 @@ class _States:
 def _largest(off: Floats) -> Floats:
     """Return the most that any slot before was off by, in contacts, never below 0 (N, S)."""
     told = np.maximum.accumulate(np.where(np.isnan(off), 0.0, np.maximum(off, 0.0)), axis=1)
-    before: Floats = np.pad(told, ((0, 0), (1, 0)))[:, :-1]
+    before: Floats = np.zeros(told.shape)
+    before[:, 1:] = told[:, :-1]
     return before
 
 
