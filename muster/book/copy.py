@@ -15,8 +15,8 @@ from muster.kit.codec import decode, encode
 from muster.kit.errors import MusterError
 from muster.kit.logs import get_log
 from muster.kit.outbox import Outgoing
-from muster.kit.sql import upsert
 from muster.kit.state_topics import StateRecord
+from muster.kit.statements import upsert
 from muster.v1 import book_pb2
 
 Key = tuple[str, str, str]

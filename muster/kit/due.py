@@ -7,7 +7,8 @@ import mode
 import sqlalchemy as sa
 
 from muster.kit.clock import Clock, Runtime
-from muster.kit.sql import Database, given, savepoint, upsert
+from muster.kit.sql import Database
+from muster.kit.statements import given, savepoint, upsert
 
 TOGETHER_SECONDS = 0.06
 

@@ -14,7 +14,8 @@ from aiokafka.errors import KafkaError
 
 from muster.kit.clock import Clock, Runtime
 from muster.kit.logs import get_log
-from muster.kit.sql import Database, given, insert_many, to_json
+from muster.kit.sql import Database
+from muster.kit.statements import given, insert_many, to_json
 
 STOP_SECONDS = 5.0
 REMEMBERED = 1000

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 
 from muster.kit.errors import SourceReplaced
-from muster.kit.sql import given
+from muster.kit.statements import given
 from muster.kit.topics import Source
 
 Partition = tuple[str, int]

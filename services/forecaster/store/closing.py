@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from muster.kit.sql import given, upsert
+from muster.kit.statements import given, upsert
 from services.forecaster.domain.tally import Tally, pack
 from services.forecaster.domain.volume import minute_of
 from services.forecaster.store import tables as t

@@ -5,7 +5,7 @@ import functools
 import orjson
 import sqlalchemy as sa
 
-from muster.kit.sql import given, upsert
+from muster.kit.statements import given, upsert
 from services.forecaster.domain.facts import PublishedDay, merge_days
 from services.forecaster.store import tables as t
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from muster.kit.sql import upsert
+from muster.kit.statements import upsert
 from services.forecaster.domain.accuracy import Score
 from services.forecaster.domain.facts import Received
 from services.forecaster.store import tables as t

@@ -10,7 +10,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from muster.domain.calendar import DAY
-from muster.kit.sql import given, upsert
+from muster.kit.statements import given, upsert
 from services.forecaster.domain.contacts import NONE, PRINT, Rows, pack_rows, unpack_rows
 from services.forecaster.domain.facts import Adjustment
 from services.forecaster.domain.tally import add_tallies, pack, unpack

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from muster.kit.errors import NotFound
-from muster.kit.sql import upsert
+from muster.kit.statements import upsert
 from services.scheduler.domain.shift import Shift, from_body, to_body
 from services.scheduler.domain.version import DRAFT, PUBLISHED, SUPERSEDED, Version
 from services.scheduler.store import tables as t

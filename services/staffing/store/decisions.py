@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from muster.kit.errors import NotFound
-from muster.kit.sql import given, upsert
+from muster.kit.statements import given, upsert
 from services.staffing.domain.record import UNDER_WAY, DecisionRecord, from_body, to_body
 from services.staffing.store import tables as t
 

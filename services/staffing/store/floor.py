@@ -9,7 +9,7 @@ import orjson
 import sqlalchemy as sa
 
 from muster.domain.calendar import DAY
-from muster.kit.sql import given, upsert
+from muster.kit.statements import given, upsert
 from services.staffing.domain.facts import Attendance, FloorPicture, Manifest, SchedulePart
 from services.staffing.domain.presence import Absence, PlannedShift, Segment
 from services.staffing.store import tables as t

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from muster.kit.sql import given, upsert
+from muster.kit.statements import given, upsert
 from services.staffing.domain.attainment import CellFacts, TargetRule, contributions, within
 from services.staffing.domain.facts import ClosedCell, ForecastDay, RequirementDay
 from services.staffing.store import tables as t
