@@ -79,13 +79,14 @@ def forecast_explain(queue: Queue, interval: Annotated[str, typer.Argument(metav
     place, plain = list(d.starts_at_epoch_seconds).index(start), list(d.statistical_offered_count) or list(d.offered_count)
     table = table_of(f"Forecast of {queue} at {shown(start, zone)}, version {d.version}; rests on {d.rests_on}", "part", "size")
     if d.HasField("parts"):
-        p = d.parts
-        total = p.level_count * p.weekday_factor * p.month_factor * p.special_factor * p.form_factor
+        p, trend = d.parts, d.parts.trend_factor if d.parts.HasField("trend_factor") else 1.0
+        total = p.level_count * p.weekday_factor * p.month_factor * p.special_factor * p.form_factor * trend
         table.add_row("level: contacts on a mean open day", f"{p.level_count:,.1f}")
         table.add_row("× weekday", f"{p.weekday_factor:.3f}")
         table.add_row("× calendar (time of the month)", f"{p.month_factor:.3f}")
         table.add_row("× holiday, part day or day after a closure", f"{p.special_factor:.3f}")
         table.add_row("× form of recent days", f"{p.form_factor:.3f}")
+        table.add_row("× growth up to the day", f"{trend:.3f}")
         table.add_row("= the day, as fitted", f"{total:,.1f}")
     share = plain[place] / max(sum(plain), 1e-9)
     table.add_row("the interval's share of the intervals told", f"{share:.2%}")

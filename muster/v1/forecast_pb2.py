@@ -25,23 +25,23 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18muster/v1/forecast.proto\x12\tmuster.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x7f\n\rForecastParts\x12\x13\n\x0blevel_count\x18\x01 \x01(\x01\x12\x16\n\x0eweekday_factor\x18\x02 \x01(\x01\x12\x14\n\x0cmonth_factor\x18\x03 \x01(\x01\x12\x16\n\x0especial_factor\x18\x04 \x01(\x01\x12\x13\n\x0b\x66orm_factor\x18\x05 \x01(\x01\"\xf7\x05\n\x0b\x46orecastDay\x12\r\n\x05queue\x18\x01 \x01(\t\x12\x12\n\nlocal_date\x18\x02 \x01(\t\x12\x18\n\x10interval_seconds\x18\x03 \x01(\x05\x12\x1f\n\x17starts_at_epoch_seconds\x18\x04 \x03(\x03\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12)\n\x06source\x18\x06 \x01(\x0e\x32\x19.muster.v1.ForecastSource\x12+\n\x07trigger\x18\x07 \x01(\x0e\x32\x1a.muster.v1.ForecastTrigger\x12\x15\n\roffered_count\x18\x08 \x03(\x01\x12\x13\n\x0b\x61ht_seconds\x18\t \x03(\x01\x12\x17\n\x0fquantile_levels\x18\n \x03(\x01\x12\x19\n\x11offered_quantiles\x18\x0b \x03(\x01\x12\x15\n\raht_quantiles\x18\x0c \x03(\x01\x12\x10\n\x08rests_on\x18\r \x01(\t\x12\x14\n\x0chistory_days\x18\x0e \x01(\x05\x12\x32\n\x0e\x64\x61ta_watermark\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07made_at\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\nday_factor\x18\x11 \x01(\x01H\x00\x88\x01\x01\x12!\n\x19statistical_offered_count\x18\x12 \x03(\x01\x12\x1f\n\x17statistical_aht_seconds\x18\x13 \x03(\x01\x12\x11\n\toverrides\x18\x14 \x03(\t\x12\'\n\x05parts\x18\x15 \x01(\x0b\x32\x18.muster.v1.ForecastParts\x12\x1b\n\x13\x64\x61y_total_quantiles\x18\x16 \x03(\x01\x12 \n\x18\x62\x65tween_days_correlation\x18\x17 \x01(\x01\x12\x1a\n\x12workload_quantiles\x18\x18 \x03(\x01\x12\x1e\n\x16\x64\x61y_workload_quantiles\x18\x19 \x03(\x01\x42\r\n\x0b_day_factor\"8\n\x11\x46orecastPublished\x12#\n\x03\x64\x61y\x18\x01 \x01(\x0b\x32\x16.muster.v1.ForecastDay\"\xbc\x01\n\x10\x46orecastReceived\x12\r\n\x05queue\x18\x01 \x01(\t\x12)\n\x06source\x18\x02 \x01(\x0e\x32\x19.muster.v1.ForecastSource\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12\x1f\n\x17starts_at_epoch_seconds\x18\x04 \x03(\x03\x12\x15\n\roffered_count\x18\x05 \x03(\x01\x12\x13\n\x0b\x61ht_seconds\x18\x06 \x03(\x01\x12\x0f\n\x07sent_by\x18\x07 \x01(\t*\x85\x01\n\x0e\x46orecastSource\x12\x1f\n\x1b\x46ORECAST_SOURCE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x46ORECAST_SOURCE_ENGINE\x10\x01\x12\x1a\n\x16\x46ORECAST_SOURCE_CLIENT\x10\x02\x12\x1a\n\x16\x46ORECAST_SOURCE_AGREED\x10\x03*\xab\x01\n\x0f\x46orecastTrigger\x12 \n\x1c\x46ORECAST_TRIGGER_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x46ORECAST_TRIGGER_NIGHTLY\x10\x01\x12\x19\n\x15\x46ORECAST_TRIGGER_BOOK\x10\x02\x12\x1d\n\x19\x46ORECAST_TRIGGER_INTRADAY\x10\x03\x12\x1e\n\x1a\x46ORECAST_TRIGGER_REQUESTED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18muster/v1/forecast.proto\x12\tmuster.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xab\x01\n\rForecastParts\x12\x13\n\x0blevel_count\x18\x01 \x01(\x01\x12\x16\n\x0eweekday_factor\x18\x02 \x01(\x01\x12\x14\n\x0cmonth_factor\x18\x03 \x01(\x01\x12\x16\n\x0especial_factor\x18\x04 \x01(\x01\x12\x13\n\x0b\x66orm_factor\x18\x05 \x01(\x01\x12\x19\n\x0ctrend_factor\x18\x06 \x01(\x01H\x00\x88\x01\x01\x42\x0f\n\r_trend_factor\"\xf7\x05\n\x0b\x46orecastDay\x12\r\n\x05queue\x18\x01 \x01(\t\x12\x12\n\nlocal_date\x18\x02 \x01(\t\x12\x18\n\x10interval_seconds\x18\x03 \x01(\x05\x12\x1f\n\x17starts_at_epoch_seconds\x18\x04 \x03(\x03\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12)\n\x06source\x18\x06 \x01(\x0e\x32\x19.muster.v1.ForecastSource\x12+\n\x07trigger\x18\x07 \x01(\x0e\x32\x1a.muster.v1.ForecastTrigger\x12\x15\n\roffered_count\x18\x08 \x03(\x01\x12\x13\n\x0b\x61ht_seconds\x18\t \x03(\x01\x12\x17\n\x0fquantile_levels\x18\n \x03(\x01\x12\x19\n\x11offered_quantiles\x18\x0b \x03(\x01\x12\x15\n\raht_quantiles\x18\x0c \x03(\x01\x12\x10\n\x08rests_on\x18\r \x01(\t\x12\x14\n\x0chistory_days\x18\x0e \x01(\x05\x12\x32\n\x0e\x64\x61ta_watermark\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07made_at\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\nday_factor\x18\x11 \x01(\x01H\x00\x88\x01\x01\x12!\n\x19statistical_offered_count\x18\x12 \x03(\x01\x12\x1f\n\x17statistical_aht_seconds\x18\x13 \x03(\x01\x12\x11\n\toverrides\x18\x14 \x03(\t\x12\'\n\x05parts\x18\x15 \x01(\x0b\x32\x18.muster.v1.ForecastParts\x12\x1b\n\x13\x64\x61y_total_quantiles\x18\x16 \x03(\x01\x12 \n\x18\x62\x65tween_days_correlation\x18\x17 \x01(\x01\x12\x1a\n\x12workload_quantiles\x18\x18 \x03(\x01\x12\x1e\n\x16\x64\x61y_workload_quantiles\x18\x19 \x03(\x01\x42\r\n\x0b_day_factor\"8\n\x11\x46orecastPublished\x12#\n\x03\x64\x61y\x18\x01 \x01(\x0b\x32\x16.muster.v1.ForecastDay\"\xbc\x01\n\x10\x46orecastReceived\x12\r\n\x05queue\x18\x01 \x01(\t\x12)\n\x06source\x18\x02 \x01(\x0e\x32\x19.muster.v1.ForecastSource\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12\x1f\n\x17starts_at_epoch_seconds\x18\x04 \x03(\x03\x12\x15\n\roffered_count\x18\x05 \x03(\x01\x12\x13\n\x0b\x61ht_seconds\x18\x06 \x03(\x01\x12\x0f\n\x07sent_by\x18\x07 \x01(\t*\x85\x01\n\x0e\x46orecastSource\x12\x1f\n\x1b\x46ORECAST_SOURCE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x46ORECAST_SOURCE_ENGINE\x10\x01\x12\x1a\n\x16\x46ORECAST_SOURCE_CLIENT\x10\x02\x12\x1a\n\x16\x46ORECAST_SOURCE_AGREED\x10\x03*\xab\x01\n\x0f\x46orecastTrigger\x12 \n\x1c\x46ORECAST_TRIGGER_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x46ORECAST_TRIGGER_NIGHTLY\x10\x01\x12\x19\n\x15\x46ORECAST_TRIGGER_BOOK\x10\x02\x12\x1d\n\x19\x46ORECAST_TRIGGER_INTRADAY\x10\x03\x12\x1e\n\x1a\x46ORECAST_TRIGGER_REQUESTED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'muster.v1.forecast_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FORECASTSOURCE']._serialized_start=1213
-  _globals['_FORECASTSOURCE']._serialized_end=1346
-  _globals['_FORECASTTRIGGER']._serialized_start=1349
-  _globals['_FORECASTTRIGGER']._serialized_end=1520
-  _globals['_FORECASTPARTS']._serialized_start=72
-  _globals['_FORECASTPARTS']._serialized_end=199
-  _globals['_FORECASTDAY']._serialized_start=202
-  _globals['_FORECASTDAY']._serialized_end=961
-  _globals['_FORECASTPUBLISHED']._serialized_start=963
-  _globals['_FORECASTPUBLISHED']._serialized_end=1019
-  _globals['_FORECASTRECEIVED']._serialized_start=1022
-  _globals['_FORECASTRECEIVED']._serialized_end=1210
+  _globals['_FORECASTSOURCE']._serialized_start=1258
+  _globals['_FORECASTSOURCE']._serialized_end=1391
+  _globals['_FORECASTTRIGGER']._serialized_start=1394
+  _globals['_FORECASTTRIGGER']._serialized_end=1565
+  _globals['_FORECASTPARTS']._serialized_start=73
+  _globals['_FORECASTPARTS']._serialized_end=244
+  _globals['_FORECASTDAY']._serialized_start=247
+  _globals['_FORECASTDAY']._serialized_end=1006
+  _globals['_FORECASTPUBLISHED']._serialized_start=1008
+  _globals['_FORECASTPUBLISHED']._serialized_end=1064
+  _globals['_FORECASTRECEIVED']._serialized_start=1067
+  _globals['_FORECASTRECEIVED']._serialized_end=1255
 # @@protoc_insertion_point(module_scope)

@@ -82,7 +82,7 @@ Global___ForecastTrigger: _TypeAlias = ForecastTrigger  # noqa: Y015
 
 @_typing.final
 class ForecastParts(_message.Message):
-    """The factors of a day's expected total: level · weekday · month · special · form. Each slot has its share of the total."""
+    """The factors of a day's expected total: level · weekday · month · special · form · trend. Each slot has its share of the total."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -91,6 +91,7 @@ class ForecastParts(_message.Message):
     MONTH_FACTOR_FIELD_NUMBER: _builtins.int
     SPECIAL_FACTOR_FIELD_NUMBER: _builtins.int
     FORM_FACTOR_FIELD_NUMBER: _builtins.int
+    TREND_FACTOR_FIELD_NUMBER: _builtins.int
     level_count: _builtins.float
     """Contacts on a mean open day, freed of all below."""
     weekday_factor: _builtins.float
@@ -101,6 +102,8 @@ class ForecastParts(_message.Message):
     """How a holiday, a part day or the day after a closure differs."""
     form_factor: _builtins.float
     """How the second member, the form of recent days, moves the total."""
+    trend_factor: _builtins.float
+    """What growth since the last day known makes of it. Absent: 1, of days forecast before it was told."""
     def __init__(
         self,
         *,
@@ -109,12 +112,15 @@ class ForecastParts(_message.Message):
         month_factor: _builtins.float = ...,
         special_factor: _builtins.float = ...,
         form_factor: _builtins.float = ...,
+        trend_factor: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_trend_factor", b"_trend_factor", "trend_factor", b"trend_factor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["form_factor", b"form_factor", "level_count", b"level_count", "month_factor", b"month_factor", "special_factor", b"special_factor", "weekday_factor", b"weekday_factor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_trend_factor", b"_trend_factor", "form_factor", b"form_factor", "level_count", b"level_count", "month_factor", b"month_factor", "special_factor", b"special_factor", "trend_factor", b"trend_factor", "weekday_factor", b"weekday_factor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__trend_factor: _TypeAlias = _typing.Literal["trend_factor"]  # noqa: Y015
+    _WhichOneofArgType__trend_factor: _TypeAlias = _typing.Literal["_trend_factor", b"_trend_factor"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trend_factor) -> _WhichOneofReturnType__trend_factor | None: ...
 
 Global___ForecastParts: _TypeAlias = ForecastParts  # noqa: Y015
 

@@ -14,7 +14,7 @@ from services.forecaster.domain.volume import Cell
 
 CLOSED = "muster.volume.closed.v1"
 PUBLISHED = "muster.forecast.published.v1"
-PARTS = ("level_count", "weekday_factor", "month_factor", "special_factor", "form_factor")
+PARTS = ("level_count", "weekday_factor", "month_factor", "special_factor", "form_factor", "trend_factor")
 
 
 def cell_message(
@@ -91,8 +91,13 @@ def day_message(day: PublishedDay) -> forecast_pb2.ForecastDay:
         between_days_correlation=day.between_days,
         workload_quantiles=[q for row in day.workload_band() for q in row],
         day_workload_quantiles=day.work_total_quantiles,
-        parts=forecast_pb2.ForecastParts(**dict(zip(PARTS, day.parts, strict=True))) if day.parts else None,
+        parts=forecast_pb2.ForecastParts(**dict(zip(PARTS, day.parts, strict=False))) if day.parts else None,
     )
+
+
+def _parts(parts: forecast_pb2.ForecastParts) -> tuple[float, ...]:
+    """Return a day's factors; days that were forecast before growth was told have none of it."""
+    return tuple(getattr(parts, name) for name in (PARTS if parts.HasField("trend_factor") else PARTS[:-1]))
 
 
 def read_day(value: bytes) -> PublishedDay:
@@ -121,7 +126,7 @@ def read_day(value: bytes) -> PublishedDay:
         m.made_at.seconds,
         m.version,
         m.day_factor if m.HasField("day_factor") else None,
-        parts=tuple(getattr(m.parts, name) for name in PARTS) if m.HasField("parts") else (),
+        parts=_parts(m.parts) if m.HasField("parts") else (),
         statistical=list(m.statistical_offered_count),
         statistical_aht=list(m.statistical_aht_seconds),
         overrides=list(m.overrides),

@@ -205,6 +205,7 @@ def look_at_forecasts(home: pathlib.Path) -> None:
     assert "level: contacts on a mean open day" in explained
     sizes = {row.split("│")[1].strip(): row.split("│")[2].strip() for row in explained.splitlines() if row.count("│") == 3}
     assert float(sizes["final"]) == pytest.approx(1.5 * float(sizes["statistical"]), rel=0.01)
+    assert float(sizes["× growth up to the day"]) == pytest.approx(1.0, abs=0.2)
     accuracy = muster(home, "forecast", "accuracy", "acme")
     assert "Poisson limit" in accuracy
     assert "all" in accuracy

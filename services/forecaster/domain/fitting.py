@@ -125,7 +125,7 @@ def learnt_of(
 @dataclasses.dataclass(frozen=True)
 class Own:
     """What the engine says of one queue: mean (H, S), quantiles (H, S, 7) and of day totals (H, 7), and of workload the same in
-    contacts of the AHT expected (tells_work: whether any AHT is known); parts (H, 5), φ a day ahead, drift; what it saw, in words
+    contacts of the AHT expected (tells_work: whether any AHT is known); parts (H, 6), φ a day ahead, drift; what it saw, in words
     which days of it were left out, which slots it saw open on which weekday (7, S), and which days to come are part days or
     holidays (H,); the correlation of days' errors; contacts of past normal days."""
 
