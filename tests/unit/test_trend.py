@@ -63,12 +63,12 @@ def test_chance_is_no_growth() -> None:
 @pytest.mark.parametrize("at", [0.4, 0.6, 0.75, 0.85, 0.95])
 def test_a_step_is_no_growth(at: float) -> None:
     time = weeks(20)
-    assert abs(slopes(0.3 * (time > 20 * at))).mean() < 0.006  # a line through it: up to 0.02
+    assert abs(slopes(0.3 * (time > 20 * at).astype(float))).mean() < 0.006  # a line through it: up to 0.02
 
 
 def test_a_burst_of_the_last_week_is_no_growth() -> None:
     time = weeks(20)
-    assert abs(slopes(0.4 * ((time >= 19) & (time < 20))).mean()) < 0.002
+    assert abs(slopes(0.4 * ((time >= 19) & (time < 20)).astype(float)).mean()) < 0.002
 
 
 def test_a_wandering_level_is_believed_to_grow_by_little() -> None:
