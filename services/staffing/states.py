@@ -6,9 +6,11 @@ import numpy as np
 import sqlalchemy as sa
 
 from muster.domain.calendar import local_date
+from services.staffing.domain.chatting import ChatLoad
+from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.requirement import predicted_service_level
 from services.staffing.handlers.outlook import scheduled_now
-from services.staffing.handlers.requiring import load_of
+from services.staffing.handlers.requiring import QueueRules, load_of
 from services.staffing.store import floor, plans
 from services.staffing.work import Work
 
@@ -29,6 +31,19 @@ class QueueState:
     attainment: float | None
     target: float | None
     presence: str
+
+
+def _predicted(
+    forecast: ForecastDay, requirement: RequirementDay | None, place: int, agents: float, rules: QueueRules
+) -> float:
+    """Return the service level of an interval with these agents, after others as required; NaN where nothing is offered."""
+    load = load_of(forecast, forecast.offered, rules)
+    if isinstance(load, ChatLoad):
+        return float(predicted_service_level(load.pick(np.array([place])), np.array([agents]), rules.rules.shown)[0])
+    needed = dict(zip(requirement.starts, requirement.on_queue, strict=True)) if requirement else {}
+    heads = np.array([needed.get(start, agents) for start in forecast.starts])
+    heads[place] = agents
+    return float(predicted_service_level(load, heads, rules.rules.shown)[place])
 
 
 def queue_states(connection: sa.Connection, work: Work) -> list[QueueState]:
@@ -54,9 +69,8 @@ def queue_states(connection: sa.Connection, work: Work) -> list[QueueState]:
         predicted = None
         rules = work.requiring.rules_of(connection, book, queue)
         if forecast is not None and place is not None and rules.in_line:
-            load = load_of(forecast, forecast.offered, rules).pick(np.array([place]))
             agents = float(on_now[name]) if on_queue is None else on_queue
-            value = float(predicted_service_level(load, np.array([agents]), rules.rules.shown)[0])
+            value = _predicted(forecast, requirement, place, agents, rules)
             predicted = None if np.isnan(value) else value
         standing = work.deciding.outlooks.attainment(connection, book, name)
         states.append(

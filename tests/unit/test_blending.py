@@ -21,7 +21,7 @@ HELP = "acme/help"
 
 
 def steady(load: float, handle: float, patience: float) -> Carried:
-    return Carried(
+    return Carried.told(
         np.array([load / handle]),
         np.array([handle]),
         np.array([patience]),

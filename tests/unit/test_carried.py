@@ -151,7 +151,7 @@ def test_a_day_needs_what_it_needs_alone_also_beside_another() -> None:
 
     def one(load: list[float], share: list[float]) -> Carried:
         parts = (np.array([load]), np.array([share]))
-        return Carried(np.array([0.2]), np.array([151.0]), np.array([2443.0]), *parts)
+        return Carried.told(np.array([0.2]), np.array([151.0]), np.array([2443.0]), *parts)
 
     steady, unlike = one([20.0] * 4, [0.25] * 4), one([134.0, 7.3, 1.1, 1.3], [0.156, 0.156, 0.25, 0.438])
     alone = fewest_carried(SL_ANSWERED, 0.95, unlike, 60.0, 0.0)

@@ -199,5 +199,5 @@ def warm_up() -> None:
     """Compile what blends need, or load what was compiled before."""
     for patience in (np.inf, 60.0):
         rate, handle, leaves = (np.array([v]) for v in (0.01, 60.0, patience))
-        one = Carried(rate, handle, leaves, np.full((1, PARTS), 0.6), np.full((1, PARTS), 1 / PARTS))
+        one = Carried.told(rate, handle, leaves, np.full((1, PARTS), 0.6), np.full((1, PARTS), 1 / PARTS))
         idle_time(0, np.array([0.5]), np.array([3.0]), one, (20.0, 0.0, 60.0))

@@ -63,7 +63,7 @@ def steady_chats(arrivals: Floats, levels: Floats, patience: float) -> ChatLoad:
     size = arrivals.size
     handle = np.full(size, levels[-1])
     parts = np.tile((arrivals * handle)[:, None], PARTS)
-    alone = Carried(arrivals, handle, np.full(size, patience), parts, np.full(parts.shape, 1.0 / PARTS))
+    alone = Carried.told(arrivals, handle, np.full(size, patience), parts, np.full(parts.shape, 1.0 / PARTS))
     return ChatLoad(alone, np.tile(levels, (size, 1)))
 
 

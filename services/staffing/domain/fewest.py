@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from services.staffing.domain.blocking import DEEP, compiled, inverse_b
+from services.staffing.domain.flow import flow
 from services.staffing.domain.waiting import (
     ABANDONED,
     ANSWERED,
@@ -33,6 +34,8 @@ SL_OFFERED, SL_ANSWERED, SL_EXCLUDED, SL_ALL, SL_VIRTUAL, BY_ASA, BY_ABANDONED, 
 MOST = 2**40
 # Nearer to a target than this a look is taken again with every digit: far above what a look leaves out.
 NEAR = 1e-6
+# A load that is as told: nothing moves.
+STILL = (0.0, 0.0, 0.0)
 # What rounding may take from a number near 1.
 ROUNDING = 1e-14
 
@@ -62,18 +65,23 @@ def measure(kind: Any, out: Any, n: Any, a: Any) -> Any:
 
 
 @compiled
-def serve_parts(n: Any, load: Any, share: Any, times: Any, deep: Any, one: Any, out: Any) -> Any:
-    """Fill out (NUMBERS,) with what contacts meet; load (K,) erlangs, share (K,) of the contacts; times: AHT, patience, T and the short
-    threshold, seconds; `one` is scratch. ASA is weighted by who is answered."""
+def serve_parts(n: Any, load: Any, share: Any, moves: Any, times: Any, deep: Any, one: Any, out: Any) -> Any:
+    """Fill out (NUMBERS,) with what contacts meet, and return what there is at the end; load (K,) erlangs, share (K,) of the contacts;
+    moves: what there is at the beginning, erlangs offered in mean, and a part's seconds, 0 where load is as told whatever n; times: AHT,
+    patience, T and the short threshold, seconds; `one` is scratch. ASA is weighted by who is answered."""
     handle, patience, threshold, short = times
+    here, offered, seconds = moves
     if len(load) == 1 and share[0] == 1.0:
         serve(n, load[0], handle, patience, threshold, short, deep, out)
-        return
+        return here
     out[:] = 0.0
     for k in range(len(load)):
+        met = load[k]
+        if seconds > 0:
+            met, here = flow(n, here, offered * len(load) * share[k], handle, patience, seconds)
         if share[k] <= 0:
             continue
-        serve(n, load[k], handle, patience, threshold, short, deep, one)
+        serve(n, met, handle, patience, threshold, short, deep, one)
         for j in range(NUMBERS):
             if j != ASA:
                 out[j] += share[k] * one[j]
@@ -83,6 +91,7 @@ def serve_parts(n: Any, load: Any, share: Any, times: Any, deep: Any, one: Any, 
         out[ASA] /= out[ANSWERED]
     elif out[WAITS] > 0:
         out[ASA] = np.inf
+    return here
 
 
 @compiled
@@ -119,18 +128,20 @@ def _guess(kind: Any, target: Any, a: Any, handle: Any, patience: Any, threshold
 
 
 @compiled
-def _search(kind: Any, target: Any, load: Any, share: Any, times: Any, low: Any, first: Any, one: Any, out: Any) -> Any:
-    """Return the fewest agents, more than `low`, that keep a target, looked for from `first` on."""
+def _search(
+    kind: Any, target: Any, load: Any, share: Any, moves: Any, times: Any, low: Any, first: Any, one: Any, out: Any
+) -> Any:
+    """Return the fewest agents, more than `low`, that keep a target, looked for from `first` on, and what they leave at the end."""
     mean = 0.0
     for k in range(len(load)):
         mean += share[k] * load[k]
     goal, spread = _scaled(kind, target), _spread(mean, times[0], times[1])
     high, missed, spare = MOST, -1.0, 0.0
-    n, step, turn, before, was = first, 0, 0, first, 0.0
+    n, step, turn, before, was, ends, left = first, 0, 0, first, 0.0, 0.0, moves[0]
     while high - low > 1:
         by = 0.0
         for deep in (DEEP if kind == BY_ASA else ENOUGH, DEEP):
-            serve_parts(float(n), load, share, times, deep, one, out)
+            ends = serve_parts(float(n), load, share, moves, times, deep, one, out)
             value = measure(kind, out, float(n), mean)
             by = target - value if kind <= SL_VIRTUAL else value - target
             if abs(by) > NEAR * (1.0 + target):
@@ -139,7 +150,7 @@ def _search(kind: Any, target: Any, load: Any, share: Any, times: Any, low: Any,
         if by > ROUNDING:
             low, missed = n, max(apart, 0.0)
         else:
-            high, spare = n, min(apart, 0.0)
+            high, spare, left = n, min(apart, 0.0), ends
         turn += 1
         if missed >= 0 and high < MOST:
             before, n = n, (low + high) // 2
@@ -151,7 +162,7 @@ def _search(kind: Any, target: Any, load: Any, share: Any, times: Any, low: Any,
             step = max(math.floor(min(abs(apart) * spread, MOST / 4.0)) + (by > ROUNDING), 2 * step if turn > 2 else 1)
             before, n = n, n + step if by > ROUNDING else n - step
         n, was = min(max(n, low + 1), high - 1), apart
-    return high
+    return high, left
 
 
 @compiled
@@ -186,43 +197,46 @@ def fewest(kind: Any, target: Any, a: Any, handle: Any, patience: Any, threshold
         return _fewest_patient(kind, target, a, handle, threshold, out)
     first = int(min(max(_guess(kind, target, a, handle, patience, threshold), 1.0), MOST / 2.0))
     alone = np.array([a, 1.0])
-    return _search(kind, target, alone[:1], alone[1:], (handle, patience, threshold, short), -1, first, out, out)
+    times = (handle, patience, threshold, short)
+    return _search(kind, target, alone[:1], alone[1:], STILL, times, -1, first, out, out)[0]
 
 
 @compiled
-def _fewest_answered(target: Any, load: Any, share: Any, times: Any, most: Any, one: Any, out: Any) -> Any:
+def _fewest_answered(target: Any, load: Any, share: Any, moves: Any, times: Any, most: Any, one: Any, out: Any) -> Any:
     """Return the fewest agents from which on answered in time over answered of all parts keeps a target, looked for downwards from those
-    that keep it in the busiest part, of load `most`: they keep it in every part."""
+    that keep it at a load of `most`, which no part meets: they keep it in every part; and what they leave at the end."""
     handle, patience, threshold, short = times
     n = fewest(SL_ANSWERED, target, most, handle, patience, threshold, short, out)
+    left = serve_parts(float(n), load, share, moves, times, DEEP, one, out)
     while n > 0:
-        serve_parts(float(n - 1), load, share, times, DEEP, one, out)
+        ends = serve_parts(float(n - 1), load, share, moves, times, DEEP, one, out)
         if measure(SL_ANSWERED, out, 0.0, 0.0) < target - ROUNDING:
             break
-        n -= 1
-    return n
+        n, left = n - 1, ends
+    return n, left
 
 
 @compiled
-def fewest_parts(kind: Any, target: Any, load: Any, share: Any, times: Any, luck: Any, one: Any, out: Any) -> Any:
-    """Return the fewest agents whose service of all parts together keeps a target, and luck (), by how many √load they are off the
-    guess: it begins the search for the next interval."""
+def fewest_parts(kind: Any, target: Any, load: Any, share: Any, moves: Any, times: Any, luck: Any, one: Any, out: Any) -> Any:
+    """Return the fewest agents whose service of all parts together keeps a target, what they leave at the end, and luck (), by how many √load
+    they are off the guess: it begins the search for the next interval."""
     handle, patience, threshold, short = times
     mean, least, most = 0.0, np.inf, 0.0
     for k in range(len(load)):
         if share[k] > 0:
             mean += share[k] * load[k]
             least, most = min(least, load[k]), max(most, load[k])
+            if moves[2] > 0:
+                most = max(most, moves[0], moves[1] * len(load) * share[k])
     if least == np.inf:
-        return 0, luck
+        return 0, serve_parts(0.0, load, share, moves, times, ENOUGH, one, out), luck
+    low, guess = -1, _guess(kind, target, mean, handle, patience, threshold)
     if patience == np.inf:
-        first = fewest(kind, target, mean, handle, patience, threshold, short, out)
-        # Who never leaves is answered some day, however few there are: not below what each part needs.
-        low = fewest(kind, target, least, handle, patience, threshold, short, out) - 1
-        return _search(kind, target, load, share, times, low, first, one, out), luck
-    if kind == SL_ANSWERED:
-        return _fewest_answered(target, load, share, times, most, one, out), luck
-    guess = _guess(kind, target, mean, handle, patience, threshold)
-    first = int(min(max(guess + luck * math.sqrt(mean) + 0.5, 1.0), MOST / 2.0))
-    found = _search(kind, target, load, share, times, -1, first, one, out)
-    return found, (found - 0.5 - guess) / math.sqrt(mean)
+        # Who never leaves is answered some day, however few there are: not below what is in hand at each part.
+        low = math.floor(least) if moves[2] > 0 else fewest(kind, target, least, handle, patience, threshold, short, out) - 1
+    elif kind == SL_ANSWERED:
+        found, left = _fewest_answered(target, load, share, moves, times, most, one, out)
+        return found, left, luck
+    first = int(min(max(guess + luck * math.sqrt(mean) + 0.5, low + 1.0, 1.0), MOST / 2.0))
+    found, left = _search(kind, target, load, share, moves, times, low, first, one, out)
+    return found, left, (found - 0.5 - guess) / math.sqrt(mean)

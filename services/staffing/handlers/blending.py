@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from services.staffing.domain.blending import IdleDay, idle_time
-from services.staffing.domain.carried import carry
+from services.staffing.domain.carried import carry, met_by
 from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.requirement import DEFINITIONS, KINDS, fewest_of_all, predict, predicted_service_level
 from services.staffing.handlers.deferring import DeskDays
@@ -62,6 +62,7 @@ def idle_of(day: CallsDay, handle: int) -> IdleDay:
     rules, starts = day.rules, np.array(day.starts, np.int64)
     promised, agents = rules.rules.shown, np.array(day.on_queue)
     load = carry(np.array(day.offered), np.array(day.aht), starts, day.seconds, rules.patience)
+    met = met_by(load, agents)
     for_service = tuple(g for g in rules.rules.goals if g.metric not in SPARE) or (promised,)
     needed = fewest_of_all(load, dataclasses.replace(rules.rules, goals=for_service, minimum=0))[0]
     floor_by = np.where(day.spare, np.minimum(needed, agents), agents)
@@ -75,9 +76,9 @@ def idle_of(day: CallsDay, handle: int) -> IdleDay:
             value, wanted = goal.value(predict(load, floor_by, goal)), goal.metric == "SERVICE_LEVEL"
             bound = np.minimum(value, goal.target) if wanted else np.maximum(value, goal.target)
             kind = KINDS.get(goal.metric, DEFINITIONS[goal.definition])
-            least = idle_time(kind, bound, agents, load, (goal.threshold, goal.short, float(handle)), cap, least).keep
+            least = idle_time(kind, bound, agents, met, (goal.threshold, goal.short, float(handle)), cap, least).keep
     times = (promised.threshold, promised.short, float(handle))
-    found = idle_time(DEFINITIONS[promised.definition], floor, agents, load, times, cap, least)
+    found = idle_time(DEFINITIONS[promised.definition], floor, agents, met, times, cap, least)
     # More calls than expected take idle agents first.
     more = (np.array(day.high) - np.array(day.offered)) / day.seconds * np.array(day.aht)
     safe = np.maximum(found.agents - np.maximum(more, 0.0), 0.0)

@@ -4,9 +4,10 @@ import dataclasses
 
 import numpy as np
 
+from services.staffing.domain.carried import Carried
 from services.staffing.domain.chatting import ChatLoad
 from services.staffing.domain.facts import ForecastDay
-from services.staffing.domain.requirement import Goal, fewest_agents, predict, require
+from services.staffing.domain.requirement import Goal, Requirement, fewest_agents, predict, require
 from services.staffing.handlers.requiring import QueueRules, load_of
 from services.staffing.handlers.spreading import more_for
 
@@ -43,33 +44,42 @@ class Explanation:
 
 
 def explain(day: ForecastDay, place: int, rules: QueueRules) -> Explanation:
-    """Return why the interval at `place` of a day needs what it does, by the rules that hold."""
-    load = load_of(day, day.offered, rules).pick(np.array([place]))
-    more = more_for(day, rules.rules, rules.patience) if rules.at_once == 1 else None
-    goals = rules.rules.goals
-    needed = require(load, rules.rules, None if more is None else more[place : place + 1])
-    n = round(float(needed.on_queue[0]))
+    """Return why the interval at `place` of a day needs what it does, by the rules that hold: after the intervals before, as required."""
+    load, needed, place_in = _required(day, place, rules)
+    goals, n = rules.rules.goals, round(float(needed.on_queue[place_in]))
     around = []
     for agents in range(max(n - 1, 0), n + 2):
-        heads = np.array([float(agents)])
-        levels = tuple(float(g.value(predict(load, heads, g))[0]) for g in goals)
+        heads = needed.on_queue.copy()
+        heads[place_in] = agents
+        levels = tuple(float(g.value(predict(load, heads, g))[place_in]) for g in goals)
         at = predict(load, heads, goals[0] if goals else rules.rules.shown)
-        around.append(Around(agents, levels, float(at.asa[0]), float(at.abandoned[0]), float(at.occupancy[0])))
+        around.append(
+            Around(agents, levels, float(at.asa[place_in]), float(at.abandoned[place_in]), float(at.occupancy[place_in]))
+        )
     return Explanation(
         day.offered[place],
         day.aht[place],
-        float(load.erlangs[0]),
-        tuple(float(v) for v in (load.carried if isinstance(load, ChatLoad) else load).load[0]),
+        float(load.erlangs[place_in]),
+        tuple(float(v) for v in (load.carried if isinstance(load, ChatLoad) else load).load[place_in]),
         goals,
-        tuple(int(fewest_agents(load, g)[0]) for g in goals),
+        tuple(int(fewest_agents(load, g)[place_in]) for g in goals),
         rules.rules.minimum,
-        needed.driver[0],
-        float(needed.on_queue[0]),
-        float(needed.scheduled[0]),
-        float(needed.paid[0]),
+        needed.driver[place_in],
+        float(needed.on_queue[place_in]),
+        float(needed.scheduled[place_in]),
+        float(needed.paid[place_in]),
         tuple(around),
         _by_patience(day, place, rules),
     )
+
+
+def _required(day: ForecastDay, place: int, rules: QueueRules) -> tuple[Carried | ChatLoad, Requirement, int]:
+    """Return a load, its requirement and the interval's place in them: of the whole day, as what waits is carried on, of chats of it alone."""
+    load = load_of(day, day.offered, rules)
+    if isinstance(load, ChatLoad):
+        one = load.pick(np.array([place]))
+        return one, require(one, rules.rules), 0
+    return load, require(load, rules.rules, more_for(day, rules.rules, rules.patience)), place
 
 
 def _by_patience(day: ForecastDay, place: int, rules: QueueRules) -> tuple[float, float] | None:
@@ -80,8 +90,6 @@ def _by_patience(day: ForecastDay, place: int, rules: QueueRules) -> tuple[float
         return None
     found = []
     for seconds in (seen.low, seen.high):
-        load = load_of(day, day.offered, dataclasses.replace(rules, patience=seconds)).pick(np.array([place]))
-        more = more_for(day, rules.rules, seconds) if rules.at_once == 1 else None
-        needed = require(load, rules.rules, None if more is None else more[place : place + 1])
-        found.append(float(needed.on_queue[0]))
+        _, needed, place_in = _required(day, place, dataclasses.replace(rules, patience=seconds))
+        found.append(float(needed.on_queue[place_in]))
     return found[0], found[1]

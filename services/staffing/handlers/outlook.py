@@ -54,7 +54,9 @@ def series(forecasts: Iterable[ForecastDay], requirements: Iterable[RequirementD
         levels = rules.levels(handle)
         chats = np.where(carried > 0, carried, offered * levels[:, -1])
         parts = np.tile(chats[:, None], PARTS)
-        return Series(ChatLoad(Carried(offered, levels[:, -1], patience, parts, parts * 0 + 1 / PARTS), levels), required, safe)
+        return Series(
+            ChatLoad(Carried.told(offered, levels[:, -1], patience, parts, parts * 0 + 1 / PARTS), levels), required, safe
+        )
     load = Load(offered, handle, patience, np.where(carried > 0, carried, offered * handle))
     return Series(load, required, safe)
 
