@@ -17,7 +17,8 @@ import numpy as np
 from services.staffing.domain.blocking import compiled
 
 LOOKS = 40
-SETTLED = 1e-3
+# A step of so much of what is left is the last: the next would be of its square (Newton).
+SETTLED = 0.03
 # Beyond so many standard deviations there is nothing.
 FAR = 25.0
 
