@@ -199,15 +199,19 @@ class Relay(mode.Service):
         await self.deliver(
             Outgoing(row.topic, row.key, bytes(row.value), headers) for row, headers in zip(rows, told, strict=True)
         )
-        await self._tell(last + 1, rows)
+        # Before SQL keeps the positions: should that fail, the same is published again under the same.
+        self._remember(last + 1, rows)
+        await self._tell()
         await self._database.insist(lambda c: self._outbox.published(c, [r.id for r in rows]))
+        await self._tell()  # who could not join on to what is remembered finds it in SQL now
         return len(rows)
 
-    async def _tell(self, first: int, rows: Sequence[sa.Row[Any]]) -> None:
-        """Tell who waits what was published, before SQL keeps its positions: should that fail, it is published again under the same."""
+    def _remember(self, first: int, rows: Sequence[sa.Row[Any]]) -> None:
         if self._newest and self._newest[-1][0] + 1 != first:
             self._newest.clear()  # another process published meanwhile
         self._newest.extend((first + n, row.topic, bytes(row.value)) for n, row in enumerate(rows))
+
+    async def _tell(self) -> None:
         async with self._published:
             self.rounds += 1
             self._published.notify_all()

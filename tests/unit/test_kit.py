@@ -4,6 +4,7 @@ import asyncio
 import pathlib
 import sqlite3
 import threading
+import time
 import types
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, cast
@@ -215,6 +216,43 @@ def test_watchers_are_told_from_memory_before_sql_keeps_a_position_and_only_what
         assert kept == [0, 0, 3, 4]
 
     asyncio.run(watch())
+
+
+def test_a_watcher_whom_memory_does_not_join_on_to_waits_for_sql_alone(database: Database) -> None:
+    outbox = Outbox(metadata, ConductedClock(5))
+
+    async def watch() -> list[tuple[int, bytes]]:
+        relay = Relay(database, outbox, metadata, "", "", "one", 30.0)
+
+        async def send(topic: str, letters: Any) -> None:
+            pass
+
+        async def follow() -> list[tuple[int, bytes]]:
+            while True:
+                rounds = relay.rounds
+                rows = relay.newer("t", 0) or await database.read(lambda c: outbox.since(c, "t", 0))
+                if rows:
+                    return rows
+                await relay.published_since(rounds, 60.0)
+
+        relay._send = send  # type: ignore[method-assign]
+        await database.run(lambda c: outbox.write(c, [Outgoing("other", "k", b"0"), Outgoing("t", "k", b"1")]))
+        await relay.publish_some(1)
+        relay._newest.clear()
+        keep = outbox.published
+
+        def late(connection: sa.Connection, ids: list[int]) -> None:
+            time.sleep(0.2)  # who was told has read by now
+            keep(connection, ids)
+
+        outbox.published = late  # type: ignore[method-assign]
+        async with asyncio.timeout(5):
+            following = asyncio.ensure_future(follow())
+            await asyncio.sleep(0.1)
+            await relay.publish_some(1)
+            return await following
+
+    assert asyncio.run(watch()) == [(2, b"1")]
 
 
 def outbox_positions(database: Database) -> list[int]:
