@@ -165,21 +165,8 @@ def _at_first(begins: Any, follows: Any, here: Any) -> Any:
 
 
 @compiled
-def _all_fewest(
-    kind: Any,
-    target: Any,
-    load: Any,
-    share: Any,
-    arrivals: Any,
-    handle: Any,
-    patience: Any,
-    begins: Any,
-    seconds: Any,
-    follows: Any,
-    threshold: Any,
-    short: Any,
-    found: Any,
-) -> Any:
+def _all_fewest(kind: Any, target: Any, load: Any, day: Any, threshold: Any, short: Any, found: Any) -> Any:
+    share, arrivals, handle, patience, begins, seconds, follows = day
     one, out, luck, here = np.zeros(NUMBERS), np.zeros(NUMBERS), 0.0, 0.0
     for i in range(len(handle)):
         times = (handle[i], patience[i], threshold, short)
@@ -189,21 +176,9 @@ def _all_fewest(
 
 
 @compiled
-def _all_served(
-    agents: Any,
-    load: Any,
-    share: Any,
-    arrivals: Any,
-    handle: Any,
-    patience: Any,
-    begins: Any,
-    seconds: Any,
-    follows: Any,
-    threshold: Any,
-    short: Any,
-    found: Any,
-) -> Any:
+def _all_served(agents: Any, load: Any, day: Any, threshold: Any, short: Any, found: Any) -> Any:
     """Fill found (NUMBERS + 1, I), the last row with occupancy."""
+    share, arrivals, handle, patience, begins, seconds, follows = day
     one, out, here = np.zeros(NUMBERS), np.zeros(NUMBERS), 0.0
     for i in range(len(handle)):
         here = _at_first(begins[i], follows[i] and patience[i] >= handle[i], here)
@@ -220,10 +195,9 @@ def _all_served(
 
 
 @compiled
-def _all_met(
-    agents: Any, share: Any, arrivals: Any, handle: Any, patience: Any, begins: Any, seconds: Any, follows: Any, met: Any
-) -> Any:
+def _all_met(agents: Any, day: Any, met: Any) -> Any:
     """Turn met (I, K) from loads as carried into those that contacts meet."""
+    share, arrivals, handle, patience, begins, seconds, follows = day
     here = 0.0
     for i in range(len(handle)):
         here = _at_first(begins[i], follows[i] and patience[i] >= handle[i], here)
@@ -241,21 +215,21 @@ def fewest_carried(kind: int, target: float, load: Carried, threshold: float, sh
     """Return the fewest whole agents (I,) that keep a target of a kind (SL_OFFERED … BY_OCCUPANCY) as load is carried, after the fewest in
     the intervals before."""
     found = np.zeros(load.handle.size, np.int64)
-    _all_fewest(kind, float(target), load.load, *_moves(load), float(threshold), float(short), found)
+    _all_fewest(kind, float(target), load.load, _moves(load), float(threshold), float(short), found)
     return found
 
 
 def met_by(load: Carried, agents: Floats | Ints) -> Carried:
     """Return the load that contacts meet with agents (I,) throughout: told, so that the formulas need not know them."""
     met = load.load.copy()
-    _all_met(np.asarray(agents, float), *_moves(load), met)
+    _all_met(np.asarray(agents, float), _moves(load), met)
     return Carried.told(load.arrivals, load.handle, load.patience, met, load.share)
 
 
 def carried_service(load: Carried, agents: Floats | Ints, threshold: float, short: float = 0.0) -> Service:
     """Return the service of real numbers of agents (I,) as load is carried; T and the short threshold in seconds."""
     n, found = np.asarray(agents, float), np.zeros((NUMBERS + 1, load.handle.size))
-    _all_served(n, load.load, *_moves(load), float(threshold), float(short), found)
+    _all_served(n, load.load, _moves(load), float(threshold), float(short), found)
     return Service(
         waits=found[WAITS],
         answered=found[ANSWERED],
