@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from muster.kit.sql import open_engine
+from muster.kit.sql import Database, open_engine
 from muster.kit.topics import apply_topics
 from tests.support.kafka import choose_kafka
+from tests.support.kit_tables import metadata
 from tests.support.postgres import Postgres, postgres_running
 
 
@@ -47,3 +48,12 @@ def engine(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[s
     made = open_engine(url, tmp_path, f"t{uuid.uuid4().hex[:8]}.", "store", "NORMAL")
     yield made
     made.dispose()
+
+
+@pytest.fixture
+def database(engine: sa.Engine) -> Iterator[Database]:
+    """Return a database that has the tables of every service, and no others."""
+    made = Database(engine)
+    metadata.create_all(made.engine)
+    yield made
+    made.close()
