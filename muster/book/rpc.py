@@ -9,8 +9,8 @@ from muster.book.copy import BookCopy, BookOwner, Difference
 from muster.book.unused import declared_unused
 from muster.book.wire import to_data
 from muster.kit.errors import Refusal
+from muster.kit.parts import Parts
 from muster.kit.rpc import next_token, page
-from muster.kit.service import Parts
 from muster.v1 import book_pb2
 
 

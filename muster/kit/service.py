@@ -1,15 +1,13 @@
-"""A service as a Faust worker: what it is made of (Parts), and how it starts, reports health, and stops."""
+"""A service as a Faust worker: how it starts, reports health, and stops."""
 
 import asyncio
-import dataclasses
 import json
 import os
 import pathlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import faust
 import mode
@@ -18,76 +16,23 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 from prometheus_client.core import Metric
 
-from muster.kit.clock import Clock, ConductedClock, SystemClock
+from muster.kit.clock import ConductedClock
 from muster.kit.conducted import Conducted
-from muster.kit.due import DueWork
 from muster.kit.errors import NotReady
-from muster.kit.jobs import Jobs
 from muster.kit.logs import configure_logs, get_log
-from muster.kit.loop import BatchLoop, Inlet
+from muster.kit.loop import BatchLoop
 from muster.kit.metrics import MetricsServer, counter, gauge
-from muster.kit.outbox import Outbox, Relay
+from muster.kit.parts import Edges, Parts, make_parts
 from muster.kit.positions import Partition, Positions
 from muster.kit.rpc import Grants, RpcServer
 from muster.kit.settings import ServiceSettings, refuse_misspelled
-from muster.kit.sql import Database, is_trouble, migrate, open_engine
-from muster.kit.state_topics import StateRecord, StateTopics
+from muster.kit.sql import is_trouble, migrate
+from muster.kit.state_topics import StateTopics
 from muster.kit.topics import Source, describe_sources
 
 SOURCE_CHECK_SECONDS = 10.0
 SWITCH_SECONDS = 0.0005  # a thread that computes keeps what came over the network waiting for ten times that, else
 GIVE_UP_SECONDS = 5.5  # more than the relay takes for its last messages
-
-
-@dataclasses.dataclass
-class Parts:
-    """What a service's composition root builds on."""
-
-    name: str
-    settings: ServiceSettings
-    metadata: sa.MetaData
-    clock: Clock
-    database: Database
-    outbox: Outbox
-    due: DueWork
-    jobs: Jobs
-    relay: Relay
-
-
-@dataclasses.dataclass
-class Edges:
-    """What a service plugs into Parts: inlets, state topics, RPCs, metrics; `begin` runs once, when the book has been read."""
-
-    inlets: Sequence[Inlet]
-    state_topics: Sequence[str]
-    keep_state: Callable[[sa.Connection, Sequence[StateRecord]], None]
-    add_rpcs: Callable[[Any], None]
-    rpc_names: Sequence[str]
-    collect: Callable[[], Iterable[Metric]]
-    begin: Callable[[sa.Connection], None]
-
-
-def make_parts(name: str, settings: ServiceSettings, metadata: sa.MetaData) -> Parts:
-    """Open the database and build the parts; touches no network."""
-    settings.data.mkdir(parents=True, exist_ok=True)
-    engine = open_engine(
-        settings.database_url, settings.data, settings.world, name, settings.sqlite_synchronous, settings.sqlite_megabytes
-    )
-    database = Database(engine)
-    conducted = settings.clock == "CONDUCTED"
-    clock: Clock = ConductedClock() if conducted else SystemClock()
-    outbox = Outbox(metadata, clock)
-    owner = f"{name}-{settings.instance}"
-    due = DueWork(database, metadata, clock, runs_itself=not conducted)
-    jobs = Jobs(database, metadata, clock, owner, settings.lease_seconds)
-    relay = Relay(database, outbox, metadata, settings.bootstrap, settings.world, owner, settings.lease_seconds)
-
-    def wake() -> None:
-        relay.wake()
-        jobs.wake()
-
-    due.after_work = jobs.after_work = wake
-    return Parts(name, settings, metadata, clock, database, outbox, due, jobs, relay)
 
 
 class _Running(mode.Service):

@@ -11,7 +11,7 @@ from muster.book.view import BookDay
 from muster.domain.calendar import dates, day_bounds, local_date, parse_date
 from muster.domain.paths import QUANTILES
 from muster.kit.errors import NotFound, NotNow, Refusal
-from muster.kit.service import Parts
+from muster.kit.parts import Parts
 from muster.v1 import forecaster_service_pb2 as pb
 from services.forecaster import forecast_wire, wire
 from services.forecaster.domain.comparing import Comparison, Tolerance, compare

@@ -9,7 +9,7 @@ from prometheus_client.core import Metric
 
 from muster.domain.calendar import local_date
 from muster.kit.metrics import gauge
-from muster.kit.service import Parts
+from muster.kit.parts import Parts
 from services.forecaster.domain.volume import merge_range
 from services.forecaster.store import closing, forecasts, outlooks, volume
 from services.forecaster.work import Work

@@ -15,8 +15,8 @@ from muster.book.view import BookDay
 from muster.domain.calendar import DAY, local_date, parse_date
 from muster.kit.errors import NotFound, NotReady, Refusal
 from muster.kit.outbox import Outgoing
+from muster.kit.parts import Parts
 from muster.kit.rpc import next_token, page
-from muster.kit.service import Parts
 from muster.v1 import book_pb2
 from muster.v1 import forecaster_service_pb2 as pb
 from muster.v1 import forecaster_service_pb2_grpc as stubs

@@ -7,7 +7,8 @@ from google.longrunning import operations_pb2_grpc
 
 from muster.book.copy import BookCopy
 from muster.book.types import ALL_TOPICS
-from muster.kit.service import Edges, Parts, run_service
+from muster.kit.parts import Edges, Parts
+from muster.kit.service import run_service
 from muster.v1 import scheduler_service_pb2_grpc as stubs
 from services.scheduler.metrics import SchedulerMetrics
 from services.scheduler.publishing import Publishing

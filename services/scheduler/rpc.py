@@ -15,8 +15,8 @@ from muster.book.rpc import apply_book, list_rows
 from muster.book.types import SCHEDULER_KINDS
 from muster.domain.calendar import DAY, local_date
 from muster.kit.errors import NotFound, Refusal
+from muster.kit.parts import Parts
 from muster.kit.rpc import next_token, page
-from muster.kit.service import Parts
 from muster.v1 import book_pb2, schedule_pb2
 from muster.v1 import scheduler_service_pb2 as pb
 from muster.v1 import scheduler_service_pb2_grpc as stubs

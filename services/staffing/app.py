@@ -5,7 +5,8 @@ from typing import cast
 
 from muster.book.copy import BookCopy
 from muster.book.types import ALL_TOPICS
-from muster.kit.service import Edges, Parts, run_service
+from muster.kit.parts import Edges, Parts
+from muster.kit.service import run_service
 from muster.v1 import staffing_service_pb2_grpc as stubs
 from services.staffing.deciding import Deciding
 from services.staffing.domain import blending, carried, chatting, deferred, uncertainty

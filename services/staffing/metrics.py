@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from prometheus_client.core import Metric
 
 from muster.kit.metrics import gauge
-from muster.kit.service import Parts
+from muster.kit.parts import Parts
 from services.staffing.states import queue_states
 from services.staffing.store import decisions, plans
 from services.staffing.work import Work

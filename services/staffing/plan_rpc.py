@@ -15,7 +15,7 @@ from muster.book.view import BookDay
 from muster.book.words import Channel
 from muster.domain.calendar import local_date, parse_date, to_local
 from muster.kit.errors import NotFound, NotNow
-from muster.kit.service import Parts
+from muster.kit.parts import Parts
 from muster.v1 import requirement_pb2
 from muster.v1 import staffing_service_pb2 as pb
 from services.staffing.attaining import standing, window_end_of, window_of

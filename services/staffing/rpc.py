@@ -17,8 +17,8 @@ from muster.book.types import STAFFING_KINDS
 from muster.domain.calendar import local_date
 from muster.kit.errors import NotFound, Refusal
 from muster.kit.outbox import Outbox
+from muster.kit.parts import Parts
 from muster.kit.rpc import next_token, page
-from muster.kit.service import Parts
 from muster.v1 import book_pb2, decision_pb2, requirement_pb2
 from muster.v1 import staffing_service_pb2 as pb
 from muster.v1 import staffing_service_pb2_grpc as stubs
