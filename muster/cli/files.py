@@ -13,8 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from muster.cli.connection import connect, console, read_instant, shown
-from muster.client.imports import Interval, Parsed, messages, parse, read_mapping
+from muster.client.imports import Interval, Parsed, parse, read_mapping
 from muster.client.publisher import PROGRESS, VOLUME
+from muster.client.reports import messages
 from muster.client.stubs import Muster
 from muster.dev.replay import ReplayOptions, play_again
 from muster.kit.errors import Refusal

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from muster.cli.connection import console
-from muster.dev.demo import Options, play
+from muster.dev.demo import Options
+from muster.dev.play import play
 from muster.dev.supervisor import running
 
 

@@ -1,18 +1,13 @@
-"""`make demo`: a BPO's day on a genuine Kafka and the three services, played in lock-step, with and without the decisions."""
+"""A BPO's day: history and schedule before it, five minutes of floor and facts at a time, answers to decisions, the day's result."""
 
-import asyncio
 import dataclasses
-import datetime as dt
 import pathlib
-import shutil
-import sys
 import time
 
 import grpc
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from google.longrunning import operations_pb2
 from google.protobuf.message import Message
-from rich.console import Console
 
 from muster.book.check import check_book, parse_book
 from muster.book.wire import book_to_message
@@ -22,7 +17,6 @@ from muster.dev.conductor import Conductor
 from muster.dev.floor_feed import FEED, Roster, picture, progress_message, sick_message, volume_messages
 from muster.dev.live import Screen
 from muster.dev.scenario import Scenario, make_scenario
-from muster.dev.supervisor import Supervisor, running
 from muster.dev.world import CLIENTS, CONTRACTS, DEMO_DAY, HISTORY_DAYS, QUEUES, SITES, agents_contracts
 from muster.dev.world_book import book_data
 from muster.domain.calendar import DAY, monday_of
@@ -112,7 +106,7 @@ class Demo:
         self._plan = self._roster.copy()
 
     async def _tell_history(self, begin: int, end: int) -> None:
-        month = month_begin(self._scenario.begin)
+        month = history.month_begin(self._scenario.begin)
         told = 0
         for queue in QUEUES:
             through = end - history.OVERNIGHT_SECONDS if queue.deadline and end == self._scenario.begin else end
@@ -295,56 +289,7 @@ class Demo:
         return end_card.DayResult(service, month, hours)
 
 
-def month_begin(instant: int) -> int:
-    """Return the first instant of the month that an instant lies in, in UTC."""
-    first = dt.datetime.fromtimestamp(instant, dt.UTC).replace(day=1, hour=0, minute=0)
-    return int(first.timestamp())
-
-
 def _wait(name: str) -> operations_pb2.WaitOperationRequest:
     request = operations_pb2.WaitOperationRequest(name=name)
     request.timeout.seconds = 1
     return request
-
-
-ENVIRONMENT = {
-    "MUSTER_CLOCK": "CONDUCTED",
-    "MUSTER_SQLITE_SYNCHRONOUS": "NORMAL",
-}
-
-
-def play(options: Options, console: Console) -> int:
-    """Run the demo; return the exit code."""
-    shutil.rmtree(options.home, ignore_errors=True)
-    began = time.monotonic()
-    screen = Screen(console)
-    with running(options.home, WORLD, ENVIRONMENT) as (supervisor, addresses):
-        screen.say(f"Kafka at {addresses.bootstrap}, world {WORLD!r}")
-        for name in addresses.grpc:
-            screen.say(f"{name}: gRPC {addresses.grpc[name]}, metrics http://{addresses.metrics[name]}/metrics")
-        demo = Demo(options, addresses, screen)
-        demo.began = began
-        with screen.live():
-            with_decisions, without = asyncio.run(demo.run())
-        table = end_card.render(with_decisions, without, options.seed)
-        end_card.show(console, table, end_card.verdict(with_decisions, without))
-        _closing(console, demo, supervisor, options, began)
-        if options.linger and sys.stdin.isatty():
-            console.print("Muster stays up; Ctrl-C stops it.")
-            while True:
-                time.sleep(3600)
-    return 0
-
-
-def _closing(console: Console, demo: Demo, supervisor: Supervisor, options: Options, began: float) -> None:
-    peaks = ", ".join(f"{name} {mb} MB" for name, mb in supervisor.peak_megabytes().items())
-    first = demo.first_decision_seconds
-    console.print(
-        f"{len(demo.decisions)} decisions; the first {first or 0:.0f} s after the start; "
-        f"{time.monotonic() - began:.0f} s in all; peak memory: {peaks}; restarts: {supervisor.restarts}",
-        highlight=False,
-    )
-    console.print(
-        "Next:  make dev   then  .venv/bin/muster apply BOOK.yaml,  muster import FILE,  muster schedule solve --weeks 2"
-    )
-    console.print(f"Logs and data: {options.home}", highlight=False)

@@ -4,6 +4,7 @@ Mail of the last evening and night before a day still lies open when it begins: 
 """
 
 import dataclasses
+import datetime as dt
 from collections.abc import Iterator
 
 import numpy as np
@@ -127,11 +128,17 @@ def _columns(queue: QueueWorld, intervals: list[PastInterval]) -> volume_pb2.Int
     return columns
 
 
-def in_month(queue: QueueWorld, intervals: list[PastInterval], month_begin: int) -> tuple[int, int]:
+def in_month(queue: QueueWorld, intervals: list[PastInterval], begin: int) -> tuple[int, int]:
     """Return (good, base) of the month so far, in the contract's own definition."""
-    month = [i for i in intervals if i.start >= month_begin]
+    month = [i for i in intervals if i.start >= begin]
     if queue.campaign:
         days = len({i.start // DAY for i in month})
         return sum(i.answered for i in month), queue.campaign.daily * days
     base = sum(i.answered if queue.client in OVER_ANSWERED else i.offered for i in month)
     return sum(i.within for i in month), base
+
+
+def month_begin(instant: int) -> int:
+    """Return the first instant of the month that an instant lies in, in UTC."""
+    first = dt.datetime.fromtimestamp(instant, dt.UTC).replace(day=1, hour=0, minute=0)
+    return int(first.timestamp())

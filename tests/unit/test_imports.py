@@ -4,7 +4,8 @@ import pathlib
 
 import pytest
 
-from muster.client.imports import WAIT_EDGES, Parsed, messages, parse, read_mapping
+from muster.client.imports import WAIT_EDGES, Parsed, parse, read_mapping
+from muster.client.reports import messages
 from muster.kit.errors import Refusal
 from services.forecaster.volume_wire import check_observed
 
