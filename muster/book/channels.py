@@ -45,14 +45,11 @@ def _chats(book: Book) -> Iterable[Violation]:
 
 def _deadlines(book: Book) -> Iterable[Violation]:
     """Deadlines that can be read, one for each queue of mail or back office, and no promise of another kind that nobody would keep."""
-    chats = {queue.name for queue in book.queues if queue.channel == Channel.CHAT}
     deferred = {queue.name for queue in book.queues if queue.channel in DEFERRED}
     for i, contract in enumerate(book.contracts):
         promised = collections.Counter[str]()
         for j, target in enumerate(contract.targets):
             at, covered = f"contracts[{i}].targets[{j}]", target.queues or contract.queues
-            if target.staff_to not in ("", "MEAN") and chats & set(covered):
-                yield Violation(f"{at}.staff_to", f"is {target.staff_to}; allowed for chats: MEAN")
             if target.metric == TargetMetric.ASA and target.aggregation.startswith("SHARE") and target.target > 1:
                 yield Violation(
                     f"{at}.target",

@@ -95,7 +95,6 @@ class Requiring:
         at_once = queue.concurrency.max if queue.concurrency and queue.channel == Channel.CHAT else 1
         by_level = queue.concurrency.aht_seconds_by_level if queue.concurrency and at_once > 1 else ()
         if at_once > 1:
-            staff_to = "MEAN"  # paths are served as calls are
             formula = (
                 f"{at_once} chats at once; {formula.replace('Erlang A', 'some give up').replace('Erlang C', 'nobody gives up')}"
             )

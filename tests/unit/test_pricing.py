@@ -15,7 +15,9 @@ from services.staffing.domain.facts import ForecastDay
 from services.staffing.domain.requirement import Rules
 from services.staffing.domain.uncertainty import Choice, PathLoad, outcome
 from services.staffing.handlers.deferring import DeskDays, on_deferred
+from services.staffing.handlers.explaining import explain
 from services.staffing.handlers.pricing_mail import price_mail
+from services.staffing.handlers.requiring import QueueRules, on_forecast
 from services.staffing.handlers.simulating import Asked
 from services.staffing.handlers.simulating_mail import MailPlan, simulate_mail
 from services.staffing.handlers.spreading import levels_of, luck_of, paths_of, price_day
@@ -44,6 +46,23 @@ def test_what_a_day_of_chats_is_said_to_keep_is_what_it_keeps_when_played() -> N
         kept = float((seen.within.sum(axis=1) / seen.offered.sum(axis=1) >= 0.8).mean())
         assert seen.within.sum() / seen.offered.sum() == pytest.approx(choice.expected, abs=0.025)
         assert kept == pytest.approx(choice.day_met, abs=0.09) and kept > choice.day_met - 0.03
+
+
+def test_chats_are_published_as_sure_as_their_contract_says_and_explained_so() -> None:
+    day, agents = forecast(offered=150.0, spread=0.1), dict[str, list[int]]()
+    paths = paths_of([day], 600, luck_of("other days"))[0]
+    for staff_to in ("MEAN", "DAY"):
+        rules = QueueRules(Rules((GOAL,), 0, 0.0, 0.0, staff_to, 0.85), 240.0, "", len(LEVELS), LEVELS)
+        answer = on_forecast([day], rules, 1, 0)[0]
+        agents[staff_to] = [int(n) for n in answer.on_queue]
+        plan = ChatDay(np.array(day.offered), np.array(agents[staff_to]), 1800.0, np.array(LEVELS), 240.0, 40.0)
+        seen = play_chats(plan, 600, np.random.default_rng(3), paths)
+        kept = float((seen.within.sum(axis=1) / seen.offered.sum(axis=1) >= 0.8).mean())
+        assert (kept > 0.8) == (staff_to == "DAY")
+        told = [explain(day, place, rules) for place in range(SLOTS)]
+        assert [(t.on_queue, t.driver) for t in told] == list(zip(answer.on_queue, answer.drivers, strict=True))
+    assert "UNCERTAINTY" in answer.drivers
+    assert sum(agents["MEAN"]) < sum(agents["DAY"]) < 1.1 * sum(agents["MEAN"])
 
 
 def test_chats_one_at_a_time_cost_what_calls_cost() -> None:

@@ -9,7 +9,7 @@ from services.staffing.domain.chatting import ChatLoad
 from services.staffing.domain.facts import ForecastDay
 from services.staffing.domain.requirement import Goal, Requirement, fewest_agents, predict, require
 from services.staffing.handlers.requiring import QueueRules, load_of
-from services.staffing.handlers.spreading import more_for
+from services.staffing.handlers.spreading import levels_of, more_for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,10 +76,11 @@ def explain(day: ForecastDay, place: int, rules: QueueRules) -> Explanation:
 def _required(day: ForecastDay, place: int, rules: QueueRules) -> tuple[Carried | ChatLoad, Requirement, int]:
     """Return a load, its requirement and the interval's place in them: of the whole day, as what waits is carried on, of chats of it alone."""
     load = load_of(day, day.offered, rules)
+    more = more_for(day, rules.rules, rules.patience, levels_of(day, rules.at_once, rules.by_level))
     if isinstance(load, ChatLoad):
         one = load.pick(np.array([place]))
-        return one, require(one, rules.rules), 0
-    return load, require(load, rules.rules, more_for(day, rules.rules, rules.patience)), place
+        return one, require(one, rules.rules, None if more is None else more[place : place + 1]), 0
+    return load, require(load, rules.rules, more), place
 
 
 def _by_patience(day: ForecastDay, place: int, rules: QueueRules) -> tuple[float, float] | None:

@@ -14,7 +14,7 @@ from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.outbound import Campaign
 from services.staffing.domain.patience import Patience
 from services.staffing.domain.requirement import Rules, fewest_of_all, require
-from services.staffing.handlers.spreading import more_for
+from services.staffing.handlers.spreading import levels_of, more_for
 
 # How an ASA is published where nobody is answered.
 NEVER_SECONDS = 86_400.0
@@ -73,8 +73,7 @@ def on_forecast(days: Sequence[ForecastDay], rules: QueueRules, version: int, no
     seconds = days[0].seconds
     mean = _joined([load_of(day, day.offered, rules) for day in days])
     high = _joined([load_of(day, day.high, rules) for day in days])
-    # Paths are served as calls are: a chat queue is staffed to its mean.
-    more = [more_for(day, rules.rules, rules.patience) if rules.at_once == 1 else None for day in days]
+    more = [more_for(day, rules.rules, rules.patience, levels_of(day, rules.at_once, rules.by_level)) for day in days]
     raised = None
     if any(m is not None for m in more):  # a closed day has none
         raised = np.concatenate(

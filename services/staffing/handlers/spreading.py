@@ -68,10 +68,12 @@ def price_day(day: ForecastDay, rules: Rules, patience: float, sure: float, leve
     return choose(path_load(day, paths, patience, levels), rules.promised, sure, rules.minimum)
 
 
-def more_for(day: ForecastDay, rules: Rules, patience: float) -> Ints | None:
-    """Return the agents (I,) that a day's uncertainty adds, as the contract says it is staffed; None where it is staffed to its mean."""
+def more_for(day: ForecastDay, rules: Rules, patience: float, levels: Sequence[float] = ()) -> Ints | None:
+    """Return the agents (I,) that a day's uncertainty adds, as the contract says it is staffed; None where it is staffed to its mean.
+
+    levels as in `path_load`."""
     if rules.staff_to == "MEAN" or rules.promised is None or not day.starts:
         return None
-    load = path_load(day, paths_of([day], PATHS, luck_of(day.queue, day.local_date))[0], patience)
+    load = path_load(day, paths_of([day], PATHS, luck_of(day.queue, day.local_date))[0], patience, levels)
     agents, mean = (agents_by(rule, load, rules.promised, rules.sureness, rules.minimum) for rule in (rules.staff_to, "MEAN"))
     return agents - mean
