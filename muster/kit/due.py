@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from muster.kit.clock import Clock, Runtime
 from muster.kit.sql import Database
-from muster.kit.statements import given, savepoint, upsert
+from muster.kit.statements import Prepared, given, savepoint, upsert
 
 TOGETHER_SECONDS = 0.06
 
@@ -28,10 +28,10 @@ class DueWork(mode.Service):
         self._works: dict[str, Work] = {}
         c, kind, key, due_at = self._table.c, given("of_kind"), given("of_key"), given("at")
         piece = (c.kind == kind) & (c.key == key)
-        self._find = sa.select(c.kind).where(piece & (c.due_at == due_at))
-        self._find_any = sa.select(c.kind).where(piece).limit(1)
-        self._due = sa.select(c.kind, c.key, sa.func.max(c.due_at)).where(c.due_at <= due_at).group_by(c.kind, c.key)
-        self._done = sa.delete(self._table).where(piece & (c.due_at <= due_at))
+        self._find = Prepared(sa.select(c.kind).where(piece & (c.due_at == due_at)))
+        self._find_any = Prepared(sa.select(c.kind).where(piece).limit(1))
+        self._due = Prepared(sa.select(c.kind, c.key, sa.func.max(c.due_at)).where(c.due_at <= due_at).group_by(c.kind, c.key))
+        self._done = Prepared(sa.delete(self._table).where(piece & (c.due_at <= due_at)))
         self._runs_itself, self._runtime = runs_itself, Runtime()
         self._wake = asyncio.Event()
         self.left_over = False
@@ -47,21 +47,21 @@ class DueWork(mode.Service):
 
     def plan_once(self, connection: sa.Connection, kind: str, key: str, due_at: int) -> None:
         """Plan work that recurs, unless it is planned already: a restart must not begin a second round."""
-        if connection.execute(self._find_any, {"of_kind": kind, "of_key": key}).first() is None:
+        if not self._find_any.rows(connection, of_kind=kind, of_key=key):
             self.plan(connection, kind, key, due_at)
 
     def _next(self, connection: sa.Connection, now: int) -> tuple[str, str, int] | None:
         order = list(self._works)
-        rows = [(str(kind), str(key), int(at)) for kind, key, at in connection.execute(self._due, {"at": now})]
+        rows = [(str(kind), str(key), int(at)) for kind, key, at in self._due.rows(connection, at=now)]
         return min(rows, key=lambda r: (order.index(r[0]), r[1]), default=None)
 
     def is_planned(self, connection: sa.Connection, kind: str, key: str, due_at: int) -> bool:
         """Return whether a kind of work is planned for a key at an instant."""
-        return connection.execute(self._find, {"of_kind": kind, "of_key": key, "at": due_at}).first() is not None
+        return bool(self._find.rows(connection, of_kind=kind, of_key=key, at=due_at))
 
     def cancel(self, connection: sa.Connection, kind: str, key: str, due_at: int) -> bool:
         """Have work planned up to an instant left undone; return whether there was any."""
-        return connection.execute(self._done, {"of_kind": kind, "of_key": key, "at": due_at}).rowcount > 0
+        return self._done.change(connection, of_kind=kind, of_key=key, at=due_at) > 0
 
     def wake(self) -> None:
         """Say that work may have become due."""

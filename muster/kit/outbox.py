@@ -4,7 +4,7 @@ import asyncio
 import collections
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import mode
 import orjson
@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from muster.kit.clock import Clock, Runtime
 from muster.kit.logs import get_log
 from muster.kit.sql import Database
-from muster.kit.statements import given, insert_many, to_json
+from muster.kit.statements import Prepared, given, insert_many, to_json
 
 STOP_SECONDS = 5.0
 REMEMBERED = 1000
@@ -33,6 +33,16 @@ class Outgoing(NamedTuple):
     headers: dict[str, str] | None = None
 
 
+class Waiting(NamedTuple):
+    """A message that is written and not published yet; headers: their JSON."""
+
+    id: int
+    topic: str
+    key: str
+    value: bytes
+    headers: str | None
+
+
 def _headers(told: dict[str, str] | None) -> list[tuple[str, bytes]]:
     return [(name, value.encode(errors="replace")) for name, value in told.items()] if told else []
 
@@ -46,11 +56,11 @@ class Outbox:
         c = self._table.c
         headers = sa.cast(c.headers, sa.Text).label("headers")
         waiting = sa.select(c.id, c.topic, c.key, c.value, headers).where(c.position.is_(None)).order_by(c.id)
-        self._waiting = waiting.limit(given("most"))
-        self._last = sa.select(sa.func.coalesce(sa.func.max(c.position), 0))
+        self._waiting = Prepared(waiting.limit(given("most")))
+        self._last = Prepared(sa.select(sa.func.coalesce(sa.func.max(c.position), 0)))
         between = c.id.between(given("first"), given("end")) & c.position.is_(None)
-        self._between = sa.select(c.id).where(between)
-        self._number = sa.update(self._table).where(between).values(position=c.id + given("shift"))
+        self._between = Prepared(sa.select(c.id).where(between))
+        self._number = Prepared(sa.update(self._table).where(between).values(position=c.id + given("shift")))
 
     def write(self, connection: sa.Connection, messages: Iterable[Outgoing]) -> None:
         """Add messages, in order, to the transaction."""
@@ -59,9 +69,9 @@ class Outbox:
         if rows:
             insert_many(connection, self._table, ("topic", "key", "value", "headers", "written_at"), rows)
 
-    def waiting(self, connection: sa.Connection, limit: int) -> list[sa.Row[Any]]:
+    def waiting(self, connection: sa.Connection, limit: int) -> list[Waiting]:
         """Return messages not yet published, oldest first."""
-        return list(connection.execute(self._waiting, {"most": limit}))
+        return [Waiting(*row) for row in self._waiting.rows(connection, most=limit)]
 
     def depth(self, connection: sa.Connection) -> int:
         """Return how many messages wait."""
@@ -72,9 +82,9 @@ class Outbox:
         """Give published messages their dense positions, in order; what another relay gave one already keeps it."""
         t, last = self._table, self.last_position(connection)
         ends = {"first": min(ids), "end": max(ids)}
-        still = set(connection.execute(self._between, ends).scalars())
+        still = set(self._between.column(connection, **ends))
         if len(still) == len(ids) == ends["end"] - ends["first"] + 1:
-            connection.execute(self._number, {**ends, "shift": last + 1 - ends["first"]})
+            self._number.change(connection, **ends, shift=last + 1 - ends["first"])
             return
         still &= set(ids)
         rows = [{"row_id": row, "place": last + n} for n, row in enumerate((i for i in ids if i in still), start=1)]
@@ -90,7 +100,7 @@ class Outbox:
 
     def last_position(self, connection: sa.Connection) -> int:
         """Return the newest position given, 0 if none."""
-        return int(connection.execute(self._last).scalar_one())
+        return int(self._last.value(connection))
 
     def first_position(self, connection: sa.Connection) -> int:
         """Return the oldest position kept, 0 if none."""
@@ -112,6 +122,8 @@ class Relay(mode.Service):
         super().__init__()
         self._database, self._outbox, self._lease_table = database, outbox, metadata.tables["lease"]
         self._bootstrap, self._world, self._owner, self._lease = bootstrap, world, owner, lease
+        t = self._lease_table
+        self._holder = Prepared(sa.select(t.c.owner, t.c.until).where(t.c.name == "relay"))
         self._runtime = Runtime()
         self._wake = asyncio.Event()
         self._producer: AIOKafkaProducer | None = None
@@ -163,27 +175,25 @@ class Relay(mode.Service):
 
     def _holds(self, connection: sa.Connection) -> bool:
         """Return whether the lease is ours for long enough to publish."""
-        t, now = self._lease_table, self._runtime.wall()
-        row = connection.execute(sa.select(t).where(t.c.name == "relay")).first()
-        return bool(row and row.owner == self._owner and row.until > now + self._lease / 2)
+        held = self._runtime.wall() + self._lease / 2
+        return any(owner == self._owner and until > held for owner, until in self._holder.rows(connection))
 
     def _claim(self, connection: sa.Connection) -> bool:
         if self._holds(connection):
             return True
         now, t = self._runtime.wall(), self._lease_table
-        row = connection.execute(sa.select(t).where(t.c.name == "relay")).first()
-        if row and row.owner != self._owner and row.until > now:
+        if any(owner != self._owner and until > now for owner, until in self._holder.rows(connection)):
             return False
         connection.execute(sa.delete(t).where(t.c.name == "relay"))
         connection.execute(sa.insert(t).values(name="relay", owner=self._owner, until=now + self._lease))
         return True
 
-    def _look(self, connection: sa.Connection, limit: int) -> tuple[list[sa.Row[Any]], int, bool]:
+    def _look(self, connection: sa.Connection, limit: int) -> tuple[list[Waiting], int, bool]:
         """Return what waits, the newest position, and whether it is ours to publish without claiming the lease first."""
         rows = self._outbox.waiting(connection, limit)
         return (rows, self._outbox.last_position(connection), self._holds(connection)) if rows else (rows, 0, True)
 
-    def _take(self, connection: sa.Connection, limit: int) -> tuple[list[sa.Row[Any]], int, bool]:
+    def _take(self, connection: sa.Connection, limit: int) -> tuple[list[Waiting], int, bool]:
         """Claim the lease, and return the same; nothing if it is another's."""
         return self._look(connection, limit) if self._claim(connection) else ([], 0, False)
 
@@ -206,7 +216,7 @@ class Relay(mode.Service):
         await self._tell()  # who could not join on to what is remembered finds it in SQL now
         return len(rows)
 
-    def _remember(self, first: int, rows: Sequence[sa.Row[Any]]) -> None:
+    def _remember(self, first: int, rows: Sequence[Waiting]) -> None:
         if self._newest and self._newest[-1][0] + 1 != first:
             self._newest.clear()  # another process published meanwhile
         self._newest.extend((first + n, row.topic, bytes(row.value)) for n, row in enumerate(rows))

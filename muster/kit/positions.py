@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 
 from muster.kit.errors import SourceReplaced
-from muster.kit.statements import given
+from muster.kit.statements import Prepared, given
 from muster.kit.topics import Source
 
 Partition = tuple[str, int]
@@ -22,7 +22,7 @@ class Positions:
         self._source = metadata.tables["source"]
         s = self._source.c
         at = (s.topic == given("of_topic")) & (s.partition == given("of_partition"))
-        self._advance = sa.update(self._source).where(at & (s.next == given("old"))).values(next=given("new"))
+        self._advance = Prepared(sa.update(self._source).where(at & (s.next == given("old"))).values(next=given("new")))
 
     def read(self, connection: sa.Connection) -> dict[Partition, int]:
         """Return the next offset of each partition that has one."""
@@ -56,8 +56,7 @@ class Positions:
 
     def advance(self, connection: sa.Connection, at: Partition, old: int, new: int) -> None:
         """Move a position from old to new. Raise Fenced if it isn't at old."""
-        moved = {"of_topic": at[0], "of_partition": at[1], "old": old, "new": new}
-        if connection.execute(self._advance, moved).rowcount != 1:
+        if self._advance.change(connection, of_topic=at[0], of_partition=at[1], old=old, new=new) != 1:
             raise Fenced(f"{at[0]}[{at[1]}] is no longer at {old}")
 
     def raise_to(self, connection: sa.Connection, at: Partition, new: int) -> None:

@@ -2,8 +2,8 @@
 
 import contextlib
 import functools
-import operator
-from collections.abc import Iterator, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -23,27 +23,119 @@ def given(name: str, many: bool = False) -> sa.BindParameter[Any]:
     return sa.bindparam(name, expanding=many)
 
 
+def _is_sqlite(connection: sa.Connection) -> bool:
+    return connection.dialect.name == "sqlite"
+
+
+class _Text:
+    """A statement as SQLite's driver takes it: its text, and how its values and its rows are to be turned."""
+
+    def __init__(self, statement: Any, keys: Sequence[str] | None = None) -> None:
+        from sqlalchemy.dialects import sqlite
+
+        compiled = statement.compile(dialect=sqlite.dialect(), column_keys=keys)
+        self.text, self._names = str(compiled), tuple(compiled.positiontup)
+        self._constants = {n: v for n, v in compiled.params.items() if v is not None}
+        many = {n for n in self._names if compiled.binds[n].expanding}
+        for name in many:
+            self.text = self.text.replace(f"(__[POSTCOMPILE_{name}])", "(SELECT value FROM json_each(?))")
+        self._json = many | {n for n in self._names if isinstance(compiled.binds[n].type, sa.JSON)}
+        columns = statement.selected_columns if isinstance(statement, sa.Select) else ()
+        kinds = {n: c.type for n, c in enumerate(columns)}
+        self._turned = [(n, orjson.loads) for n, kind in kinds.items() if isinstance(kind, sa.JSON)]
+        self._turned += [(n, bool) for n, kind in kinds.items() if isinstance(kind, sa.Boolean)]
+
+    def values(self, told: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return values in the order of the text's places."""
+        if not self._json and not self._constants:
+            return tuple([told[name] for name in self._names])
+        every = {**self._constants, **told}
+        return tuple([to_json(every[name]) if name in self._json else every[name] for name in self._names])
+
+    def rows(self, fetched: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """Return rows with what is JSON read."""
+        if not self._turned:
+            return fetched
+        turned = [list(row) for row in fetched]
+        for row in turned:
+            for n, turn in self._turned:
+                row[n] = None if row[n] is None else turn(row[n])
+        return [tuple(row) for row in turned]
+
+
+def _drive(connection: sa.Connection, many: bool, text: str, values: Any) -> sqlite3.Cursor:
+    """Run a text by SQLite's driver. What goes wrong is said as SQLAlchemy says it."""
+    driver: Any = connection.connection.driver_connection
+    run: Callable[..., sqlite3.Cursor] = driver.executemany if many else driver.execute
+    try:
+        return run(text, values)
+    except sqlite3.Error as error:
+        said = sa.exc.DBAPIError.instance(text, values, error, sqlite3.Error, dialect=connection.dialect)
+        raise said from error
+
+
+class Prepared:
+    """A statement that is built once and run often, its values by name. SQLite's driver runs it itself: what SQLAlchemy does around it takes
+    several times as long. PostgreSQL's is a network away, and SQLAlchemy notices when it is gone."""
+
+    def __init__(self, statement: Any) -> None:
+        self._statement = statement
+        self._text = functools.cache(lambda: _Text(statement))
+
+    def rows(self, connection: sa.Connection, **values: Any) -> Sequence[Sequence[Any]]:
+        """Return all rows."""
+        if not _is_sqlite(connection):
+            return connection.execute(self._statement, values).all()
+        text = self._text()
+        return text.rows(_drive(connection, False, text.text, text.values(values)).fetchall())
+
+    def column(self, connection: sa.Connection, **values: Any) -> list[Any]:
+        """Return the first value of each row."""
+        return [row[0] for row in self.rows(connection, **values)]
+
+    def value(self, connection: sa.Connection, **values: Any) -> Any:
+        """Return the first value of the first row, None without rows."""
+        return next(iter(self.column(connection, **values)), None)
+
+    def change(self, connection: sa.Connection, **values: Any) -> int:
+        """Return how many rows were changed."""
+        if not _is_sqlite(connection):
+            return connection.execute(self._statement, values).rowcount
+        text = self._text()
+        return _drive(connection, False, text.text, text.values(values)).rowcount
+
+
+def _command(connection: sa.Connection, text: str) -> None:
+    if _is_sqlite(connection):
+        _drive(connection, False, text, ())
+    else:
+        connection.exec_driver_sql(text)
+
+
 @contextlib.contextmanager
 def savepoint(connection: sa.Connection) -> Iterator[None]:
     """Have what is done within undone if it raises, and nothing else of the transaction.
 
     SQLAlchemy's own takes four times as long, and is asked for at every piece of due work.
     """
-    connection.exec_driver_sql("SAVEPOINT piece")
+    _command(connection, "SAVEPOINT piece")
     try:
         yield
     except BaseException:
         if not connection.invalidated:
-            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT piece")
+            _command(connection, "ROLLBACK TO SAVEPOINT piece")
         raise
-    connection.exec_driver_sql("RELEASE SAVEPOINT piece")
+    _command(connection, "RELEASE SAVEPOINT piece")
 
 
 def insert_many(connection: sa.Connection, table: sa.Table, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
     """Insert rows of what the driver takes as it is (JSON as text), by the driver itself."""
-    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    mark = "?" if _is_sqlite(connection) else "%s"
     text = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join([mark] * len(names))})"  # noqa: S608
-    connection.exec_driver_sql(text, list(rows))
+    if _is_sqlite(connection):
+        _drive(connection, True, text, rows)
+    else:
+        connection.exec_driver_sql(text, list(rows))
 
 
 @functools.lru_cache(maxsize=200)
@@ -57,15 +149,8 @@ def _upsert_statement(table: sa.Table, dialect: str, given: frozenset[str]) -> A
 
 
 @functools.lru_cache(maxsize=200)
-def _sqlite_text(table: sa.Table, given: frozenset[str]) -> tuple[str, tuple[str, ...]] | None:
-    """Return the statement for SQLite's driver and the order of its values; None where a type needs SQLAlchemy's help."""
-    from sqlalchemy.dialects import sqlite
-
-    if any(isinstance(c.type, sa.JSON) for c in table.columns):
-        return None
-    statement = _upsert_statement(table, "sqlite", given)
-    compiled = statement.compile(dialect=sqlite.dialect(), column_keys=[c.name for c in table.columns if c.name in given])
-    return str(compiled), tuple(compiled.positiontup)
+def _upsert_text(table: sa.Table, given: frozenset[str]) -> _Text:
+    return _Text(_upsert_statement(table, "sqlite", given), [c.name for c in table.columns if c.name in given])
 
 
 def upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
@@ -73,9 +158,8 @@ def upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]
     if not rows:
         return
     given = frozenset(rows[0])
-    plain = _sqlite_text(table, given) if connection.dialect.name == "sqlite" else None
-    if plain is not None and len(plain[1]) > 1:
-        text, names = plain
-        connection.exec_driver_sql(text, list(map(operator.itemgetter(*names), rows)))
+    if _is_sqlite(connection):
+        text = _upsert_text(table, given)
+        _drive(connection, True, text.text, list(map(text.values, rows)))
     else:
         connection.execute(_upsert_statement(table, connection.dialect.name, given), rows)

@@ -4,8 +4,10 @@ import dataclasses
 from decimal import Decimal
 
 import numpy as np
+import orjson
 import pytest
 
+from muster.kit.statements import to_json
 from services.staffing.domain.decision import decide
 from services.staffing.domain.erlang import Load
 from services.staffing.domain.group import (
@@ -162,7 +164,7 @@ def test_autonomy_decides_the_first_state(autonomy: str, limit: int | None, stat
     outlook = group(SHORT, LONG, agents=tuple(agent(f"b{n}", "acme/b") for n in range(6)))
     record = issue(outlook, decide(outlook)[0], 0, "INTERVAL", autonomy, limit)
     assert record.state == state
-    assert from_body(to_body(record)) == record
+    assert from_body(orjson.loads(to_json(to_body(record)))) == record
 
 
 def test_what_is_under_way_is_counted_once() -> None:

@@ -7,24 +7,27 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from muster.kit.statements import given, upsert
+from muster.kit.statements import Prepared, given, upsert
 from services.forecaster.domain.tally import Tally, pack
 from services.forecaster.domain.volume import minute_of
 from services.forecaster.store import tables as t
 
 _queue = given("of_queue")
-_PROGRESS = sa.select(t.feed_progress).where(t.feed_progress.c.queue == _queue)
-_CLOSED = sa.select(t.closed.c.through).where(t.closed.c.queue == _queue)
-_LOCKED = sa.select(t.period_lock.c.through).where(t.period_lock.c.client == given("of_client"))
+_p = t.feed_progress.c
+_PROGRESS = Prepared(sa.select(_p.feed, _p.complete_through, _p.newest_fact_at, _p.first_told_at).where(_p.queue == _queue))
+_CLOSED = Prepared(sa.select(t.closed.c.through).where(t.closed.c.queue == _queue))
+_LOCKED = Prepared(sa.select(t.period_lock.c.through).where(t.period_lock.c.client == given("of_client")))
 _said = (t.closed_cell.c.queue == _queue) & t.closed_cell.c.starts_at.between(given("first"), given("last"))
-_SAID = sa.select(*(t.closed_cell.c[n] for n in ("starts_at", "revision", "digest", "closed_at", "offered"))).where(_said)
+_SAID = Prepared(
+    sa.select(*(t.closed_cell.c[n] for n in ("starts_at", "revision", "digest", "closed_at", "offered"))).where(_said)
+)
 
 CHUNK = 500
 
 
 def locked_through(connection: sa.Connection, client: str) -> int:
     """Return the instant before which a client's volume is locked, 0 if never."""
-    return int(connection.execute(_LOCKED, {"of_client": client}).scalar() or 0)
+    return int(_LOCKED.value(connection, of_client=client) or 0)
 
 
 def lock_period(connection: sa.Connection, client: str, through: int, now: int, who: str) -> None:
@@ -52,8 +55,7 @@ class Told:
 
 def progress_of(connection: sa.Connection, queue: str) -> dict[str, Told]:
     """Return how far each feed has told of a queue."""
-    rows = connection.execute(_PROGRESS, {"of_queue": queue})
-    return {r.feed: Told(r.complete_through, r.newest_fact_at, r.first_told_at) for r in rows}
+    return {feed: Told(*told) for feed, *told in _PROGRESS.rows(connection, of_queue=queue)}
 
 
 def raise_progress(connection: sa.Connection, queue: str, feed: str, told: Told) -> None:
@@ -73,7 +75,7 @@ def all_progress(connection: sa.Connection) -> Sequence[sa.Row[Any]]:
 
 def closed_through(connection: sa.Connection, queue: str) -> int:
     """Return the instant before which a queue is closed, 0 if never."""
-    return int(connection.execute(_CLOSED, {"of_queue": queue}).scalar() or 0)
+    return int(_CLOSED.value(connection, of_queue=queue) or 0)
 
 
 def save_closed_through(connection: sa.Connection, queue: str, through: int) -> None:
@@ -99,7 +101,7 @@ def closed_cells(connection: sa.Connection, queue: str, starts: Iterable[int]) -
     """Return what was published of closed intervals, by start."""
     wanted = set(starts)
     ends = {"first": min(wanted, default=0), "last": max(wanted, default=-1)}
-    rows = connection.execute(_SAID, {"of_queue": queue, **ends})
+    rows = _SAID.rows(connection, of_queue=queue, **ends)
     return {start: Said(revision, bytes(digest), at, n) for start, revision, digest, at, n in rows if start in wanted}
 
 

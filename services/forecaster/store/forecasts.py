@@ -5,26 +5,27 @@ import functools
 import orjson
 import sqlalchemy as sa
 
-from muster.kit.statements import given, upsert
+from muster.kit.statements import Prepared, given, upsert
 from services.forecaster.domain.facts import PublishedDay, merge_days
 from services.forecaster.store import tables as t
 
 _d, _v = t.forecast_day.c, t.forecast_version.c
 _of_day = (_d.queue == given("of_queue")) & (_d.local_date == given("day"))
-_DAY, _MORNING = sa.select(_d.body).where(_of_day), sa.select(sa.cast(_d.morning, sa.Text)).where(_of_day)
-_UPDATE = sa.update(t.forecast_day).where(_of_day).values(body=sa.bindparam("updated", type_=sa.JSON))
-_LAST_VERSION = sa.select(sa.func.max(_v.version)).where(_v.queue == given("of_queue"))
+_DAY = Prepared(sa.select(_d.body).where(_of_day))
+_MORNING = Prepared(sa.select(sa.cast(_d.morning, sa.Text)).where(_of_day))
+_UPDATE = Prepared(sa.update(t.forecast_day).where(_of_day).values(body=sa.bindparam("updated", type_=sa.JSON)))
+_LAST_VERSION = Prepared(sa.select(sa.func.max(_v.version)).where(_v.queue == given("of_queue")))
 
 
 def load_day(connection: sa.Connection, queue: str, local_date: str) -> PublishedDay | None:
     """Return a day's newest forecast, None if there is none."""
-    body = connection.execute(_DAY, {"of_queue": queue, "day": local_date}).scalar()
+    body = _DAY.value(connection, of_queue=queue, day=local_date)
     return PublishedDay(**body) if body else None
 
 
 def load_morning(connection: sa.Connection, queue: str, local_date: str) -> PublishedDay | None:
     """Return the newest forecast of a day that was not an intraday update."""
-    text = connection.execute(_MORNING, {"of_queue": queue, "day": local_date}).scalar()
+    text = _MORNING.value(connection, of_queue=queue, day=local_date)
     return _morning(text) if text and text != "null" else None
 
 
@@ -58,7 +59,7 @@ def newest_by(connection: sa.Connection, queue: str, local_date: str, then: int)
 
 def next_version(connection: sa.Connection, queue: str) -> int:
     """Return the version that the queue's next publication gets."""
-    return int(connection.execute(_LAST_VERSION, {"of_queue": queue}).scalar() or 0) + 1
+    return int(_LAST_VERSION.value(connection, of_queue=queue) or 0) + 1
 
 
 def save_day(connection: sa.Connection, day: PublishedDay, message: bytes) -> None:
@@ -67,8 +68,7 @@ def save_day(connection: sa.Connection, day: PublishedDay, message: bytes) -> No
     key = {"queue": day.queue, "local_date": day.local_date}
     d = t.forecast_day
     if day.trigger == "INTRADAY":  # the morning's stays
-        changed = {"of_queue": day.queue, "day": day.local_date, "updated": vars(merged)}
-        if connection.execute(_UPDATE, changed).rowcount == 0:
+        if _UPDATE.change(connection, of_queue=day.queue, day=day.local_date, updated=vars(merged)) == 0:
             upsert(connection, d, [{**key, "body": vars(merged), "morning": vars(merged)}])
     else:
         upsert(connection, d, [{**key, "body": vars(merged), "morning": vars(merged)}])

@@ -35,16 +35,16 @@ def merge_forecast(old: ForecastDay | None, new: ForecastDay) -> ForecastDay:
         return new
     if new.whole:
         return old
-    columns = ("versions", "offered", "high", "aht")
-    rows = {s: [getattr(old, c)[i] for c in columns] for i, s in enumerate(old.starts)}
-    for i, start in enumerate(new.starts):
-        if start not in rows or rows[start][0] < new.versions[i]:
-            rows[start] = [getattr(new, c)[i] for c in columns]
-    starts = sorted(rows)
-    merged: dict[str, Any] = {c: [rows[s][n] for s in starts] for n, c in enumerate(columns)}
+    columns = ("starts", "versions", "offered", "high", "aht")
+    rows = {row[0]: row for row in zip(*(getattr(old, c) for c in columns), strict=True)}
+    for row in zip(*(getattr(new, c) for c in columns), strict=True):
+        if row[0] not in rows or rows[row[0]][1] < row[1]:
+            rows[row[0]] = row
+    merged: dict[str, Any] = {
+        c: list(v) for c, v in zip(columns, zip(*(rows[s] for s in sorted(rows)), strict=True), strict=False)
+    }
     return dataclasses.replace(
         new,
-        starts=starts,
         watermark=max(old.watermark, new.watermark),
         version=max(old.version, new.version),
         total=new.total or old.total,

@@ -56,22 +56,29 @@ def on_queue(
     seconds: int,
 ) -> dict[str, Floats]:
     """Return scheduled agents on each queue, per slot (count,), absent ones left out; parts of slots count in part."""
-    agents = {queue: np.zeros(count) for queue in queues}
+    spans: dict[str, list[tuple[int, int]]] = {queue: [] for queue in queues}
     for shift in shifts:
-        away = absences.get(shift.agent, ())
+        away = sorted(absences.get(shift.agent, ()), key=lambda a: a.starts_at)
         for segment in shift.segments:
-            if segment.queue not in agents:
-                continue
-            first = max((segment.starts_at - begin) // seconds, 0)
-            last = min(-((begin - segment.ends_at) // seconds), count)
-            for slot in range(first, last):
-                low, high = begin + slot * seconds, begin + (slot + 1) * seconds
-                share = min(segment.ends_at, high) - max(segment.starts_at, low)
-                share -= sum(
-                    max(0, min(a.ends_at, high, segment.ends_at) - max(a.starts_at, low, segment.starts_at)) for a in away
-                )
-                agents[segment.queue][slot] += max(share, 0) / seconds
+            if segment.queue in spans:
+                spans[segment.queue] += _there(segment, away)
+    edges = begin + seconds * np.arange(count + 1)
+    agents = {queue: np.zeros(count) for queue in queues}
+    for queue, there in spans.items():
+        if there:
+            starts, ends = np.array(there).T[:, :, None]
+            agents[queue] = np.diff(np.clip(edges, starts, ends), axis=1).sum(axis=0) / seconds
     return agents
+
+
+def _there(segment: Segment, away: Sequence[Absence]) -> list[tuple[int, int]]:
+    """Return the spans of a segment in which the agent is there; absences in order of their begin."""
+    found, at = [], segment.starts_at
+    for absence in away:
+        if at < min(absence.starts_at, segment.ends_at):
+            found.append((at, min(absence.starts_at, segment.ends_at)))
+        at = max(at, absence.ends_at)
+    return [*found, (at, segment.ends_at)] if at < segment.ends_at else found
 
 
 def turnout(observed: float | None, scheduled: float, usual: float) -> float:

@@ -5,18 +5,17 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from muster.kit.errors import NotFound
-from muster.kit.statements import given, upsert
+from muster.kit.statements import Prepared, given, upsert
 from services.staffing.domain.record import UNDER_WAY, DecisionRecord, from_body, to_body
 from services.staffing.store import tables as t
 
 _d = t.decision.c
-_EXISTS = sa.select(_d.decision_id).where(_d.decision_id == given("of_id"))
+_EXISTS = Prepared(sa.select(_d.decision_id).where(_d.decision_id == given("of_id")))
 _of_group = _d.staffing_group == given("of_group")
-_UNDER_WAY = sa.select(_d.body).where(_d.state.in_(UNDER_WAY)).order_by(_d.decide_at, _d.staffing_group, _d.ordinal)
-_UNDER_WAY_IN = _UNDER_WAY.where(_of_group)
-_since = _of_group & (_d.decide_at >= given("since"))
-_SINCE = sa.select(_d.body).where(_since).order_by(_d.decide_at, _d.ordinal)
-_SCALED_SINCE = _SINCE.where(_d.kind != "HOLD")
+_under_way = sa.select(_d.body).where(_d.state.in_(UNDER_WAY)).order_by(_d.decide_at, _d.staffing_group, _d.ordinal)
+_UNDER_WAY, _UNDER_WAY_IN = Prepared(_under_way), Prepared(_under_way.where(_of_group))
+_since = sa.select(_d.body).where(_of_group & (_d.decide_at >= given("since"))).order_by(_d.decide_at, _d.ordinal)
+_SINCE, _SCALED_SINCE = Prepared(_since), Prepared(_since.where(_d.kind != "HOLD"))
 
 
 def save(connection: sa.Connection, record: DecisionRecord) -> None:
@@ -35,7 +34,7 @@ def save(connection: sa.Connection, record: DecisionRecord) -> None:
 
 
 def exists(connection: sa.Connection, decision_id: str) -> bool:
-    return connection.execute(_EXISTS, {"of_id": decision_id}).first() is not None
+    return bool(_EXISTS.rows(connection, of_id=decision_id))
 
 
 def load(connection: sa.Connection, decision_id: str) -> DecisionRecord:
@@ -60,18 +59,18 @@ def find(
 
 def under_way(connection: sa.Connection, group: str = "") -> list[DecisionRecord]:
     """Return decisions that are open, or accepted and not carried out yet, oldest first."""
-    found = connection.execute(_UNDER_WAY_IN, {"of_group": group}) if group else connection.execute(_UNDER_WAY)
-    return [from_body(body) for body in found.scalars()]
+    found = _UNDER_WAY_IN.column(connection, of_group=group) if group else _UNDER_WAY.column(connection)
+    return [from_body(body) for body in found]
 
 
 def since(connection: sa.Connection, group: str, decide_at: int) -> list[DecisionRecord]:
     """Return a group's decisions made from an instant on, oldest first."""
-    return [from_body(b) for b in connection.execute(_SINCE, {"of_group": group, "since": decide_at}).scalars()]
+    return [from_body(b) for b in _SINCE.column(connection, of_group=group, since=decide_at)]
 
 
 def scaled_since(connection: sa.Connection, group: str, decide_at: int) -> list[DecisionRecord]:
     """Return the same without holds."""
-    return [from_body(b) for b in connection.execute(_SCALED_SINCE, {"of_group": group, "since": decide_at}).scalars()]
+    return [from_body(b) for b in _SCALED_SINCE.column(connection, of_group=group, since=decide_at)]
 
 
 def counts(connection: sa.Connection) -> Sequence[tuple[str, str, str, int]]:

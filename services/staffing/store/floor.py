@@ -3,13 +3,13 @@
 import dataclasses
 import functools
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import orjson
 import sqlalchemy as sa
 
 from muster.domain.calendar import DAY
-from muster.kit.statements import given, upsert
+from muster.kit.statements import Prepared, given, upsert
 from services.staffing.domain.facts import Attendance, FloorPicture, Manifest, SchedulePart
 from services.staffing.domain.presence import Absence, PlannedShift, Segment
 from services.staffing.store import tables as t
@@ -20,19 +20,20 @@ _s, _f, _q, _a = t.shift.c, t.floor_agent.c, t.floor_queue.c, t.attendance.c
 _agents, _fresh = given("agents", many=True), given("fresh_since")
 _begin, _end = given("begin"), given("end")
 _touching = _s.agent.in_(_agents) & (_s.ends_at > _begin) & (_s.starts_at < _end)
-_SHIFTS = (
+_SHIFTS = Prepared(
     sa.select(_s.agent, _s.site, _s.starts_at, _s.ends_at, sa.cast(_s.segments, sa.Text))
     .where(_touching)
     .order_by(_s.agent, _s.starts_at)
 )
-_AGENTS = sa.select(t.floor_agent).where(_f.agent.in_(_agents) & (_f.observed_at >= _fresh)).order_by(_f.agent)
+_seen = _f.agent.in_(_agents) & (_f.observed_at >= _fresh)
+_AGENTS = Prepared(sa.select(_f.agent, _f.state, _f.queues, _f.observed_at).where(_seen).order_by(_f.agent))
 _matters = (_a.kind == "RETURN") | (sa.func.coalesce(_a.ends_at, _a.starts_at + DAY) > _begin)
 _absent = _a.agent.in_(_agents) & _a.retracted.is_(False) & (_a.starts_at < _end) & _matters
-_ABSENCES = sa.select(t.attendance).where(_absent).order_by(_a.agent, _a.starts_at)
-_SITES = sa.select(_f.site).where(_f.observed_at >= _fresh).distinct()
+_ABSENCES = Prepared(sa.select(_a.agent, _a.kind, _a.starts_at, _a.ends_at).where(_absent).order_by(_a.agent, _a.starts_at))
+_SITES = Prepared(sa.select(_f.site).where(_f.observed_at >= _fresh).distinct())
 _m = t.schedule_manifest.c
-_APPLIED = sa.select(sa.func.max(_m.version)).where((_m.staffing_group == given("of_group")) & _m.applied.is_(True))
-_QUEUES = sa.select(t.floor_queue).where(_q.observed_at >= _fresh)
+_APPLIED = Prepared(sa.select(sa.func.max(_m.version)).where((_m.staffing_group == given("of_group")) & _m.applied.is_(True)))
+_QUEUES = Prepared(sa.select(_q.queue, _q.on_queue, _q.logged_in, _q.observed_at).where(_q.observed_at >= _fresh))
 
 
 def _in_parts(names: Iterable[str]) -> Iterable[list[str]]:
@@ -84,16 +85,13 @@ def apply_ready(connection: sa.Connection, group: str) -> list[Manifest]:
 
 def applied_version(connection: sa.Connection, group: str) -> int:
     """Return the version of the schedule in force, 0 if none."""
-    return int(connection.execute(_APPLIED, {"of_group": group}).scalar() or 0)
+    return int(_APPLIED.value(connection, of_group=group) or 0)
 
 
 def shifts_between(connection: sa.Connection, agents: Sequence[str], begin: int, end: int) -> list[PlannedShift]:
     """Return shifts in force that touch [begin, end), by agent and start."""
-    found = list[PlannedShift]()
-    for part in _in_parts(agents):
-        for r in connection.execute(_SHIFTS, {"agents": part, "begin": begin, "end": end}):
-            found.append(_shift(*r))
-    return found
+    parts = (_SHIFTS.rows(connection, agents=part, begin=begin, end=end) for part in _in_parts(agents))
+    return [_shift(*row) for rows in parts for row in rows]
 
 
 @functools.lru_cache(maxsize=50_000)  # a shift is read at each decision of its day
@@ -138,22 +136,32 @@ class Presence:
 ON_QUEUE = ("AVAILABLE", "ON_CONTACT", "HOLD", "AFTER_CALL")
 
 
-def states_of(connection: sa.Connection, agents: Iterable[str], fresh_since: int) -> list[sa.Row[Any]]:
+class Seen(NamedTuple):
+    """What the floor shows of an agent, and when it was so."""
+
+    agent: str
+    state: str
+    queues: list[str]
+    observed_at: int
+
+
+def states_of(connection: sa.Connection, agents: Iterable[str], fresh_since: int) -> list[Seen]:
     """Return what the floor shows of agents, states not older than an instant, by agent."""
-    return [r for part in _in_parts(agents) for r in connection.execute(_AGENTS, {"agents": part, "fresh_since": fresh_since})]
+    parts = (_AGENTS.rows(connection, agents=part, fresh_since=fresh_since) for part in _in_parts(agents))
+    return [Seen(*row) for rows in parts for row in rows]
 
 
-def on_queues(states: Iterable[sa.Row[Any]]) -> dict[str, set[str]]:
+def on_queues(states: Iterable[Seen]) -> dict[str, set[str]]:
     """Return the queues that each agent takes contacts of; none: not on queue."""
     return {r.agent: set(r.queues) if r.state in ON_QUEUE else set() for r in states}
 
 
 def sites_told(connection: sa.Connection, fresh_since: int) -> set[str]:
     """Return the sites of which the floor has said something since an instant."""
-    return set(connection.execute(_SITES, {"fresh_since": fresh_since}).scalars())
+    return set(_SITES.column(connection, fresh_since=fresh_since))
 
 
-def presence(connection: sa.Connection, states: Iterable[sa.Row[Any]], fresh_since: int) -> dict[str, Presence]:
+def presence(connection: sa.Connection, states: Iterable[Seen], fresh_since: int) -> dict[str, Presence]:
     """Return presence by queue: of agents in these states, each a share on each of its queues; or as counted since an instant."""
     found: dict[str, Presence] = {}
     for r in states:
@@ -162,9 +170,9 @@ def presence(connection: sa.Connection, states: Iterable[sa.Row[Any]], fresh_sin
             on = old.on_queue + (1 / len(r.queues) if r.state in ON_QUEUE else 0.0)
             logged = old.logged_in + (r.state != "LOGGED_OUT")
             found[queue] = Presence(on, logged, max(old.observed_at, r.observed_at))
-    for r in connection.execute(_QUEUES, {"fresh_since": fresh_since}):
-        if r.on_queue is not None:
-            found[r.queue] = Presence(float(r.on_queue), r.logged_in or r.on_queue, r.observed_at)
+    for queue, on_queue, logged_in, observed_at in _QUEUES.rows(connection, fresh_since=fresh_since):
+        if on_queue is not None:
+            found[queue] = Presence(float(on_queue), logged_in or on_queue, observed_at)
     return found
 
 
@@ -190,11 +198,11 @@ def forget_absences(connection: sa.Connection, before: int) -> None:
 def absences(connection: sa.Connection, agents: Iterable[str], begin: int, end: int) -> dict[str, list[Absence]]:
     """Return agents' absences that touch [begin, end). One without an end lasts its day; a RETURN ends what came before."""
     found: dict[str, list[Absence]] = {}
-    parts = ({"agents": part, "begin": begin, "end": end} for part in _in_parts(agents))
-    for r in (r for part in parts for r in connection.execute(_ABSENCES, part)):
-        mine = found.setdefault(r.agent, [])
-        if r.kind == "RETURN":
-            mine[:] = [dataclasses.replace(x, ends_at=min(x.ends_at, r.starts_at)) for x in mine]
+    parts = (_ABSENCES.rows(connection, agents=part, begin=begin, end=end) for part in _in_parts(agents))
+    for agent, kind, starts_at, ends_at in (row for rows in parts for row in rows):
+        mine = found.setdefault(agent, [])
+        if kind == "RETURN":
+            mine[:] = [dataclasses.replace(x, ends_at=min(x.ends_at, starts_at)) for x in mine]
             continue
-        mine.append(Absence(r.agent, r.starts_at, r.ends_at or r.starts_at + DAY))
+        mine.append(Absence(agent, starts_at, ends_at or starts_at + DAY))
     return {agent: kept for agent, spans in found.items() if (kept := [x for x in spans if x.ends_at > begin])}

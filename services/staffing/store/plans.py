@@ -1,6 +1,5 @@
 """SQL of what staffing knows: forecast and requirement days, closed cells, targets."""
 
-import dataclasses
 import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from muster.kit.statements import given, upsert
+from muster.kit.statements import Prepared, given, upsert
 from services.staffing.domain.attainment import CellFacts, TargetRule, contributions, within
 from services.staffing.domain.facts import ClosedCell, ForecastDay, RequirementDay
 from services.staffing.store import tables as t
@@ -20,8 +19,8 @@ _f, _r, _v, _c = t.forecast_day.c, t.requirement_day.c, t.volume_cell.c, t.targe
 _queue, _day, _since = given("of_queue"), given("day"), given("since")
 _first, _last = given("first"), given("last")
 _forecast_text, _requirement_text = sa.cast(_f.body, sa.Text), sa.cast(_r.body, sa.Text)
-_FORECAST = sa.select(_forecast_text).where((_f.queue == _queue) & (_f.local_date == _day))
-_FORECASTS = (
+_FORECAST = Prepared(sa.select(_forecast_text).where((_f.queue == _queue) & (_f.local_date == _day)))
+_FORECASTS = Prepared(
     sa.select(_forecast_text).where((_f.queue == _queue) & _f.local_date.between(_first, _last)).order_by(_f.local_date)
 )
 _from_day = (
@@ -30,9 +29,10 @@ _from_day = (
     .where((_f.queue == _queue) & (_f.local_date >= _day))
     .order_by(_f.local_date)
 )
-_UNANSWERED = _from_day.where(_r.forecast_version.is_(None) | (_r.forecast_version < _f.version))
-_LAST_VERSION = sa.select(sa.func.max(_r.version)).where(_r.queue == _queue)
-_REQUIREMENTS = (
+_ALL_FROM = Prepared(_from_day)
+_UNANSWERED = Prepared(_from_day.where(_r.forecast_version.is_(None) | (_r.forecast_version < _f.version)))
+_LAST_VERSION = Prepared(sa.select(sa.func.max(_r.version)).where(_r.queue == _queue))
+_REQUIREMENTS = Prepared(
     sa.select(_requirement_text)
     .where((_r.queue == _queue) & _r.local_date.between(_first, _last))
     .order_by(_r.local_date)
@@ -42,25 +42,25 @@ _REQUIREMENTS = (
 _of_target = (_c.contract == given("of_contract")) & (_c.target_index == given("index"))
 _TARGET = _of_target & (_c.starts_at >= _since) & (_c.starts_at < given("until"))
 _missing = sa.func.sum(sa.case((_c.base.is_(None), 1), else_=0))
-_TARGET_INTERVALS = (
+_TARGET_INTERVALS = Prepared(
     sa.select(_c.starts_at, sa.func.sum(_c.good), sa.func.sum(_c.base), _missing)
     .where(_TARGET)
     .group_by(_c.starts_at)
     .order_by(_c.starts_at)
 )
-_UNSURE = sa.select(_c.starts_at, _c.unsure).where(_TARGET & (_c.unsure > 0))
-_TARGET_CELLS = (
+_UNSURE = Prepared(sa.select(_c.starts_at, _c.unsure).where(_TARGET & (_c.unsure > 0)))
+_TARGET_CELLS = Prepared(
     sa.select(_c.queue, _c.starts_at, _c.good, _c.base)
     .where(_TARGET)
     .order_by(_c.starts_at, _c.queue)
     .limit(given("most"))
     .offset(given("after"))
 )
-_QUEUE_CELLS = sa.select(_c.starts_at, _c.good, _c.base).where(_TARGET & (_c.queue == _queue)).order_by(_c.starts_at)
-_REVISIONS = sa.select(_v.starts_at, _v.revision).where((_v.queue == _queue) & _v.starts_at.between(_first, _last))
-_COMPLETE = sa.select(sa.func.max(_v.complete_through)).where(_v.queue == _queue)
+_QUEUE_CELLS = Prepared(sa.select(_c.starts_at, _c.good, _c.base).where(_TARGET & (_c.queue == _queue)).order_by(_c.starts_at))
+_REVISIONS = Prepared(sa.select(_v.starts_at, _v.revision).where((_v.queue == _queue) & _v.starts_at.between(_first, _last)))
+_COMPLETE = Prepared(sa.select(sa.func.max(_v.complete_through)).where(_v.queue == _queue))
 _waited = (_v.queue == _queue) & (_v.starts_at >= _since) & _v.wait_ms.is_not(None)
-_WAITED = sa.select(sa.func.sum(_v.wait_ms), sa.func.sum(_v.abandoned - _v.short_abandoned)).where(_waited)
+_WAITED = Prepared(sa.select(sa.func.sum(_v.wait_ms), sa.func.sum(_v.abandoned - _v.short_abandoned)).where(_waited))
 
 
 @functools.lru_cache(maxsize=100)  # on the way to a decision a day is read three times; nobody changes what was read
@@ -74,7 +74,7 @@ def _requirement(text: str) -> RequirementDay:
 
 
 def load_forecast(connection: sa.Connection, queue: str, local_date: str) -> ForecastDay | None:
-    text = connection.execute(_FORECAST, {"of_queue": queue, "day": local_date}).scalar()
+    text = _FORECAST.value(connection, of_queue=queue, day=local_date)
     return _forecast(text) if text else None
 
 
@@ -85,8 +85,8 @@ def save_forecast(connection: sa.Connection, day: ForecastDay) -> None:
 
 def unanswered_forecasts(connection: sa.Connection, queue: str, from_date: str, all_of_them: bool) -> list[ForecastDay]:
     """Return days whose forecast is newer than their requirement; or all days from a date on."""
-    query = _from_day if all_of_them else _UNANSWERED
-    return [_forecast(text) for text in connection.execute(query, {"of_queue": queue, "day": from_date}).scalars()]
+    query = _ALL_FROM if all_of_them else _UNANSWERED
+    return [_forecast(text) for text in query.column(connection, of_queue=queue, day=from_date)]
 
 
 def forget_answers(connection: sa.Connection, queue: str, from_date: str) -> None:
@@ -102,26 +102,25 @@ def save_requirement(connection: sa.Connection, day: RequirementDay) -> None:
 
 
 def last_requirement_version(connection: sa.Connection, queue: str) -> int:
-    return int(connection.execute(_LAST_VERSION, {"of_queue": queue}).scalar() or 0)
+    return int(_LAST_VERSION.value(connection, of_queue=queue) or 0)
 
 
 def list_requirements(
     connection: sa.Connection, queue: str, first: str, last: str, limit: int = 100, offset: int = 0
 ) -> list[RequirementDay]:
     """Return days in order."""
-    wanted = {"of_queue": queue, "first": first, "last": last, "most": limit, "after": offset}
-    return [_requirement(text) for text in connection.execute(_REQUIREMENTS, wanted).scalars()]
+    found = _REQUIREMENTS.column(connection, of_queue=queue, first=first, last=last, most=limit, after=offset)
+    return [_requirement(text) for text in found]
 
 
 def list_forecasts(connection: sa.Connection, queue: str, first: str, last: str) -> list[ForecastDay]:
-    wanted = {"of_queue": queue, "first": first, "last": last}
-    return [_forecast(text) for text in connection.execute(_FORECASTS, wanted).scalars()]
+    return [_forecast(text) for text in _FORECASTS.column(connection, of_queue=queue, first=first, last=last)]
 
 
 def cell_revisions(connection: sa.Connection, queue: str, starts: Sequence[int]) -> dict[int, int]:
     """Return the revision kept of each of some intervals (in order), by start."""
-    wanted = {"of_queue": queue, "first": starts[0], "last": starts[-1]}
-    known = {int(start): int(revision) for start, revision in connection.execute(_REVISIONS, wanted)}
+    found = _REVISIONS.rows(connection, of_queue=queue, first=starts[0], last=starts[-1])
+    known: dict[int, int] = dict(found)  # type: ignore[arg-type]
     return {start: known[start] for start in starts if start in known}
 
 
@@ -141,7 +140,7 @@ def save_cells(connection: sa.Connection, cells: Iterable[ClosedCell], short_ms:
                 "short_abandoned": within(c.facts.edges, c.facts.abandoned_waits, short_ms) or 0,
                 "wait_ms": None if None in waits else sum(w for w in waits if w is not None),
                 "complete_through": c.complete_through,
-                "body": dataclasses.asdict(c.facts),
+                "body": vars(c.facts),
             }
         )
     upsert(connection, t.volume_cell, rows)
@@ -189,7 +188,7 @@ def target_intervals(
     connection: sa.Connection, contract: str, index: int, since: int, until: int = LAST
 ) -> list[tuple[int, int | None, int | None]]:
     """Return (start, good, base) of a target's intervals between two instants, queues together; None where one was not observed."""
-    rows = connection.execute(_TARGET_INTERVALS, _span(contract, index, since, until))
+    rows = _TARGET_INTERVALS.rows(connection, **_span(contract, index, since, until))
     return [(r[0], None, None) if r[3] else (r[0], int(r[1]), int(r[2])) for r in rows]
 
 
@@ -199,7 +198,7 @@ def _span(contract: str, index: int, since: int, until: int) -> dict[str, Any]:
 
 def target_unsure(connection: sa.Connection, contract: str, index: int, since: int, until: int) -> list[tuple[int, int]]:
     """Return (start, how many) of what was done so close to its deadline that nobody can say on which side."""
-    return [(r.starts_at, r.unsure) for r in connection.execute(_UNSURE, _span(contract, index, since, until))]
+    return [(start, unsure) for start, unsure in _UNSURE.rows(connection, **_span(contract, index, since, until))]
 
 
 def target_cells(
@@ -207,7 +206,7 @@ def target_cells(
 ) -> list[tuple[str, int, int | None, int | None]]:
     """Return (queue, start, good, base) of a target's intervals of a span [begin, end), in order."""
     wanted = {**_span(contract, index, *span), "most": limit, "after": offset}
-    return [(r.queue, r.starts_at, r.good, r.base) for r in connection.execute(_TARGET_CELLS, wanted)]
+    return [(queue, start, good, base) for queue, start, good, base in _TARGET_CELLS.rows(connection, **wanted)]
 
 
 def queue_cells(
@@ -215,7 +214,7 @@ def queue_cells(
 ) -> list[tuple[int, int | None, int | None]]:
     """Return (start, good, base) of all of a queue's intervals of a target from an instant on, in order."""
     wanted = {**_span(contract, index, since, LAST), "of_queue": queue}
-    return [(r.starts_at, r.good, r.base) for r in connection.execute(_QUEUE_CELLS, wanted)]
+    return [(start, good, base) for start, good, base in _QUEUE_CELLS.rows(connection, **wanted)]
 
 
 def save_window_outlooks(connection: sa.Connection, now: int, found: Sequence[tuple[str, int, dict[str, Any]]]) -> None:
@@ -235,7 +234,7 @@ def window_outlooks(connection: sa.Connection) -> list[sa.Row[Any]]:
 
 def complete_through(connection: sa.Connection, queue: str) -> int:
     """Return up to when the queue's feeds had told everything, 0 if never."""
-    return int(connection.execute(_COMPLETE, {"of_queue": queue}).scalar() or 0)
+    return int(_COMPLETE.value(connection, of_queue=queue) or 0)
 
 
 def last_cell(connection: sa.Connection, queue: str) -> sa.Row[Any] | None:
@@ -245,5 +244,5 @@ def last_cell(connection: sa.Connection, queue: str) -> sa.Row[Any] | None:
 
 def patience_sums(connection: sa.Connection, queue: str, since: int) -> tuple[int, int]:
     """Return (milliseconds waited by all, abandons that were not short) of closed cells from an instant on."""
-    row = connection.execute(_WAITED, {"of_queue": queue, "since": since}).one()
+    row = _WAITED.rows(connection, of_queue=queue, since=since)[0]
     return int(row[0] or 0), max(int(row[1] or 0), 0)
