@@ -3,6 +3,7 @@
 A staffing group is a connected component of queues that share eligible agents; its id is its smallest queue name.
 """
 
+import bisect
 import collections
 import dataclasses
 import datetime as dt
@@ -226,18 +227,24 @@ class BookView:
     def at(self, day: dt.date) -> BookDay:
         """Return what holds on a day."""
         if day not in self._days:
-            changes = {r.valid_from for kind in self._rows.values() for r in kind.values()}
-            changes |= {r.valid_until for kind in self._rows.values() for r in kind.values() if r.valid_until}
-            agents = self._rows.get("agents", {}).values()
-            changes |= {d for a in agents if isinstance(a, Agent) for d in (a.hired_on, a.leaves_on) if d}
-            changes |= {s.certified_until for a in agents if isinstance(a, Agent) for s in a.skills if s.certified_until}
-            newest = max((c for c in changes if c and c <= day.isoformat()), default="")
+            before = bisect.bisect_right(self._changes, day.isoformat())
+            newest = self._changes[before - 1] if before else ""
             same = next((b for b in self._days.values() if b.since == newest), None)
             if same is None:
                 same = BookDay(self._rows, day)
                 same.since = newest
             self._days[day] = same
         return self._days[day]
+
+    @functools.cached_property
+    def _changes(self) -> list[str]:
+        """The days on which something begins or ceases to hold, in order."""
+        changes = {r.valid_from for kind in self._rows.values() for r in kind.values()}
+        changes |= {r.valid_until for kind in self._rows.values() for r in kind.values() if r.valid_until}
+        agents = self._rows.get("agents", {}).values()
+        changes |= {d for a in agents if isinstance(a, Agent) for d in (a.hired_on, a.leaves_on) if d}
+        changes |= {s.certified_until for a in agents if isinstance(a, Agent) for s in a.skills if s.certified_until}
+        return sorted(c for c in changes if c)
 
     def queue_names(self) -> list[str]:
         """Return the names of all queues, whenever they hold."""

@@ -877,7 +877,7 @@ class ForecastComparison(_message.Message):
     day_outside: _builtins.bool
     """Whether the whole day's sum does, of the intervals closed so far."""
     day_relieved: _builtins.str
-    """The same of the day's sum, of the intervals closed so far."""
+    """The same of the day's sum, of the intervals closed so far; attainment goes by intervals."""
     @_builtins.property
     def starts_at_epoch_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Starts of the intervals, seconds since 1970 UTC."""
@@ -912,8 +912,8 @@ class ForecastComparison(_message.Message):
 
     @_builtins.property
     def relieved(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Per interval what the contract's lock relieves it of: TARGET (more came than is tolerated), COMMITMENT (less did), or empty; none: no
-        interval is relieved.
+        """Per interval what the contract's lock relieves it of: TARGET (more came than is tolerated, and attainment leaves it out), COMMITMENT
+        (less did), or empty; none: no interval is relieved. What closed before there was a lock is relieved of no target.
         """
 
     def __init__(

@@ -270,6 +270,10 @@ class Attainment(_message.Message):
     THRESHOLD_BUSINESS_FIELD_NUMBER: _builtins.int
     UNSURE_COUNT_FIELD_NUMBER: _builtins.int
     DUE_THROUGH_FIELD_NUMBER: _builtins.int
+    RELIEVED_INTERVAL_COUNT_FIELD_NUMBER: _builtins.int
+    VALUE_WITH_RELIEVED_FIELD_NUMBER: _builtins.int
+    GOOD_WITH_RELIEVED_COUNT_FIELD_NUMBER: _builtins.int
+    BASE_WITH_RELIEVED_COUNT_FIELD_NUMBER: _builtins.int
     contract: _builtins.str
     """The contract, client/contract."""
     target_index: _builtins.int
@@ -306,6 +310,16 @@ class Attainment(_message.Message):
     """For DEADLINE_MET: when an item is due, by the book's name; empty: after `threshold_seconds`."""
     unsure_count: _builtins.int
     """For DEADLINE_MET: of the denominator, done so close to their deadline that intervals can't say on which side; they count as late."""
+    relieved_interval_count: _builtins.int
+    """Queues' intervals that the contract's lock leaves out: more came than it tolerates over the locked forecast. They are in none of the
+    counts above.
+    """
+    value_with_relieved: _builtins.float
+    """Value with them; absent: none is relieved, or nothing was observed."""
+    good_with_relieved_count: _builtins.int
+    """Numerator with them; absent: none is relieved."""
+    base_with_relieved_count: _builtins.int
+    """Denominator with them; absent: none is relieved."""
     @_builtins.property
     def window_starts_at(self) -> _timestamp_pb2.Timestamp:
         """First instant of the window."""
@@ -337,18 +351,34 @@ class Attainment(_message.Message):
         threshold_business: _builtins.str = ...,
         unsure_count: _builtins.int = ...,
         due_through: _timestamp_pb2.Timestamp | None = ...,
+        relieved_interval_count: _builtins.int = ...,
+        value_with_relieved: _builtins.float | None = ...,
+        good_with_relieved_count: _builtins.int | None = ...,
+        base_with_relieved_count: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_threshold_seconds", b"_threshold_seconds", "_value", b"_value", "due_through", b"due_through", "threshold_seconds", b"threshold_seconds", "value", b"value", "window_starts_at", b"window_starts_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_base_with_relieved_count", b"_base_with_relieved_count", "_good_with_relieved_count", b"_good_with_relieved_count", "_threshold_seconds", b"_threshold_seconds", "_value", b"_value", "_value_with_relieved", b"_value_with_relieved", "base_with_relieved_count", b"base_with_relieved_count", "due_through", b"due_through", "good_with_relieved_count", b"good_with_relieved_count", "threshold_seconds", b"threshold_seconds", "value", b"value", "value_with_relieved", b"value_with_relieved", "window_starts_at", b"window_starts_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_threshold_seconds", b"_threshold_seconds", "_value", b"_value", "aggregation", b"aggregation", "base_count", b"base_count", "contract", b"contract", "definition", b"definition", "due_through", b"due_through", "each_target", b"each_target", "excluded_interval_count", b"excluded_interval_count", "good_count", b"good_count", "interval_count", b"interval_count", "metric", b"metric", "target", b"target", "target_index", b"target_index", "threshold_business", b"threshold_business", "threshold_seconds", b"threshold_seconds", "unobserved_interval_count", b"unobserved_interval_count", "unsure_count", b"unsure_count", "value", b"value", "window", b"window", "window_starts_at", b"window_starts_at", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_base_with_relieved_count", b"_base_with_relieved_count", "_good_with_relieved_count", b"_good_with_relieved_count", "_threshold_seconds", b"_threshold_seconds", "_value", b"_value", "_value_with_relieved", b"_value_with_relieved", "aggregation", b"aggregation", "base_count", b"base_count", "base_with_relieved_count", b"base_with_relieved_count", "contract", b"contract", "definition", b"definition", "due_through", b"due_through", "each_target", b"each_target", "excluded_interval_count", b"excluded_interval_count", "good_count", b"good_count", "good_with_relieved_count", b"good_with_relieved_count", "interval_count", b"interval_count", "metric", b"metric", "relieved_interval_count", b"relieved_interval_count", "target", b"target", "target_index", b"target_index", "threshold_business", b"threshold_business", "threshold_seconds", b"threshold_seconds", "unobserved_interval_count", b"unobserved_interval_count", "unsure_count", b"unsure_count", "value", b"value", "value_with_relieved", b"value_with_relieved", "window", b"window", "window_starts_at", b"window_starts_at", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__base_with_relieved_count: _TypeAlias = _typing.Literal["base_with_relieved_count"]  # noqa: Y015
+    _WhichOneofArgType__base_with_relieved_count: _TypeAlias = _typing.Literal["_base_with_relieved_count", b"_base_with_relieved_count"]  # noqa: Y015
+    _WhichOneofReturnType__good_with_relieved_count: _TypeAlias = _typing.Literal["good_with_relieved_count"]  # noqa: Y015
+    _WhichOneofArgType__good_with_relieved_count: _TypeAlias = _typing.Literal["_good_with_relieved_count", b"_good_with_relieved_count"]  # noqa: Y015
     _WhichOneofReturnType__threshold_seconds: _TypeAlias = _typing.Literal["threshold_seconds"]  # noqa: Y015
     _WhichOneofArgType__threshold_seconds: _TypeAlias = _typing.Literal["_threshold_seconds", b"_threshold_seconds"]  # noqa: Y015
     _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
     _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    _WhichOneofReturnType__value_with_relieved: _TypeAlias = _typing.Literal["value_with_relieved"]  # noqa: Y015
+    _WhichOneofArgType__value_with_relieved: _TypeAlias = _typing.Literal["_value_with_relieved", b"_value_with_relieved"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__base_with_relieved_count) -> _WhichOneofReturnType__base_with_relieved_count | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__good_with_relieved_count) -> _WhichOneofReturnType__good_with_relieved_count | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__threshold_seconds) -> _WhichOneofReturnType__threshold_seconds | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__value_with_relieved) -> _WhichOneofReturnType__value_with_relieved | None: ...
 
 Global___Attainment: _TypeAlias = Attainment  # noqa: Y015

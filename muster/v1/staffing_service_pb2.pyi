@@ -190,6 +190,9 @@ class TargetInterval(_message.Message):
     GOOD_COUNT_FIELD_NUMBER: _builtins.int
     BASE_COUNT_FIELD_NUMBER: _builtins.int
     EXCLUDED_FIELD_NUMBER: _builtins.int
+    RELIEVED_FIELD_NUMBER: _builtins.int
+    OFFERED_COUNT_FIELD_NUMBER: _builtins.int
+    LOCKED_COUNT_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """The queue, client/queue."""
     good_count: _builtins.int
@@ -198,6 +201,12 @@ class TargetInterval(_message.Message):
     """Added to the denominator; absent: not observed."""
     excluded: _builtins.bool
     """Whether the contract's exclusions leave it out."""
+    relieved: _builtins.bool
+    """Whether the contract's lock leaves it out: more came than it tolerates over the locked forecast."""
+    offered_count: _builtins.int
+    """Contacts that came; absent: not observed."""
+    locked_count: _builtins.float
+    """Contacts of the locked forecast; absent: none was locked."""
     @_builtins.property
     def starts_at(self) -> _timestamp_pb2.Timestamp:
         """Start of the interval."""
@@ -210,19 +219,30 @@ class TargetInterval(_message.Message):
         good_count: _builtins.int | None = ...,
         base_count: _builtins.int | None = ...,
         excluded: _builtins.bool = ...,
+        relieved: _builtins.bool = ...,
+        offered_count: _builtins.int | None = ...,
+        locked_count: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_base_count", b"_base_count", "_good_count", b"_good_count", "base_count", b"base_count", "good_count", b"good_count", "starts_at", b"starts_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_base_count", b"_base_count", "_good_count", b"_good_count", "_locked_count", b"_locked_count", "_offered_count", b"_offered_count", "base_count", b"base_count", "good_count", b"good_count", "locked_count", b"locked_count", "offered_count", b"offered_count", "starts_at", b"starts_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_base_count", b"_base_count", "_good_count", b"_good_count", "base_count", b"base_count", "excluded", b"excluded", "good_count", b"good_count", "queue", b"queue", "starts_at", b"starts_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_base_count", b"_base_count", "_good_count", b"_good_count", "_locked_count", b"_locked_count", "_offered_count", b"_offered_count", "base_count", b"base_count", "excluded", b"excluded", "good_count", b"good_count", "locked_count", b"locked_count", "offered_count", b"offered_count", "queue", b"queue", "relieved", b"relieved", "starts_at", b"starts_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__base_count: _TypeAlias = _typing.Literal["base_count"]  # noqa: Y015
     _WhichOneofArgType__base_count: _TypeAlias = _typing.Literal["_base_count", b"_base_count"]  # noqa: Y015
     _WhichOneofReturnType__good_count: _TypeAlias = _typing.Literal["good_count"]  # noqa: Y015
     _WhichOneofArgType__good_count: _TypeAlias = _typing.Literal["_good_count", b"_good_count"]  # noqa: Y015
+    _WhichOneofReturnType__locked_count: _TypeAlias = _typing.Literal["locked_count"]  # noqa: Y015
+    _WhichOneofArgType__locked_count: _TypeAlias = _typing.Literal["_locked_count", b"_locked_count"]  # noqa: Y015
+    _WhichOneofReturnType__offered_count: _TypeAlias = _typing.Literal["offered_count"]  # noqa: Y015
+    _WhichOneofArgType__offered_count: _TypeAlias = _typing.Literal["_offered_count", b"_offered_count"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__base_count) -> _WhichOneofReturnType__base_count | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__good_count) -> _WhichOneofReturnType__good_count | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__locked_count) -> _WhichOneofReturnType__locked_count | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__offered_count) -> _WhichOneofReturnType__offered_count | None: ...
 
 Global___TargetInterval: _TypeAlias = TargetInterval  # noqa: Y015
 

@@ -857,6 +857,11 @@ class VolumeClosed(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CELL_FIELD_NUMBER: _builtins.int
+    LOCKED_COUNT_FIELD_NUMBER: _builtins.int
+    locked_count: _builtins.float
+    """Contacts of the forecast that the contract locked for it, 0 or more; absent: it locks none that relieves the target, or did not
+    when the interval was first closed.
+    """
     @_builtins.property
     def cell(self) -> Global___VolumeCell:
         """What the interval became."""
@@ -865,11 +870,14 @@ class VolumeClosed(_message.Message):
         self,
         *,
         cell: Global___VolumeCell | None = ...,
+        locked_count: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cell", b"cell"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_locked_count", b"_locked_count", "cell", b"cell", "locked_count", b"locked_count"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cell", b"cell"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_locked_count", b"_locked_count", "cell", b"cell", "locked_count", b"locked_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__locked_count: _TypeAlias = _typing.Literal["locked_count"]  # noqa: Y015
+    _WhichOneofArgType__locked_count: _TypeAlias = _typing.Literal["_locked_count", b"_locked_count"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__locked_count) -> _WhichOneofReturnType__locked_count | None: ...
 
 Global___VolumeClosed: _TypeAlias = VolumeClosed  # noqa: Y015

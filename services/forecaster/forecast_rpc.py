@@ -10,12 +10,14 @@ from muster.book.demand import Queue
 from muster.book.view import BookDay
 from muster.domain.calendar import dates, day_bounds, local_date, parse_date
 from muster.domain.paths import QUANTILES
+from muster.domain.tolerance import Tolerance
 from muster.kit.errors import NotFound, NotNow, Refusal
 from muster.kit.parts import Parts
 from muster.v1 import forecaster_service_pb2 as pb
-from services.forecaster import forecast_wire, wire
-from services.forecaster.domain.comparing import Comparison, Tolerance, compare
+from services.forecaster import forecast_wire
+from services.forecaster.domain.comparing import Comparison, compare
 from services.forecaster.domain.facts import PublishedDay, Received
+from services.forecaster.locking import lock_instant, stood, tolerance_of
 from services.forecaster.scoring import contacts_that_came
 from services.forecaster.store import forecasts, outlooks
 from services.forecaster.work import Work
@@ -57,24 +59,17 @@ class ForecastEdge:
         standing: dict[str, PublishedDay | Received | None] = {"ENGINE": forecasts.load_day(connection, queue.name, text)}
         for source in ("CLIENT", "AGREED"):
             standing[source] = outlooks.received(connection, queue.name, text, source)
-        contract = book.contract_of(queue.name)
+        contract = self.work.streams.book.view(connection).at(day).contract_of(queue.name)
         lock = contract.lock if contract else None
-        locked_at, locked = None, None
-        if lock is not None and lock.days_ahead is not None:
-            locked_at = day_bounds(day - dt.timedelta(days=lock.days_ahead), zone)[0]
-            locked = self._locked(connection, queue.name, text, locked_at) if locked_at <= now else None
+        locked_at, locked = lock_instant(lock, day, zone) if lock else None, None
+        if locked_at is not None and locked_at <= now:
+            kept = outlooks.locked_days(connection, queue.name, text, text).get(text)
+            locked = kept or stood(connection, queue.name, text, locked_at)
+            locked_at = locked.locked_at
         begin, end = day_bounds(day, zone)
         came = contacts_that_came(connection, queue, begin, end)
-        tolerance = Tolerance(lock.tolerance_up, lock.tolerance_down, lock.relieves) if lock else Tolerance()
-        return compare(text, standing, locked, came, locked_at, tolerance)
-
-    def _locked(self, connection: sa.Connection, queue: str, day: str, then: int) -> tuple[str, PublishedDay | Received] | None:
-        """Return what stood when a day was locked: the agreed forecast, else the client's, else ours."""
-        for source in ("AGREED", "CLIENT"):
-            if said := outlooks.received(connection, queue, day, source, by=then):
-                return source, said
-        body = forecasts.newest_by(connection, queue, day, then)
-        return ("ENGINE", wire.read_day(body)) if body is not None else None
+        tolerance = tolerance_of(lock) if lock else Tolerance()
+        return compare(text, standing, locked if locked and locked.source else None, came, locked_at, tolerance)
 
     def incidents(self, connection: sa.Connection, name: str) -> pb.ListForecastIncidentsResponse:
         """Read what the newest fit left out. Raise NotFound."""

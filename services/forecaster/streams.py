@@ -32,6 +32,7 @@ from services.forecaster.handlers.volume import (
     on_report,
     spans_of,
 )
+from services.forecaster.locking import heard_late
 from services.forecaster.scan import Contacts, scan_contacts
 from services.forecaster.store import closing, outlooks
 from services.forecaster.store import volume as store
@@ -266,6 +267,8 @@ class Streams:
             else:
                 days += said.days(book.zone_of(queue), fact.known_at)
         outlooks.save_received(connection, days)
+        for name, first, last in heard_late(connection, days):
+            self.due.plan(connection, "reclose", f"{name}|{first}|{last}", self.clock.now())
         return handled
 
     def take_parked(self, connection: sa.Connection, queue: str) -> list[Fact]:

@@ -57,9 +57,12 @@ def cell_message(
     return message
 
 
-def closed_message(queue: str, seconds: int, cell: Cell, revision: int, complete_through: int) -> Outgoing:
-    """Return the message that tells what an interval became."""
-    body = volume_pb2.VolumeClosed(cell=cell_message(queue, seconds, cell, revision, True, complete_through))
+def closed_message(
+    queue: str, seconds: int, cell: Cell, revision: int, complete_through: int, locked: float | None = None
+) -> Outgoing:
+    """Return the message that tells what an interval became. locked: contacts that the contract locked for it."""
+    told = cell_message(queue, seconds, cell, revision, True, complete_through)
+    body = volume_pb2.VolumeClosed(cell=told, locked_count=locked)
     return Outgoing(CLOSED, queue, encode(body))
 
 

@@ -23,6 +23,7 @@ from services.forecaster.fitting import Fitting
 from services.forecaster.gathering import Gathering
 from services.forecaster.handlers.closing import close_cells
 from services.forecaster.handlers.volume import LATENESS_HORIZON_SECONDS
+from services.forecaster.locking import locked_counts
 from services.forecaster.settings import ForecasterSettings
 from services.forecaster.store import closing, volume
 from services.forecaster.streams import EVERY_QUEUE, Streams
@@ -161,8 +162,10 @@ class Work:
         starts = sorted(s for s in opened | told if begin <= s and s + seconds <= end)
         said = closing.closed_cells(connection, queue.name, starts)
         before = {start: (was.revision, was.digest) for start, was in said.items()}
-        cells = close_cells(reports, starts, seconds, before, closing.digest)
-        self.outbox.write(connection, [wire.closed_message(queue.name, seconds, c.cell, c.revision, end) for c in cells])
+        locked = locked_counts(connection, self.book.view(connection), queue, zone, starts, said)
+        cells = close_cells(reports, starts, seconds, before, closing.digest, locked)
+        messages = [wire.closed_message(queue.name, seconds, c.cell, c.revision, end, c.locked) for c in cells]
+        self.outbox.write(connection, messages)
         now = self.clock.now()
         rows = []
         for c in cells:
@@ -188,7 +191,7 @@ class Work:
         for table in ("volume_cell", "closed_cell"):
             connection.execute(sa.text(f"DELETE FROM {table} WHERE starts_at < :before"), {"before": oldest})  # noqa: S608
         day = {"day": local_date(max(oldest, 0), "UTC").isoformat()}
-        for table in ("day_score", "received_forecast"):
+        for table in ("day_score", "received_forecast", "locked_day"):
             connection.execute(sa.text(f"DELETE FROM {table} WHERE local_date < :day"), day)  # noqa: S608
         self.outbox.prune(connection, now - 14 * DAY)
         self.due.plan(connection, "prune", "", now + DAY)

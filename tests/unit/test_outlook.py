@@ -10,13 +10,14 @@ import sqlalchemy as sa
 
 from muster.domain.calendar import dates, day_bounds
 from muster.domain.paths import GAUSS, sample_paths, spread_of, together
+from muster.domain.tolerance import Tolerance
 from muster.kit.errors import Refusal
 from muster.kit.sql import Database, migrate
 from muster.v1 import forecast_pb2
 from services.forecaster.domain.backtest import LEADS, backtest, hours_seen
 from services.forecaster.domain.cold import Profile
-from services.forecaster.domain.comparing import Tolerance, compare
-from services.forecaster.domain.facts import Received
+from services.forecaster.domain.comparing import compare
+from services.forecaster.domain.facts import LockedDay, Received
 from services.forecaster.domain.forecast import forecast_queue
 from services.forecaster.domain.outlook import DAYS, OutlookDay, look_ahead, periods
 from services.forecaster.domain.queue_forecast import QueueFacts
@@ -184,8 +185,9 @@ def test_hours_are_read_from_cells_that_nobody_declared() -> None:
 def test_what_came_is_held_against_what_was_locked() -> None:
     starts = [int(dt.datetime(2026, 3, 2, h, tzinfo=dt.UTC).timestamp()) for h in (9, 10, 11)]
     client = Received("acme/help", "2026-03-02", "CLIENT", 1, 0, "ann", starts, [100.0, 100.0, 100.0], [])
+    locked = LockedDay("acme/help", "2026-03-02", 5, "CLIENT", client.starts, client.offered, starts[0])
     came = {starts[0]: 115, starts[1]: 80}
-    found = compare("2026-03-02", {"ENGINE": None, "CLIENT": client}, ("CLIENT", client), came, 5, Tolerance(0.1, 0.15))
+    found = compare("2026-03-02", {"ENGINE": None, "CLIENT": client}, locked, came, 5, Tolerance(0.1, 0.15))
     assert found.outside == [True, True, False]
     assert not found.day_outside
     assert found.came == [115.0, 80.0, -1.0]
@@ -194,10 +196,14 @@ def test_what_came_is_held_against_what_was_locked() -> None:
     assert found.day_relieved == ""
     for relieves, each in (("COMMITMENT", ["", "COMMITMENT", ""]), ("BOTH", ["TARGET", "COMMITMENT", ""])):
         tolerance = Tolerance(0.1, 0.15, relieves)
-        again = compare("2026-03-02", {"CLIENT": client}, ("CLIENT", client), came, 5, tolerance)
+        again = compare("2026-03-02", {"CLIENT": client}, locked, came, 5, tolerance)
         assert again.relieved == each
-    surge = compare("2026-03-02", {}, ("CLIENT", client), {starts[0]: 150, starts[1]: 90}, 5, Tolerance(0.1, 0.15))
+    surge = compare("2026-03-02", {}, locked, {starts[0]: 150, starts[1]: 90}, 5, Tolerance(0.1, 0.15))
     assert (surge.day_relieved, comparison_message(surge).day_relieved) == ("TARGET", "TARGET")
+    later = dataclasses.replace(locked, since=starts[1])  # the first interval closed before there was a lock
+    rush = {starts[0]: 150, starts[1]: 150}
+    assert compare("2026-03-02", {}, later, rush, 5, Tolerance(0.1)).relieved == ["", "TARGET", ""]
+    assert compare("2026-03-02", {}, later, {starts[0]: 150}, 5, Tolerance(0.1)).day_relieved == ""
     unlocked = compare("2026-03-02", {"CLIENT": client}, None, came, None, Tolerance())
     assert (unlocked.outside, unlocked.locked, unlocked.locked_source) == ([], [], "")
 

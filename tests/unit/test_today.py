@@ -55,6 +55,11 @@ class Forecaster:
 
 @pytest.fixture
 def forecaster(engine: sa.Engine) -> Forecaster:
+    return forecaster_on(engine)
+
+
+def forecaster_on(engine: sa.Engine) -> Forecaster:
+    """Return the forecaster's work on the small book, fitted."""
     migrate(engine, pathlib.Path("services/forecaster/store/migrations"))
     database, clock, copy = Database(engine), ConductedClock(NOON), BookCopy(metadata)
     with engine.begin() as connection:

@@ -1,35 +1,13 @@
 """The engine's, the client's and the agreed forecast of a day, which of them is locked, whether what came is tolerated, and what it
-relieves if not: more than the client said relieves the promised service (TARGET), fewer the hours that were committed (COMMITMENT)."""
+relieves if not."""
 
 import dataclasses
 from collections.abc import Mapping
 
-from services.forecaster.domain.facts import PublishedDay, Received
+from muster.domain.tolerance import Tolerance
+from services.forecaster.domain.facts import LockedDay, PublishedDay, Received
 
 UNKNOWN = -1.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Tolerance:
-    """Shares above and below the locked forecast that a contract tolerates; None: not agreed. relieves: TARGET, COMMITMENT or BOTH, what a
-    breach may relieve by the contract."""
-
-    up: float | None = None
-    down: float | None = None
-    relieves: str = "TARGET"
-
-    def is_outside(self, came: float, locked: float) -> bool:
-        """Return whether what came lies outside."""
-        above = self.up is not None and came > locked * (1 + self.up)
-        return above or (self.down is not None and came < locked * (1 - self.down))
-
-    def relieved(self, came: float, locked: float) -> str:
-        """Return what is relieved of an interval or day: TARGET where more came than is tolerated, COMMITMENT where less did, and
-        nothing where the contract says that this is not."""
-        if not self.is_outside(came, locked):
-            return ""
-        side = "TARGET" if came > locked else "COMMITMENT"
-        return side if self.relieves in (side, "BOTH") else ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +31,7 @@ class Comparison:
     day_relieved: str = ""
 
 
-def _by_start(starts: list[int], day: PublishedDay | Received | None) -> list[float]:
+def _by_start(starts: list[int], day: PublishedDay | Received | LockedDay | None) -> list[float]:
     if day is None:
         return [UNKNOWN] * len(starts)
     said = dict(zip(day.starts, day.offered, strict=True))
@@ -63,24 +41,28 @@ def _by_start(starts: list[int], day: PublishedDay | Received | None) -> list[fl
 def compare(
     local_date: str,
     now: Mapping[str, PublishedDay | Received | None],
-    locked: tuple[str, PublishedDay | Received] | None,
+    locked: LockedDay | None,
     came: Mapping[int, int],
     locked_at: int | None,
     tolerance: Tolerance,
 ) -> Comparison:
-    """Return the comparison of a day. now: what stands by source; locked: whose stood at the lock, and it; came: start → contacts
-    of closed intervals."""
-    days = [day for day in (*now.values(), locked[1] if locked else None) if day is not None]
+    """Return the comparison of a day. now: what stands by source; locked: what stood at the lock; came: start → contacts
+    of closed intervals. What closed before there was a lock is relieved of no target."""
+    days = [day for day in (*now.values(), locked) if day is not None]
     starts = sorted({start for day in days for start in day.starts})
-    fixed, told = _by_start(starts, locked[1]) if locked else [], [float(came.get(s, UNKNOWN)) for s in starts]
+    fixed, told = _by_start(starts, locked) if locked else [], [float(came.get(s, UNKNOWN)) for s in starts]
     both = [(c, f) for c, f in zip(told, fixed, strict=False) if c >= 0 and f >= 0]
     outside = [c >= 0 and f >= 0 and tolerance.is_outside(c, f) for c, f in zip(told, fixed, strict=False)]
     sums = sum(c for c, _ in both), sum(f for _, f in both)
     day_outside = bool(both) and tolerance.is_outside(*sums)
     relieved = [tolerance.relieved(c, f) if c >= 0 and f >= 0 else "" for c, f in zip(told, fixed, strict=False)]
+    held = [locked is not None and locked.holds(start) for start in starts]
+    relieved = ["" if word == "TARGET" and not h else word for word, h in zip(relieved, held, strict=False)]
     day_relieved = tolerance.relieved(*sums) if both else ""
+    if day_relieved == "TARGET" and not any(h and c >= 0 for h, c in zip(held, told, strict=True)):
+        day_relieved = ""
     engine, client, agreed = (_by_start(starts, now.get(source)) for source in ("ENGINE", "CLIENT", "AGREED"))
-    source = locked[0] if locked else ""
+    source = locked.source if locked else ""
     return Comparison(
         local_date,
         starts,

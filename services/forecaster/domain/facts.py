@@ -206,3 +206,28 @@ class Received:
     starts: list[int]
     offered: list[float]
     aht: list[float]
+
+
+@dataclasses.dataclass(frozen=True)
+class LockedDay:
+    """The forecast of a local day that stood at its lock: ENGINE, CLIENT or AGREED; empty: none did. Lists have one value an interval.
+
+    locked_at: the instant; since: the first interval that closed under a lock that may relieve the target, what started before it closed
+    without one; None: none has.
+    """
+
+    queue: str
+    local_date: str
+    locked_at: int
+    source: str = ""
+    starts: list[int] = dataclasses.field(default_factory=list)
+    offered: list[float] = dataclasses.field(default_factory=list)
+    since: int | None = None
+
+    def holds(self, start: int) -> bool:
+        """Return whether an interval closed under the lock."""
+        return self.since is not None and start >= self.since
+
+    def count(self, start: int) -> float | None:
+        """Return the contacts locked for an interval; None: the forecast says nothing of it."""
+        return self.offered[self.starts.index(start)] if start in self.starts else None

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import struct
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -92,9 +93,10 @@ class Said:
     offered: int | None
 
 
-def digest(tally: Tally) -> bytes:
-    """Return what tells one content of an interval from another."""
-    return hashlib.blake2b(pack([], tally), digest_size=8).digest()
+def digest(tally: Tally, locked: float | None = None) -> bytes:
+    """Return what tells one content of an interval from another. locked: contacts that were locked for it."""
+    held = b"" if locked is None else struct.pack(">d", locked)
+    return hashlib.blake2b(pack([], tally) + held, digest_size=8).digest()
 
 
 def closed_cells(connection: sa.Connection, queue: str, starts: Iterable[int]) -> dict[int, Said]:

@@ -1,4 +1,4 @@
-"""SQL of what goes with a forecast: totals of past days, twelve months and incidents, and forecasts that others made."""
+"""SQL of what goes with a forecast: totals of past days, twelve months and incidents, forecasts that others made, and the locked."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -6,10 +6,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from muster.kit.statements import upsert
+from muster.kit.statements import given, upsert
 from services.forecaster.domain.accuracy import Score
-from services.forecaster.domain.facts import Received
+from services.forecaster.domain.facts import LockedDay, Received
 from services.forecaster.store import tables as t
+
+_l = t.locked_day.c
+_LOCKED = sa.select(t.locked_day).where((_l.queue == given("of_queue")) & _l.local_date.between(given("first"), given("last")))
 
 
 def day_totals(connection: sa.Connection, queue: str) -> dict[dt.date, float]:
@@ -88,3 +91,15 @@ def received(connection: sa.Connection, queue: str, local_date: str, source: str
         where &= r.c.received_at <= by
     row = connection.execute(sa.select(r).where(where).order_by(r.c.revision.desc()).limit(1)).first()
     return Received(queue, local_date, source, row.revision, row.received_at, row.sent_by, **row.body) if row else None
+
+
+def locked_days(connection: sa.Connection, queue: str, first: str, last: str) -> dict[str, LockedDay]:
+    """Return the forecasts that were locked for days, by local date; of days of which nothing closed under a lock, none."""
+    rows = connection.execute(_LOCKED, {"of_queue": queue, "first": first, "last": last})
+    return {r.local_date: LockedDay(queue, r.local_date, r.locked_at, since=r.since, **r.body) for r in rows}
+
+
+def save_locked(connection: sa.Connection, day: LockedDay) -> None:
+    body = {"source": day.source, "starts": day.starts, "offered": day.offered}
+    key = {"queue": day.queue, "local_date": day.local_date}
+    upsert(connection, t.locked_day, [{**key, "locked_at": day.locked_at, "since": day.since, "body": body}])

@@ -177,6 +177,17 @@ day_score = sa.Table(
     sa.Column("body", sa.JSON, nullable=False),
 )
 
+# The forecast that a contract locked for a day, kept when its first interval closed under the lock.
+locked_day = sa.Table(
+    "locked_day",
+    metadata,
+    sa.Column("queue", sa.Text, primary_key=True),
+    sa.Column("local_date", sa.Text, primary_key=True),
+    sa.Column("locked_at", sa.BigInteger, nullable=False),
+    sa.Column("since", sa.BigInteger, nullable=False),
+    sa.Column("body", sa.JSON, nullable=False),
+)
+
 # Forecasts of clients, and agreed ones: each as received.
 received_forecast = sa.Table(
     "received_forecast",
