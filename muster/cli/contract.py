@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from muster.cli.connection import connect, console, number, shown, table_of
 from muster.domain.calendar import local_date
@@ -38,9 +39,15 @@ def attainment(
 
 
 def _value(a: requirement_pb2.Attainment) -> str:
-    if not a.HasField("value"):
-        return "not observed"
-    return f"{a.value:.1f} s" if a.metric == "ASA" and not a.aggregation.startswith("SHARE") else f"{a.value:.2%}"
+    return _told(a, a.value) if a.HasField("value") else "not observed"
+
+
+def _value_with_relieved(a: requirement_pb2.Attainment) -> str:
+    return _told(a, a.value_with_relieved) if a.HasField("value_with_relieved") else "not observed"
+
+
+def _told(a: requirement_pb2.Attainment, value: float) -> str:
+    return f"{value:.1f} s" if a.metric == "ASA" and not a.aggregation.startswith("SHARE") else f"{value:.2%}"
 
 
 def _overview(found: Iterable[requirement_pb2.Attainment]) -> None:
@@ -56,6 +63,7 @@ def _overview(found: Iterable[requirement_pb2.Attainment]) -> None:
         "intervals",
         "not observed",
         "excluded",
+        "relieved",
     )
     table = table_of("Attainment", *heads)
     for a in found:
@@ -71,6 +79,7 @@ def _overview(found: Iterable[requirement_pb2.Attainment]) -> None:
             str(a.interval_count),
             str(a.unobserved_interval_count),
             str(a.excluded_interval_count),
+            f"{a.relieved_interval_count}; {_value_with_relieved(a)} with" if a.relieved_interval_count else "0",
         )
     console().print(table)
 
@@ -170,26 +179,27 @@ def _explain(a: requirement_pb2.Attainment, rows: list[staffing.TargetInterval],
     out.print(f"{a.contract}, target {a.target_index}: {a.metric} {a.target:g} a {a.window}, in {a.zone}", style="bold")
     out.print(f"  each interval: {formula}{threshold}", highlight=False)
     out.print(f"  the window: {AGGREGATIONS.get(a.aggregation, a.aggregation).format(each=a.each_target)}", highlight=False)
-    sums: dict[str, list[int]] = collections.defaultdict(lambda: [0, 0, 0, 0])
+    sums: dict[str, list[int]] = collections.defaultdict(lambda: [0, 0, 0, 0, 0])
     for r in rows:
         key = shown(r.starts_at.seconds, a.zone) if each_interval else f"{local_date(r.starts_at.seconds, a.zone):%a %Y-%m-%d}"
         day = sums[f"{key}  {r.queue}"]
-        if r.excluded:
-            day[3] += 1
+        if r.excluded or r.relieved:
+            day[3 if r.excluded else 4] += 1
         elif not r.HasField("base_count"):
             day[2] += 1
         else:
             day[0] += r.good_count
             day[1] += r.base_count
-    table = table_of(
-        "", "interval" if each_interval else "day", "numerator", "denominator", "quotient", "not observed", "excluded"
-    )
-    for key, (good, base, missing, excluded) in sorted(sums.items(), key=lambda item: item[0][4:]):
-        quotient = f"{good / base / 1000:.1f} s" if a.metric == "ASA" and base else f"{good / base:.2%}" if base else "–"
-        table.add_row(key, f"{good:,}", f"{base:,}", quotient, number(missing > 0, missing), number(excluded > 0, excluded))
+    heads = ("numerator", "denominator", "quotient", "not observed", "excluded", "relieved")
+    table = table_of("", "interval" if each_interval else "day", *heads)
+    for key, (good, base, *left) in sorted(sums.items(), key=lambda item: item[0][4:]):
+        table.add_row(key, f"{good:,}", f"{base:,}", _quotient(a, good, base), *(number(n > 0, n) for n in left))
     out.print(table)
-    left = f"{a.unobserved_interval_count} of {a.interval_count} intervals not observed, {a.excluded_interval_count} excluded"
-    out.print(f"  {a.good_count:,} ÷ {a.base_count:,}; to date {_value(a)} of {a.target:g}; {left}", highlight=False)
+    left_out = (
+        f"{a.unobserved_interval_count} of {a.interval_count} intervals not observed, {a.excluded_interval_count} excluded"
+    )
+    out.print(f"  {a.good_count:,} ÷ {a.base_count:,}; to date {_value(a)} of {a.target:g}; {left_out}", highlight=False)
+    _explain_relief(a, [r for r in rows if r.relieved], out)
     if a.unsure_count:
         most = (a.good_count + a.unsure_count) / a.base_count
         out.print(
@@ -197,3 +207,28 @@ def _explain(a: requirement_pb2.Attainment, rows: list[staffing.TargetInterval],
             f"(all in time: {most:.2%})",
             highlight=False,
         )
+
+
+def _quotient(a: requirement_pb2.Attainment, good: int, base: int) -> str:
+    return "–" if not base else f"{good / base / 1000:.1f} s" if a.metric == "ASA" else f"{good / base:.2%}"
+
+
+def _explain_relief(a: requirement_pb2.Attainment, relieved: list[staffing.TargetInterval], out: Console) -> None:
+    """Show what the contract's lock leaves out: each interval, what came, what was locked, and the attainment with them."""
+    if not relieved:
+        return
+    heads = ("interval", "queue", "came", "locked", "above", "numerator", "denominator", "quotient")
+    table = table_of("Relieved: more came than the contract's lock tolerates", *heads)
+    for r in relieved:
+        came, locked = r.offered_count, r.locked_count
+        above = f"{came / locked - 1:+.1%}" if locked > 0 else "–"
+        seen = r.HasField("base_count")
+        sides = (
+            (f"{r.good_count:,}", f"{r.base_count:,}", _quotient(a, r.good_count, r.base_count)) if seen else ("–", "–", "–")
+        )
+        table.add_row(shown(r.starts_at.seconds, a.zone), r.queue, f"{came:,}", f"{locked:,.1f}", above, *sides)
+    out.print(table)
+    both = f"{_value(a)} without them, {_value_with_relieved(a)} with them"
+    sums = f"{a.good_with_relieved_count:,} ÷ {a.base_with_relieved_count:,}"
+    told = f"left out as relieved: {a.relieved_interval_count}; to date {both} ({sums})"
+    out.print(f"  {told}; whose forecast was locked, and when: muster forecast compare", highlight=False)

@@ -52,15 +52,32 @@ def window_end_of(book: BookDay, contract: str, target: Target, now: int) -> int
     return window_end(window.kind, window.week_start, zone, now, *_calendar(book, contract))
 
 
-def standing(connection: sa.Connection, book: BookDay, contract: str, index: int, target: Target, now: int) -> Standing:
-    """Return how a target stands in its window."""
+def standing(
+    connection: sa.Connection, book: BookDay, contract: str, index: int, target: Target, now: int, with_relieved: bool = False
+) -> Standing:
+    """Return how a target stands in its window; what the contract's lock leaves out is not counted unless it is asked for."""
     since, until = window_of(book, contract, target, now), due_through(book, contract, target, now)
     judging = judging_of(book, contract, target)
-    if until is None:
-        return stand(judging, plans.target_intervals(connection, contract, index, since))
+    if until is None or with_relieved:
+        last = plans.LAST if until is None else until
+        return stand(judging, plans.target_intervals(connection, contract, index, since, last, with_relieved))
     found = stand(judging, plans.target_intervals(connection, contract, index, since, until))
     unsure = plans.target_unsure(connection, contract, index, since, until)
     return dataclasses.replace(found, unsure=sum(n for start, n in unsure if not judging.excludes(start)), through=until)
+
+
+def relief(
+    connection: sa.Connection, book: BookDay, contract: str, index: int, target: Target, now: int
+) -> tuple[int, Standing] | None:
+    """Return how many of the window's intervals the contract's lock leaves out, one for each queue, and how the target would stand with
+    them; None: it leaves none out. What is excluded anyway is not among them."""
+    since, until = window_of(book, contract, target, now), due_through(book, contract, target, now)
+    starts = plans.relieved_starts(connection, contract, index, since, plans.LAST if until is None else until)
+    if not starts:
+        return None
+    judging = judging_of(book, contract, target)
+    whole = standing(connection, book, contract, index, target, now, with_relieved=True)
+    return sum(not judging.excludes(start) for start in starts), whole
 
 
 def due_through(book: BookDay, contract: str, target: Target, now: int) -> int | None:

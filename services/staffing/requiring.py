@@ -266,6 +266,7 @@ class Requiring:
         plans.forget_contributions(connection, contract)
         for queue in row.queues if row else ():
             cells = plans.cells_since(connection, queue, self.clock.now() - 62 * DAY)
+            relieved = self.streams.relieved(connection, cells)
             for owner, index, rule in self.streams.rules_of(book, queue):
                 if owner == contract:
-                    plans.save_contributions(connection, contract, index, rule, cells)
+                    plans.save_contributions(connection, contract, index, rule, cells, relieved)

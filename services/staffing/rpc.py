@@ -13,7 +13,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from muster.book.copy import BookOwner
 from muster.book.rpc import apply_book, list_rows
+from muster.book.terms import Target
 from muster.book.types import STAFFING_KINDS
+from muster.book.view import BookDay
 from muster.domain.calendar import local_date
 from muster.kit.errors import NotFound, Refusal
 from muster.kit.outbox import Outbox
@@ -23,7 +25,7 @@ from muster.v1 import book_pb2, decision_pb2, requirement_pb2
 from muster.v1 import staffing_service_pb2 as pb
 from muster.v1 import staffing_service_pb2_grpc as stubs
 from services.staffing import wire
-from services.staffing.attaining import due_through, judging_of, standing, window_of, zone_of
+from services.staffing.attaining import due_through, judging_of, relief, standing, window_of, zone_of
 from services.staffing.blending_rpc import BlendingEdge
 from services.staffing.handlers.ahead import windows_ahead
 from services.staffing.plan_rpc import PlanEdge
@@ -112,32 +114,7 @@ class StaffingRpc(stubs.StaffingServiceServicer):
                 client = name.partition("/")[0]
                 if request.client and client != request.client:
                     continue
-                for index, t in enumerate(contract.targets):
-                    found = standing(connection, book, name, index, t, now)
-                    row = requirement_pb2.Attainment(
-                        contract=name,
-                        target_index=index,
-                        window_starts_at=Timestamp(seconds=window_of(book, name, t, now)),
-                        window=t.window.kind,
-                        value=found.value,
-                        target=t.target,
-                        good_count=found.good,
-                        base_count=found.base,
-                        interval_count=found.intervals,
-                        unobserved_interval_count=found.unobserved,
-                        excluded_interval_count=found.excluded,
-                        metric=str(t.metric),
-                        definition=str(t.definition or "ANSWERED_OVER_OFFERED") if t.metric == "SERVICE_LEVEL" else "",
-                        aggregation=str(t.aggregation),
-                        threshold_seconds=t.threshold_seconds,
-                        zone=zone_of(book, name, t),
-                        each_target=judging_of(book, name, t).each,
-                        threshold_business=t.threshold_business,
-                        unsure_count=found.unsure,
-                    )
-                    if found.through is not None:
-                        row.due_through.seconds = found.through
-                    rows.append(row)
+                rows += [_attainment(connection, book, name, index, t, now) for index, t in enumerate(contract.targets)]
             return rows
 
         rows = (await self._parts.database.read(work))[offset:]
@@ -164,14 +141,18 @@ class StaffingRpc(stubs.StaffingServiceServicer):
             span = (since, plans.LAST if until is None else until)
             rows = plans.target_cells(connection, contract.name, request.target_index, span, limit + 1, offset)
             answer = pb.ListTargetIntervalsResponse(next_page_token=next_token(limit, offset, rows))
-            for queue, start, good, base in rows[:limit]:
+            for r in rows[:limit]:
+                excluded = judging.excludes(r.starts_at)
                 answer.intervals.append(
                     pb.TargetInterval(
-                        queue=queue,
-                        starts_at=Timestamp(seconds=start),
-                        good_count=good,
-                        base_count=base,
-                        excluded=judging.excludes(start),
+                        queue=r.queue,
+                        starts_at=Timestamp(seconds=r.starts_at),
+                        good_count=r.good,
+                        base_count=r.base,
+                        excluded=excluded,
+                        relieved=r.relieved and not excluded,
+                        offered_count=r.offered,
+                        locked_count=r.locked,
                     )
                 )
             return answer
@@ -254,3 +235,41 @@ class StaffingRpc(stubs.StaffingServiceServicer):
 def _steps_since(outbox: Outbox, position: int, connection: sa.Connection) -> list[tuple[int, bytes]]:
     """Return steps of decisions published after a position."""
     return outbox.since(connection, wire.DECISION, position)
+
+
+def _attainment(
+    connection: sa.Connection, book: BookDay, contract: str, index: int, target: Target, now: int
+) -> requirement_pb2.Attainment:
+    """Return how a target stands, also with what the contract's lock leaves out."""
+    found = standing(connection, book, contract, index, target, now)
+    row = requirement_pb2.Attainment(
+        contract=contract,
+        target_index=index,
+        window_starts_at=Timestamp(seconds=window_of(book, contract, target, now)),
+        window=target.window.kind,
+        value=found.value,
+        target=target.target,
+        good_count=found.good,
+        base_count=found.base,
+        interval_count=found.intervals,
+        unobserved_interval_count=found.unobserved,
+        excluded_interval_count=found.excluded,
+        metric=str(target.metric),
+        definition=str(target.definition or "ANSWERED_OVER_OFFERED") if target.metric == "SERVICE_LEVEL" else "",
+        aggregation=str(target.aggregation),
+        threshold_seconds=target.threshold_seconds,
+        zone=zone_of(book, contract, target),
+        each_target=judging_of(book, contract, target).each,
+        threshold_business=target.threshold_business,
+        unsure_count=found.unsure,
+    )
+    if found.through is not None:
+        row.due_through.seconds = found.through
+    left_out = relief(connection, book, contract, index, target, now)
+    if left_out is not None:
+        row.relieved_interval_count, whole = left_out
+        row.excluded_interval_count = whole.excluded  # also of intervals that are relieved besides
+        row.good_with_relieved_count, row.base_with_relieved_count = whole.good, whole.base
+        if whole.value is not None:
+            row.value_with_relieved = whole.value
+    return row

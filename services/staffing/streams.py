@@ -9,12 +9,13 @@ import sqlalchemy as sa
 from muster.book.copy import BookCopy
 from muster.book.view import BookDay
 from muster.domain.calendar import local_date
+from muster.domain.tolerance import Tolerance
 from muster.kit.clock import Clock
 from muster.kit.due import DueWork
 from muster.kit.loop import Fact, Handled, Inlet
 from muster.kit.outbox import Outbox, Outgoing
 from services.staffing import wire
-from services.staffing.domain.attainment import TargetRule
+from services.staffing.domain.attainment import CellFacts, TargetRule
 from services.staffing.domain.facts import ClosedCell, ForecastDay, Manifest, merge_forecast
 from services.staffing.domain.record import ACCEPTED, DONE, FAILED, DecisionRecord
 from services.staffing.store import decisions, floor, plans
@@ -69,12 +70,26 @@ class Streams:
             fresh = [c for start, c in sorted(cells.items()) if known.get(start, 0) < c.revision]
             rules = self.rules_of(self.book_today(connection), queue)
             plans.save_cells(connection, fresh, max((rule.short_ms for _, _, rule in rules), default=0))
+            added = [(queue, c.starts_at, c.facts) for c in fresh]
+            relieved = self.relieved(connection, added)
             for contract, index, rule in rules:
-                added = [(queue, c.starts_at, c.facts) for c in fresh]
-                plans.save_contributions(connection, contract, index, rule, added)
+                plans.save_contributions(connection, contract, index, rule, added, relieved)
             if fresh:
                 self.on_told(connection, queue)
         return Handled()
+
+    def relieved(self, connection: sa.Connection, cells: Sequence[tuple[str, int, CellFacts]]) -> set[int]:
+        """Return the starts of those of a queue's cells (queue, start, facts) whose target is relieved: more came than the contract of their
+        own local day tolerates over what it locked."""
+        held = [(q, start, f.offered, f.locked) for q, start, f in cells if f.locked is not None and f.offered is not None]
+        view, today, found = self.book.view(connection), self.book_today(connection), set()
+        for queue, start, came, locked in held:
+            row = today.queues.get(queue)
+            contract = view.at(local_date(start, today.zone_of(row) if row else "UTC")).contract_of(queue)
+            lock = contract.lock if contract else None
+            if lock and Tolerance(lock.tolerance_up, lock.tolerance_down, lock.relieves).relieved(came, locked) == "TARGET":
+                found.add(start)
+        return found
 
     @staticmethod
     def rules_of(book: BookDay, queue: str) -> list[tuple[str, int, TargetRule]]:

@@ -65,7 +65,8 @@ def read_forecast(value: bytes | None, headers: Mapping[str, bytes]) -> Forecast
 
 def read_closed(value: bytes | None, headers: Mapping[str, bytes]) -> ClosedCell:
     """Decode muster.volume.closed.v1. Raise Refusal."""
-    cell = decode(volume_pb2.VolumeClosed, value, headers).cell
+    message = decode(volume_pb2.VolumeClosed, value, headers)
+    cell = message.cell
     if not cell.queue or cell.starts_at.seconds <= 0:
         raise refuse("NO_QUEUE", "queue and starts_at must be given")
 
@@ -81,6 +82,7 @@ def read_closed(value: bytes | None, headers: Mapping[str, bytes]) -> ClosedCell
         tuple(cell.answered_waits),
         tuple(cell.abandoned_waits),
         count("open_count"),
+        message.locked_count if message.HasField("locked_count") else None,
     )
     return ClosedCell(
         cell.queue,

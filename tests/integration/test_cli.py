@@ -56,6 +56,11 @@ def test_what_a_planner_types(tmp_path: pathlib.Path, bootstrap: str, world: str
                 660,
             ):  # staffing publishes its book while it reaches the first; the forecaster fits at the next
                 await small.conductor.tick(WEDNESDAY + 10 * HOUR + seconds)
+            for queue in QUEUES:
+                now = WEDNESDAY + 10 * HOUR + 1800
+                await small.volume(reports(queue, now - 1800, now, 50 if queue.endswith("help") else 30))
+            await small.complete(now)
+            await small.conductor.tick(now)
             await asyncio.to_thread(look_at_forecasts, home)
             await asyncio.to_thread(play_channels, home)
             await asyncio.to_thread(compare_forecasts, home, tmp_path)
@@ -138,8 +143,11 @@ def compare_forecasts(home: pathlib.Path, folder: pathlib.Path) -> None:
     today, tomorrow, later = days
     assert today[5].startswith("ENGINE, Tue 2026-03-24")  # the client's came after the lock
     assert today[7].endswith("OUTSIDE")  # 50 came where 30 had been expected
-    assert today[8] == "4 of 4"
-    assert today[9] == "TARGET: day, 4 intervals"
+    assert today[8] == "5 of 5"
+    assert today[9] == "TARGET: day, 1 interval"  # the others closed before the lock was declared
+    explained = muster(home, "contract", "attainment", "acme", "--explain")
+    assert rows_of(explained, "Wed 2026-03-25 10:00")[0][1:3] == ["acme/help", "50"]
+    assert "left out as relieved: 1; to date" in explained
     assert tomorrow[4] != "–"
     assert later[5].startswith("open until Thu 2026-03-26")
     assert "+10% and -10%" in shown

@@ -14,7 +14,8 @@ from muster.domain.deadlines import Deadlines
 
 @dataclasses.dataclass(frozen=True)
 class CellFacts:
-    """What an interval became, as closed. Histograms: counts per bin of edges (milliseconds), last bin open."""
+    """What an interval became, as closed. Histograms: counts per bin of edges (milliseconds), last bin open. locked: contacts of the
+    forecast that its contract locked; None: none that relieves."""
 
     offered: int | None
     answered: int | None
@@ -24,6 +25,7 @@ class CellFacts:
     answered_waits: Sequence[int]
     abandoned_waits: Sequence[int]
     open: int | None = None
+    locked: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,6 +140,7 @@ class Judging:
 @dataclasses.dataclass(frozen=True)
 class Standing:
     """A target's window so far. `value` is None where nothing was observed; good and base are sums over the intervals counted.
+    Intervals that are relieved are not among them.
 
     For deferred work: unsure as in Added, and through: what came from then on isn't all due yet, and isn't counted.
     """

@@ -1,8 +1,8 @@
 """SQL of what staffing knows: forecast and requirement days, closed cells, targets."""
 
 import functools
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Container, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import orjson
 import sqlalchemy as sa
@@ -41,22 +41,22 @@ _REQUIREMENTS = Prepared(
 )
 _of_target = (_c.contract == given("of_contract")) & (_c.target_index == given("index"))
 _TARGET = _of_target & (_c.starts_at >= _since) & (_c.starts_at < given("until"))
+_counts = _TARGET & _c.relieved.is_(False)
 _missing = sa.func.sum(sa.case((_c.base.is_(None), 1), else_=0))
-_TARGET_INTERVALS = Prepared(
-    sa.select(_c.starts_at, sa.func.sum(_c.good), sa.func.sum(_c.base), _missing)
-    .where(_TARGET)
-    .group_by(_c.starts_at)
-    .order_by(_c.starts_at)
-)
-_UNSURE = Prepared(sa.select(_c.starts_at, _c.unsure).where(_TARGET & (_c.unsure > 0)))
+_every_interval = sa.select(_c.starts_at, sa.func.sum(_c.good), sa.func.sum(_c.base), _missing)
+_every_interval = _every_interval.group_by(_c.starts_at).order_by(_c.starts_at)
+_TARGET_INTERVALS, _WITH_RELIEVED = Prepared(_every_interval.where(_counts)), Prepared(_every_interval.where(_TARGET))
+_RELIEVED = Prepared(sa.select(_c.starts_at).where(_TARGET & _c.relieved.is_(True)))
+_UNSURE = Prepared(sa.select(_c.starts_at, _c.unsure).where(_counts & (_c.unsure > 0)))
 _TARGET_CELLS = Prepared(
-    sa.select(_c.queue, _c.starts_at, _c.good, _c.base)
+    sa.select(_c.queue, _c.starts_at, _c.good, _c.base, _c.relieved, _v.offered, _v.locked)
+    .outerjoin_from(t.target_cell, t.volume_cell, (_v.queue == _c.queue) & (_v.starts_at == _c.starts_at))
     .where(_TARGET)
     .order_by(_c.starts_at, _c.queue)
     .limit(given("most"))
     .offset(given("after"))
 )
-_QUEUE_CELLS = Prepared(sa.select(_c.starts_at, _c.good, _c.base).where(_TARGET & (_c.queue == _queue)).order_by(_c.starts_at))
+_QUEUE_CELLS = Prepared(sa.select(_c.starts_at, _c.good, _c.base).where(_counts & (_c.queue == _queue)).order_by(_c.starts_at))
 _REVISIONS = Prepared(sa.select(_v.starts_at, _v.revision).where((_v.queue == _queue) & _v.starts_at.between(_first, _last)))
 _COMPLETE = Prepared(sa.select(sa.func.max(_v.complete_through)).where(_v.queue == _queue))
 _waited = (_v.queue == _queue) & (_v.starts_at >= _since) & _v.wait_ms.is_not(None)
@@ -139,8 +139,9 @@ def save_cells(connection: sa.Connection, cells: Iterable[ClosedCell], short_ms:
                 "abandoned": c.facts.abandoned,
                 "short_abandoned": within(c.facts.edges, c.facts.abandoned_waits, short_ms) or 0,
                 "wait_ms": None if None in waits else sum(w for w in waits if w is not None),
+                "locked": c.facts.locked,
                 "complete_through": c.complete_through,
-                "body": vars(c.facts),
+                "body": {k: v for k, v in vars(c.facts).items() if k != "locked"},  # what versions before can read
             }
         )
     upsert(connection, t.volume_cell, rows)
@@ -161,14 +162,19 @@ def open_items(connection: sa.Connection, queue: str, since: int) -> list[tuple[
 
 
 def save_contributions(
-    connection: sa.Connection, contract: str, index: int, rule: TargetRule, cells: Sequence[tuple[str, int, CellFacts]]
+    connection: sa.Connection,
+    contract: str,
+    index: int,
+    rule: TargetRule,
+    cells: Sequence[tuple[str, int, CellFacts]],
+    relieved: Container[int] = (),
 ) -> None:
-    """Keep what cells (queue, start, facts) add to a target."""
+    """Keep what cells (queue, start, facts) add to a target. relieved: starts that the contract's lock leaves out."""
     rows, found = [], contributions(rule, [(start, facts) for _, start, facts in cells])
     for (queue, start, _), added in zip(cells, found, strict=True):
         good, base, unsure = added if added is not None else (None, None, 0)
         key = {"contract": contract, "target_index": index, "queue": queue, "starts_at": start}
-        rows.append({**key, "good": good, "base": base, "unsure": unsure})
+        rows.append({**key, "good": good, "base": base, "unsure": unsure, "relieved": start in relieved})
     upsert(connection, t.target_cell, rows)
 
 
@@ -176,8 +182,8 @@ def cells_since(connection: sa.Connection, queue: str, since: int) -> list[tuple
     """Return closed cells of a queue from an instant on."""
     v = t.volume_cell
     where = (v.c.queue == queue) & (v.c.starts_at >= since)
-    query = sa.select(v.c.queue, v.c.starts_at, v.c.body).where(where).order_by(v.c.starts_at)
-    return [(r.queue, r.starts_at, CellFacts(**r.body)) for r in connection.execute(query)]
+    query = sa.select(v.c.queue, v.c.starts_at, v.c.locked, v.c.body).where(where).order_by(v.c.starts_at)
+    return [(r.queue, r.starts_at, CellFacts(**r.body, locked=r.locked)) for r in connection.execute(query)]
 
 
 def forget_contributions(connection: sa.Connection, contract: str) -> None:
@@ -185,10 +191,12 @@ def forget_contributions(connection: sa.Connection, contract: str) -> None:
 
 
 def target_intervals(
-    connection: sa.Connection, contract: str, index: int, since: int, until: int = LAST
+    connection: sa.Connection, contract: str, index: int, since: int, until: int = LAST, with_relieved: bool = False
 ) -> list[tuple[int, int | None, int | None]]:
-    """Return (start, good, base) of a target's intervals between two instants, queues together; None where one was not observed."""
-    rows = _TARGET_INTERVALS.rows(connection, **_span(contract, index, since, until))
+    """Return (start, good, base) of a target's intervals between two instants, queues together; None where one was not observed. What is
+    relieved is left out unless it is asked for."""
+    query = _WITH_RELIEVED if with_relieved else _TARGET_INTERVALS
+    rows = query.rows(connection, **_span(contract, index, since, until))
     return [(r[0], None, None) if r[3] else (r[0], int(r[1]), int(r[2])) for r in rows]
 
 
@@ -196,23 +204,40 @@ def _span(contract: str, index: int, since: int, until: int) -> dict[str, Any]:
     return {"of_contract": contract, "index": index, "since": since, "until": until}
 
 
+def relieved_starts(connection: sa.Connection, contract: str, index: int, since: int, until: int = LAST) -> list[int]:
+    """Return the starts of a target's intervals that are relieved, one for each queue."""
+    return _RELIEVED.column(connection, **_span(contract, index, since, until))
+
+
 def target_unsure(connection: sa.Connection, contract: str, index: int, since: int, until: int) -> list[tuple[int, int]]:
     """Return (start, how many) of what was done so close to its deadline that nobody can say on which side."""
     return [(start, unsure) for start, unsure in _UNSURE.rows(connection, **_span(contract, index, since, until))]
 
 
+class TargetCell(NamedTuple):
+    """What an interval of a queue adds to a target, None: not observed; whether it is relieved, what came, and what was locked."""
+
+    queue: str
+    starts_at: int
+    good: int | None
+    base: int | None
+    relieved: bool
+    offered: int | None
+    locked: float | None
+
+
 def target_cells(
     connection: sa.Connection, contract: str, index: int, span: tuple[int, int], limit: int, offset: int
-) -> list[tuple[str, int, int | None, int | None]]:
-    """Return (queue, start, good, base) of a target's intervals of a span [begin, end), in order."""
+) -> list[TargetCell]:
+    """Return a target's intervals of a span [begin, end), in order."""
     wanted = {**_span(contract, index, *span), "most": limit, "after": offset}
-    return [(queue, start, good, base) for queue, start, good, base in _TARGET_CELLS.rows(connection, **wanted)]
+    return [TargetCell(*row) for row in _TARGET_CELLS.rows(connection, **wanted)]
 
 
 def queue_cells(
     connection: sa.Connection, contract: str, index: int, queue: str, since: int
 ) -> list[tuple[int, int | None, int | None]]:
-    """Return (start, good, base) of all of a queue's intervals of a target from an instant on, in order."""
+    """Return (start, good, base) of a queue's intervals of a target from an instant on, in order; without what is relieved."""
     wanted = {**_span(contract, index, since, LAST), "of_queue": queue}
     return [(start, good, base) for start, good, base in _QUEUE_CELLS.rows(connection, **wanted)]
 

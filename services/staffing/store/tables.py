@@ -41,11 +41,13 @@ volume_cell = sa.Table(
     sa.Column("abandoned", sa.BigInteger),
     sa.Column("short_abandoned", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("wait_ms", sa.BigInteger),
+    # Contacts of the forecast that the contract locked.
+    sa.Column("locked", sa.Float),
     sa.Column("complete_through", sa.BigInteger, nullable=False),
     sa.Column("body", sa.JSON, nullable=False),
 )
 
-# What each interval adds to each target; None: not observed.
+# What each interval adds to each target; None: not observed. Relieved: the contract's lock leaves it out.
 target_cell = sa.Table(
     "target_cell",
     metadata,
@@ -56,6 +58,7 @@ target_cell = sa.Table(
     sa.Column("good", sa.BigInteger),
     sa.Column("base", sa.BigInteger),
     sa.Column("unsure", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("relieved", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 # Where each target's window will end, as last computed.
