@@ -2,7 +2,7 @@
 
 python -m bench.staffing.blended. Calls and mail are required as they are published, the mail with the calls' blend and without; then four
 weeks are played, call by call and item by item: a free agent of calls takes the longest waiting call; only while more of them are idle than
-are to be kept, an item, earliest deadline first. Who goes home finishes what is in hand. Items are worked on in the desk's hours only.
+are to be kept, an item, earliest deadline first, late ones last. Who goes home finishes what is in hand. Items are worked on in the desk's hours only.
 """
 
 import dataclasses
@@ -83,16 +83,18 @@ def _play(
     intake: Any,
     own: Any,
     opened: Any,
+    due: Any,
     item: Any,
     seed: Any,
 ) -> Any:
-    """Play intervals of 1,800 s: calls, staff, keep, intake, own, opened (I,). Return calls and those answered within 20 s (I,), items' coming
+    """Play intervals of 1,800 s: calls, staff, keep, intake, own, opened (I,), due (I, 2) of an interval's first and last item. Return calls and those answered within 20 s (I,), items' coming
     and end, and seconds of idle time used."""
     np.random.seed(seed)
     size, most = len(calls), int(staff.max() + own.max()) + 80
     kind, ends, line = np.zeros(most, np.int64), np.full(most, np.inf), np.zeros(most, np.int64)
     came, gives_up, head, tail = np.zeros(10_000_000), np.zeros(10_000_000), 0, 0
     items, done, first, last = np.zeros(200_000), np.full(200_000, np.inf), 0, 0
+    until, late, begun_late, were_late = np.zeros(200_000), np.zeros(200_000, np.int64), 0, 0
     offered, within, used = np.zeros(size), np.zeros(size), 0.0
     busy = np.zeros(3, np.int64)  # agents of calls with a call, with an item; own agents with an item
     for i in range(size):
@@ -112,16 +114,24 @@ def _play(
                 busy[0] += 1
                 if now - came[begun] <= 20.0:
                     within[int(came[begun] // 1800)] += 1
-            while opened[i] and first < last:
+            while first < last and until[first] <= now:
+                late[were_late] = first
+                were_late += 1
+                first += 1
+            while opened[i] and (first < last or begun_late < were_late):
                 mine = busy[2] < own[i]
                 if not mine and not (staff[i] - busy[0] - busy[1] > keep[i] and busy[1] < helpers):
                     break
                 at, takes = np.argmin(kind), np.random.exponential(item)
                 kind[at], line[at], ends[at] = ITEM, 1 if mine else 0, now + takes
-                done[first] = now + takes
+                if first < last:
+                    done[first] = now + takes
+                    first += 1
+                else:
+                    done[late[begun_late]] = now + takes
+                    begun_late += 1
                 busy[2 if mine else 1] += 1
                 used += 0.0 if mine else takes
-                first += 1
             at = np.argmin(ends)
             soonest = min(ends[at], next_call, next_item)
             if soonest >= end:
@@ -137,6 +147,7 @@ def _play(
                 next_call = now + np.random.exponential(1800.0 / calls[i])
             else:
                 items[last] = now
+                until[last] = due[i, 0] + (due[i, 1] - due[i, 0]) * (now / 1800.0 - i)
                 last += 1
                 next_item = now + np.random.exponential(1800.0 / intake[i])
     return offered, within, items[:last], done[:last], used
@@ -166,13 +177,15 @@ def run(case: Case) -> str:
     keep, intake = _spread(idle, "keep", begin), _spread(mails, "offered", begin)
     starts = begin + 1800 * np.arange(DAYS * 48)
     due = deadlines_of(starts, desk.rule, desk.hours, desk.zone)
+    # A second after the interval's begin: what comes at that very instant may be due a night earlier than all that follows.
+    within = np.stack([deadlines_of(starts + s, desk.rule, desk.hours, desk.zone) - begin for s in (1, 1799)], axis=1).astype(float)
     told = []
     for own, kept_idle in ((blended, keep), (plain, staff)):
         agents, level, kept, of_days, used = _spread(own, "on_queue", begin), np.zeros(2), 0, 0, 0.0
         on_days = np.zeros((2, TIMES, DAYS))
         for seed in range(TIMES):
             got, good, came, ends, hours = _play(
-                offered, staff, case.able, kept_idle, case.handle, case.patience, intake, agents, opened, case.mail.handle, seed
+                offered, staff, case.able, kept_idle, case.handle, case.patience, intake, agents, opened, within, case.mail.handle, seed
             )
             level += got.sum(), good.sum()
             on_days[:, seed] = got.reshape(DAYS, 48).sum(axis=1), good.reshape(DAYS, 48).sum(axis=1)

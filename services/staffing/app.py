@@ -9,7 +9,7 @@ from muster.kit.parts import Edges, Parts
 from muster.kit.service import run_service
 from muster.v1 import staffing_service_pb2_grpc as stubs
 from services.staffing.deciding import Deciding
-from services.staffing.domain import blending, carried, chatting, deferred, uncertainty
+from services.staffing.domain import blending, carried, chatting, deferred, items, uncertainty
 from services.staffing.metrics import StaffingMetrics
 from services.staffing.outlooks import Outlooks
 from services.staffing.pooling import Pooling
@@ -24,7 +24,7 @@ from services.staffing.work import Work
 
 def warm_up() -> None:
     """Compile what requirements need, or load what was compiled before: no transaction waits for it."""
-    for part in (carried, chatting, deferred, blending, uncertainty):
+    for part in (carried, chatting, deferred, items, blending, uncertainty):
         part.warm_up()
 
 

@@ -197,7 +197,7 @@ def test_a_plan_counts_on_idle_agents_within_its_hours_in_its_margin_its_load_an
     idle = idle_days_of(days, 5.0, 0.0)
     alone, helped = (prepare(DeskDays(days, [], at, 0.9, begin, some), 0) for some in ((), idle))
     assert not helped.idle[~helped.work.open].any() and (helped.idle[: 7 * 48][helped.work.open[: 7 * 48]] == 5.0).all()
-    assert helped.z != alone.z
+    assert helped.margin.z != alone.margin.z
     plain, beside = (on_deferred(DeskDays(days, [], at, 0.9, begin, some), PLAIN, 1) for some in ((), idle))
     assert sum(plain[1].load) - sum(beside[1].load) > 0.8 * 16 * 4
     unsafe = on_deferred(DeskDays(days, [], at, 0.9, begin, idle_days_of(days, 5.0, 5.0)), PLAIN, 1)

@@ -1,8 +1,6 @@
 """From a queue's forecast days to the requirement of its deferred work: level, earliest deadline first, with room for chance.
 
-Items come one by one and take exponential time, so what n of them take has a variance of 2n squared handle times. Each group is planned
-z standard deviations of what falls due within its span above what is expected, z the least that keeps the target on KEPT of days in
-trials. Those play the work as a fluid, interval by interval, and are a little kinder than the floor: with KEPT, 95 % of days keep it there.
+`margins` says how much room. What is asked of a plan for other work (prices, simulations) plays it as a fluid, interval by interval.
 """
 
 import dataclasses
@@ -13,14 +11,15 @@ import numpy as np
 from muster.domain.calendar import DAY, day_bounds, parse_date
 from muster.domain.deadlines import deadlines_of
 from services.staffing.domain.blending import IdleDay
-from services.staffing.domain.deferred import Cohort, Desk, Work, blend, done_in_time, level_agents, work_of
+from services.staffing.domain.deferred import Cohort, Desk, Work, blend, done_in_time, work_of
 from services.staffing.domain.erlang import Floats, Ints
 from services.staffing.domain.facts import ForecastDay, RequirementDay
+from services.staffing.domain.items import Due, Items, draw_items, whole_of
 from services.staffing.domain.requirement import Rules
+from services.staffing.handlers.margins import Judged, Margin, margin, staffed, trials_for
 from services.staffing.handlers.spreading import luck_of
 
-KEPT, TRIALS = 0.985, 48
-MOST, STEPS, NEARLY = 4.0, 7, 0.01
+TRIALS = 48
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,15 +93,6 @@ def in_reach(work: Work) -> Work:
     return dataclasses.replace(work, came=np.minimum(came, size - 1), due=np.where(gone, size + 1, due))
 
 
-def spread_of(work: Work) -> Floats:
-    """Return the relative standard deviation (K,) of the work that falls due between each group's coming and its due border."""
-    top = work.open.size + 1
-    by = np.cumsum(np.bincount(np.minimum(work.due, top), work.count, top + 1))
-    within = by[np.minimum(work.due, top)] - by[work.came]
-    spread: Floats = np.sqrt(2.0 / np.maximum(within, 1.0))
-    return spread
-
-
 def draw(
     work: Work, known: np.ndarray, day: Ints, days: int, luck: np.random.Generator, expected: Floats | None = None
 ) -> Trials:
@@ -114,38 +104,6 @@ def draw(
     coming = np.tile(some.count, (TRIALS, 1)) if expected is None else expected[:, order]
     items = np.where(known[order], some.count, luck.poisson(coming))
     return Trials(some, luck.standard_gamma(items), day[some.due - 1], days)
-
-
-def plan(work: Work, spread: Floats, z: float, minimum: int, idle: Floats) -> Ints:
-    """Return the agents (I,) beside idle ones of calls (I,), at least the minimum where there is service, for z standard deviations above
-    what is expected."""
-    raised = dataclasses.replace(work, count=work.count * (1.0 + z * spread))
-    if not minimum and not idle.any():
-        return level_agents(raised)[1]
-    least = np.where(work.open, minimum, 0).astype(np.int64)
-    return blend(raised, least + idle).whole + least
-
-
-def margin(work: Work, trials: Trials, target: float, minimum: int, idle: Floats) -> float:
-    """Return the least z, 0 to MOST, whose plan keeps the target on KEPT of days; days that MOST does not save are left out."""
-    spread, due = spread_of(work), trials.due
-
-    def good(z: float) -> Floats:
-        timely = trials.in_time(plan(work, spread, z, minimum, idle) + idle)
-        return np.where(due > 0, timely >= target * due - 1e-6, True).astype(float)
-
-    reached, some = good(MOST), due.sum(axis=0) > 0
-    if not some.any():
-        return 0.0
-    judged = (reached.mean(axis=0) >= KEPT) & some
-    # Where no day can be kept so often, as often as it can.
-    wanted = KEPT if judged.any() else float(reached[:, some].mean()) - NEARLY
-    judged = judged if judged.any() else some
-    low, high = 0.0, MOST
-    for _ in range(STEPS):
-        middle = (low + high) / 2
-        low, high = (low, middle) if good(middle)[:, judged].mean() >= wanted else (middle, high)
-    return high
 
 
 @dataclasses.dataclass(frozen=True)
@@ -203,15 +161,16 @@ def cohorts_of(days: Sequence[ForecastDay], backlog: Sequence[tuple[int, int]], 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
     """What a plan of days rests on: the work as expected and for the high intake, from `begin` on; day (I,) of each interval; known (K,):
-    items that are there; trials, and the margin z that keeps the target in them; idle, safe_idle (I,): agents of calls who help."""
+    items that are there; items: trials of them, and the margin that keeps the target in them; idle, safe_idle (I,): agents of calls who
+    help."""
 
     begin: int
     work: Work
     high: Work
     day: Ints
     known: np.ndarray
-    trials: Trials
-    z: float
+    items: Items
+    margin: Margin
     idle: Floats
     safe_idle: Floats
 
@@ -224,24 +183,40 @@ def prepare(case: DeskDays, minimum: int) -> Prepared:
     idle, safe_idle = (
         ahead([(d.starts, getattr(d, n)) for d in case.calls], seconds, begin, sizes) for n in ("agents", "safe")
     )
-    work = in_reach(work_of(desk, begin, offered, cohorts_of(days, case.backlog, desk, begin)))
+    raw = work_of(desk, begin, offered, cohorts_of(days, case.backlog, desk, begin))
+    work = in_reach(raw)
     more = dataclasses.replace(work, count=np.append(high, work.count[high.size :]))
     ends = np.array([day_bounds(parse_date(day.local_date), desk.zone)[1] for day in days])
     day = np.searchsorted(ends, begin + seconds * np.arange(high.size), "right")
     known = np.arange(work.count.size) >= high.size
-    trials = draw(work, known, day, len(days), luck_of(days[0].queue, days[0].local_date))
+    due = _due(desk, begin, raw, work, day, len(days))
+    items = draw_items(work, due, trials_for(work, due), luck_of(days[0].queue, days[0].local_date))
     idle = np.where(work.open, idle, 0.0)
-    z = margin(work, trials, case.target, minimum, idle)
-    return Prepared(begin, work, more, day, known, trials, z, idle, np.where(work.open, safe_idle, 0.0))
+    room = margin(Judged(work, items, case.target, minimum, idle))
+    return Prepared(begin, work, more, day, known, items, room, idle, np.where(work.open, safe_idle, 0.0))
+
+
+def _due(desk: Desk, begin: int, raw: Work, work: Work, day: Ints, days: int) -> Due:
+    """Return when items are due, to the second; at the border of what has got another span, and of what is open already."""
+    size = work.open.size
+    starts = begin + desk.seconds * np.arange(size)
+    first, last = (deadlines_of(starts + s, desk.rule, desk.hours, desk.zone) - begin for s in (0, desk.seconds - 1))
+    border = work.due * desk.seconds
+    exact = np.append(raw.due[:size] == work.due[:size], np.zeros(border.size - size, bool))
+    more = np.zeros(border.size - size, np.int64)
+    first, last = (np.where(exact, np.append(at, more), border) for at in (first, last))
+    place = (last - 1) // desk.seconds
+    known, on_day = np.arange(border.size) >= size, np.append(day, days)[np.clip(place, 0, size)]
+    return Due(raw.came, first.astype(float), last.astype(float), known, on_day, days)
 
 
 def plan_days(case: DeskDays, minimum: int) -> Planned:
     """Return the plan of a queue's days together, from the interval that holds `now` on."""
     found = prepare(case, minimum)
     both = ((found.work, found.idle), (found.high, found.safe_idle))
-    whole, safe = (plan(w, spread_of(w), found.z, minimum, idle) for w, idle in both)
-    asked, timely = found.trials.due.sum(axis=0), found.trials.in_time(whole + found.idle).sum(axis=0)
-    share = np.divide(timely, asked, out=np.full(len(case.days), np.nan), where=asked > 1e-6)
+    whole, safe = (staffed(w, found.margin, minimum, idle) for w, idle in both)
+    asked, timely = (n.sum(axis=0) for n in (found.items.fell_due, found.items.in_time(whole + whole_of(found.idle))))
+    share = np.divide(timely, asked, out=np.full(len(case.days), np.nan), where=asked > 0)
     real = blend(found.work, found.idle).real
     return Planned(found.begin, real, whole, np.maximum(safe, whole), share, found.idle)
 

@@ -10,7 +10,8 @@ from services.staffing.domain.erlang import Floats, Ints
 from services.staffing.domain.facts import ForecastDay
 from services.staffing.domain.requirement import Rules
 from services.staffing.domain.uncertainty import Choice
-from services.staffing.handlers.deferring import DeskDays, Prepared, draw, plan, prepare, spread_of
+from services.staffing.handlers.deferring import DeskDays, Prepared, draw, prepare
+from services.staffing.handlers.margins import Margin, spread_of, staffed
 from services.staffing.handlers.spreading import PATHS, luck_of, paths_of
 
 LEAST, MOST, STEPS = 0.25, 4.0, 10
@@ -50,11 +51,14 @@ def price_mail(case: DeskDays, rules: Rules, sure: float, date: str) -> dict[str
     if not (due > 0).any():
         raise ValueError(f"nothing falls due on {date}; allowed: a day on which something does")
 
+    nobody = np.zeros_like(prepared.margin.away)
+    expected_agents = staffed(prepared.work, Margin(0.0, nobody), rules.minimum, prepared.idle)
+
     def agents(factor: float) -> Ints:
-        raised = np.maximum(factor * (1.0 + prepared.z * spread), 1.0)
-        return plan(
-            dataclasses.replace(prepared.work, count=prepared.work.count * raised), spread, 0.0, rules.minimum, prepared.idle
-        )
+        raised = np.maximum(factor * (1.0 + prepared.margin.z * spread), 1.0)
+        more = dataclasses.replace(prepared.work, count=prepared.work.count * raised)
+        found = staffed(more, Margin(0.0, prepared.margin.away), rules.minimum, prepared.idle)
+        return found if found.sum() >= expected_agents.sum() else expected_agents
 
     def given(staff: Ints) -> tuple[float, float]:
         timely = trials.in_time(staff + prepared.idle)[:, 0]

@@ -13,6 +13,7 @@ from muster.simulator.pools import NORMAL_95
 from services.staffing.domain.deferred import Desk, work_of
 from services.staffing.domain.erlang import Floats, Ints
 from services.staffing.domain.facts import ForecastDay, RequirementDay
+from services.staffing.domain.items import whole_of
 from services.staffing.handlers.deferring import ahead, cohorts_of, draw, mean_handle
 from services.staffing.handlers.simulating import DEADLINE_MET, Asked, Backlog, Simulation, shares_of
 from services.staffing.handlers.simulating_chats import sigma_of
@@ -32,12 +33,6 @@ class MailPlan:
     staff: Mapping[int, float]
     required: RequirementDay | None
     idle: Mapping[int, float] = dataclasses.field(default_factory=dict)
-
-
-def _whole(counts: Sequence[float]) -> Ints:
-    """Return whole numbers (B,) that add up to what parts do."""
-    found: Ints = np.diff(np.floor(np.cumsum(np.array(counts, float)) + 0.5), prepend=0.0).astype(np.int64)
-    return found
 
 
 def _waits(intake: Floats, before: float, agents: Ints, items: float) -> Floats:
@@ -76,7 +71,7 @@ class _Days:
         day_begins, day_ends = day_bounds(parse_date(plan.days[-1].local_date), desk.zone)
         starts = begin + seconds * np.arange((day_ends - begin) // seconds)
         own, idle = (np.array([told.get(int(s), 0.0) for s in starts]) for told in (plan.staff, plan.idle))
-        agents = np.round(own).astype(np.int64) + _whole(idle.tolist())
+        agents = np.round(own).astype(np.int64) + whole_of(idle)
         intake = ahead([(d.starts, d.offered) for d in plan.days], seconds, begin, (starts.size, starts.size))
         return cls(desk, begin, starts, max(day_begins - begin, 0) // seconds, agents, intake)
 
@@ -98,7 +93,7 @@ class _Days:
 def _waiting(plan: MailPlan, days: _Days) -> tuple[Floats, Ints]:
     """Return items that are open now (B, 2), when they came and are due, seconds from `begin`; and the interval in which each is due."""
     open_ = cohorts_of(plan.days, plan.backlog, days.desk, days.begin)
-    came = np.repeat(np.array([c.arrived for c in open_], np.int64), _whole([c.count for c in open_]))
+    came = np.repeat(np.array([c.arrived for c in open_], np.int64), whole_of(np.array([c.count for c in open_], float)))
     due = days.due(came)
     return np.stack([came - days.begin, due], axis=1).astype(float), days.due_in(due)
 
