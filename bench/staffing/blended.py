@@ -2,7 +2,8 @@
 
 python -m bench.staffing.blended. Calls and mail are required as they are published, the mail with the calls' blend and without; then four
 weeks are played, call by call and item by item: a free agent of calls takes the longest waiting call; only while more of them are idle than
-are to be kept, an item, earliest deadline first, late ones last. Who goes home finishes what is in hand. Items are worked on in the desk's hours only.
+are to be kept, an item, earliest deadline first, late ones last. Who goes home finishes what is in hand. Items are worked on in the
+desk's hours only.
 """
 
 import dataclasses
@@ -87,8 +88,8 @@ def _play(
     item: Any,
     seed: Any,
 ) -> Any:
-    """Play intervals of 1,800 s: calls, staff, keep, intake, own, opened (I,), due (I, 2) of an interval's first and last item. Return calls and those answered within 20 s (I,), items' coming
-    and end, and seconds of idle time used."""
+    """Play intervals of 1,800 s: calls, staff, keep, intake, own, opened (I,), due (I, 2) of an interval's first and last item.
+    Return calls and those answered within 20 s (I,), items' coming and end, and seconds of idle time used."""
     np.random.seed(seed)
     size, most = len(calls), int(staff.max() + own.max()) + 80
     kind, ends, line = np.zeros(most, np.int64), np.full(most, np.inf), np.zeros(most, np.int64)
@@ -178,14 +179,27 @@ def run(case: Case) -> str:
     starts = begin + 1800 * np.arange(DAYS * 48)
     due = deadlines_of(starts, desk.rule, desk.hours, desk.zone)
     # A second after the interval's begin: what comes at that very instant may be due a night earlier than all that follows.
-    within = np.stack([deadlines_of(starts + s, desk.rule, desk.hours, desk.zone) - begin for s in (1, 1799)], axis=1).astype(float)
+    within = np.stack([deadlines_of(starts + s, desk.rule, desk.hours, desk.zone) - begin for s in (1, 1799)], axis=1).astype(
+        float
+    )
     told = []
     for own, kept_idle in ((blended, keep), (plain, staff)):
         agents, level, kept, of_days, used = _spread(own, "on_queue", begin), np.zeros(2), 0, 0, 0.0
         on_days = np.zeros((2, TIMES, DAYS))
         for seed in range(TIMES):
             got, good, came, ends, hours = _play(
-                offered, staff, case.able, kept_idle, case.handle, case.patience, intake, agents, opened, within, case.mail.handle, seed
+                offered,
+                staff,
+                case.able,
+                kept_idle,
+                case.handle,
+                case.patience,
+                intake,
+                agents,
+                opened,
+                within,
+                case.mail.handle,
+                seed,
             )
             level += got.sum(), good.sum()
             on_days[:, seed] = got.reshape(DAYS, 48).sum(axis=1), good.reshape(DAYS, 48).sum(axis=1)

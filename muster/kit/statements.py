@@ -35,7 +35,7 @@ class _Text:
 
         compiled = statement.compile(dialect=sqlite.dialect(), column_keys=keys)
         self.text, self._names = str(compiled), tuple(compiled.positiontup)
-        self._constants = {n: v for n, v in compiled.params.items() if v is not None}
+        self._constants = {n: v for n, v in compiled.params.items() if not compiled.binds[n].required}
         many = {n for n in self._names if compiled.binds[n].expanding}
         for name in many:
             self.text = self.text.replace(f"(__[POSTCOMPILE_{name}])", "(SELECT value FROM json_each(?))")
@@ -63,12 +63,16 @@ class _Text:
         return [tuple(row) for row in turned]
 
 
-def _drive(connection: sa.Connection, many: bool, text: str, values: Any) -> sqlite3.Cursor:
-    """Run a text by SQLite's driver. What goes wrong is said as SQLAlchemy says it."""
+def _drive(connection: sa.Connection, text: str, values: Any, many: bool = False) -> tuple[list[tuple[Any, ...]], int]:
+    """Run a text by SQLite's driver, in SQLAlchemy's transaction; return rows, and how many were changed. What goes wrong is said as
+    SQLAlchemy says it."""
+    if not connection.in_transaction():
+        connection.begin()
     driver: Any = connection.connection.driver_connection
     run: Callable[..., sqlite3.Cursor] = driver.executemany if many else driver.execute
     try:
-        return run(text, values)
+        cursor = run(text, values)
+        return ([] if many else cursor.fetchall()), cursor.rowcount
     except sqlite3.Error as error:
         said = sa.exc.DBAPIError.instance(text, values, error, sqlite3.Error, dialect=connection.dialect)
         raise said from error
@@ -87,7 +91,7 @@ class Prepared:
         if not _is_sqlite(connection):
             return connection.execute(self._statement, values).all()
         text = self._text()
-        return text.rows(_drive(connection, False, text.text, text.values(values)).fetchall())
+        return text.rows(_drive(connection, text.text, text.values(values))[0])
 
     def column(self, connection: sa.Connection, **values: Any) -> list[Any]:
         """Return the first value of each row."""
@@ -102,12 +106,12 @@ class Prepared:
         if not _is_sqlite(connection):
             return connection.execute(self._statement, values).rowcount
         text = self._text()
-        return _drive(connection, False, text.text, text.values(values)).rowcount
+        return _drive(connection, text.text, text.values(values))[1]
 
 
 def _command(connection: sa.Connection, text: str) -> None:
     if _is_sqlite(connection):
-        _drive(connection, False, text, ())
+        _drive(connection, text, ())
     else:
         connection.exec_driver_sql(text)
 
@@ -133,7 +137,7 @@ def insert_many(connection: sa.Connection, table: sa.Table, names: Sequence[str]
     mark = "?" if _is_sqlite(connection) else "%s"
     text = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join([mark] * len(names))})"  # noqa: S608
     if _is_sqlite(connection):
-        _drive(connection, True, text, rows)
+        _drive(connection, text, rows, many=True)
     else:
         connection.exec_driver_sql(text, list(rows))
 
@@ -160,6 +164,6 @@ def upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]
     given = frozenset(rows[0])
     if _is_sqlite(connection):
         text = _upsert_text(table, given)
-        _drive(connection, True, text.text, list(map(text.values, rows)))
+        _drive(connection, text.text, list(map(text.values, rows)), many=True)
     else:
         connection.execute(_upsert_statement(table, connection.dialect.name, given), rows)

@@ -3,6 +3,7 @@
 Refusal
 ├── EMPTY, NOT_JSON, NOT_PROTOBUF           the bytes say nothing
 ├── NO_QUEUE, NO_AGENT, INVALID_ARRAYS      a fact about nothing; columns of different lengths
+├── INVALID_SPAN                            an absence that ends before it starts
 ├── INVALID_BOOK                            ApplyBook: one violation per fault
 └── INVALID_WEEKS, INVALID_DATE             SolveSchedules: weeks 1 to 6, a Monday
 NotFound

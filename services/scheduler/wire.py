@@ -87,6 +87,8 @@ def read_attendance(value: bytes | None, headers: Mapping[str, bytes]) -> Attend
     if not m.attendance_id or not m.agent or m.starts_at.seconds <= 0:
         raise refuse("NO_AGENT", "attendance_id, agent and starts_at must be given")
     until = m.ends_at.seconds if m.HasField("ends_at") else m.starts_at.seconds + 86_400
+    if until < m.starts_at.seconds:
+        raise refuse("INVALID_SPAN", f"attendance {m.attendance_id} ends at {until}, before it starts at {m.starts_at.seconds}")
     counts = not m.retracted and m.kind != attendance_pb2.ATTENDANCE_KIND_RETURN
     return Attendance(m.attendance_id, m.revision, m.agent, m.starts_at.seconds, until, counts)
 

@@ -4,6 +4,7 @@ Refusal
 ├── EMPTY, NOT_JSON, NOT_PROTOBUF     the bytes say nothing
 ├── NO_QUEUE, NO_AGENT, NO_INSTANT    a fact about nobody, nothing, or no time
 ├── INVALID_STATE, INVALID_ARRAYS     an impossible value; columns of different lengths
+├── INVALID_SPAN                      an absence that ends before it starts
 ├── INVALID_BOOK                      ApplyBook: one violation per fault
 ├── INVALID_DATE, INVALID_PAGE        a request that makes no sense
 └── NOT_A_CANDIDATE                   RespondToDecision names an agent that the decision doesn't

@@ -144,6 +144,8 @@ def read_attendance(value: bytes | None, headers: Mapping[str, bytes]) -> Attend
         raise refuse("INVALID_STATE", f"kind of {m.attendance_id} is {m.kind}")
     kind = attendance_pb2.AttendanceKind.Name(m.kind).removeprefix("ATTENDANCE_KIND_")
     until = m.ends_at.seconds if m.HasField("ends_at") else None
+    if until is not None and until < m.starts_at.seconds:
+        raise refuse("INVALID_SPAN", f"attendance {m.attendance_id} ends at {until}, before it starts at {m.starts_at.seconds}")
     return Attendance(m.attendance_id, m.revision, m.agent, kind, m.starts_at.seconds, until, m.retracted)
 
 

@@ -181,5 +181,10 @@ def test_absent_agents_are_not_expected_and_turnout_moves_towards_the_floor() ->
     absences = {"b0": [Absence("b0", NOW, NOW + 3600)]}
     there = on_queue(shifts, absences, ["acme/b"], NOW, 8, SLOT)["acme/b"]
     assert (there[0], there[5]) == (3.0, 4.0)
+    twice = {"b0": [Absence("b0", NOW + 600, NOW + 1200), Absence("b0", NOW, NOW + 900), Absence("b0", NOW + 2000, NOW + 1900)]}
+    there = on_queue(shifts, twice, ["acme/b"], NOW, 8, SLOT)["acme/b"]
+    assert there[:3].tolist() == pytest.approx(
+        [3.0, 3 + 600 / 900, 4.0]
+    )  # absences that overlap count once, one that ends first not at all
     assert turnout(None, 20, 0.95) == 0.95
     assert 0.5 < turnout(10, 20, 0.95) < 0.95

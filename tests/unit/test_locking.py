@@ -206,6 +206,19 @@ def test_intervals_that_are_added_to_a_forecast_after_its_lock_are_not_locked(fo
     assert closed(forecaster) == [(NINE, 1, 25, None), (HALF_PAST, 1, 25, None), (TEN, 1, 25, 20.0)]
 
 
+def test_nor_are_they_where_they_are_read_before_the_days_first_close(forecaster: Forecaster) -> None:
+    lock(forecaster, LOCK)
+    expect(forecaster, 20.0, LOCKED_AT, first=10)
+    expect(forecaster, 5.0, LOCKED_AT + HOUR)
+    tell(forecaster, NINE, 25)
+    tell(forecaster, HALF_PAST, 25)
+    tell(forecaster, TEN, 25)
+    as_told = [(NINE, None), (HALF_PAST, None), (TEN, 20.0)]
+    assert [(start, held) for start, _, _, held in closed(forecaster)] == as_told
+    expect(forecaster, 7.0, LOCKED_AT - HOUR, revision=0)  # an older one, heard late, brings no newer part in
+    assert [(start, held) for start, _, _, held in closed(forecaster)][-3:] == as_told
+
+
 def test_just_what_is_tolerated_is_tolerated() -> None:
     """100 × 1.15 is 114.99999999999999 in floats, and 115 by the contract."""
     assert Tolerance(0.15).relieved(115, 100.0) == ""

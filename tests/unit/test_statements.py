@@ -96,6 +96,20 @@ def test_what_goes_wrong_is_said_as_sqlalchemy_says_it(database: Database) -> No
     assert len(database.read_here(EVERYTHING.rows)) == 3
 
 
+def test_what_goes_wrong_at_a_later_row_is_said_so_too(tmp_path: Any) -> None:
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'x.sqlite'}")
+    fail = Prepared(sa.select(sa.func.burst(s.starts_at)).order_by(s.starts_at))
+    metadata.create_all(engine)
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.create_function("burst", 1, lambda at: 1 // (at - 20))
+        upsert(connection, shift, [row("ada", 10, 1), row("bob", 20, 1)])
+        with pytest.raises(sa.exc.OperationalError):
+            fail.rows(connection)
+    with engine.connect() as connection:
+        assert EVERYTHING.rows(connection) == []  # nobody committed
+
+
 def test_a_locked_database_is_trouble_that_passes(tmp_path: Any) -> None:
     engine = sa.create_engine(f"sqlite:///{tmp_path / 'x.sqlite'}", connect_args={"timeout": 0.05})
     metadata.create_all(engine)

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from muster.kit.errors import Refusal
-from muster.v1 import forecast_pb2, volume_pb2
+from muster.v1 import attendance_pb2, forecast_pb2, volume_pb2
 from services.forecaster.volume_wire import check_observed, read_observed, read_progress
 from services.scheduler.wire import read_attendance, read_decision, read_requirement
+from services.staffing import wire as staffing_wire
 from services.staffing.domain.facts import merge_forecast
 from services.staffing.wire import read_closed, read_floor, read_forecast, read_schedule
 
@@ -22,6 +23,7 @@ DECODERS = [
     read_requirement,
     read_decision,
     read_attendance,
+    staffing_wire.read_attendance,
     read_forecast,
     read_closed,
     read_floor,
@@ -44,6 +46,17 @@ def test_an_impossible_threshold_is_refused(threshold: str) -> None:
     with pytest.raises(Refusal) as caught:
         read_observed(text.encode(), {})
     assert caught.value.reason in ("INVALID_REPORT", "NOT_JSON")
+
+
+def test_an_absence_that_ends_before_it_starts_is_refused() -> None:
+    told = attendance_pb2.AttendanceReported(attendance_id="a1", agent="ada", kind=attendance_pb2.ATTENDANCE_KIND_SICK)
+    told.starts_at.seconds, told.ends_at.seconds = 2000, 1999
+    for decoder in (read_attendance, staffing_wire.read_attendance):
+        with pytest.raises(Refusal) as caught:
+            decoder(told.SerializeToString(), {})
+        assert caught.value.reason == "INVALID_SPAN"
+    told.ends_at.seconds = 2000
+    assert staffing_wire.read_attendance(told.SerializeToString(), {}).ends_at == 2000
 
 
 def test_a_busy_days_sums_are_not_held_to_a_contacts_limit() -> None:

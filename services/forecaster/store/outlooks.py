@@ -60,37 +60,38 @@ def save_received(connection: sa.Connection, days: list[Received]) -> None:
     for day in days:
         key = {"queue": day.queue, "local_date": day.local_date, "source": day.source, "revision": day.revision}
         where = sa.and_(*(r.c[name] == value for name, value in key.items()))
-        known = connection.execute(sa.select(r.c.body).where(where)).scalar()
+        known = connection.execute(sa.select(r.c.received_at, r.c.body, r.c.times).where(where)).first()
         if known is None:
             body = {"starts": day.starts, "offered": day.offered, "aht": day.aht}
             row = {**key, "received_at": day.received_at, "sent_by": day.sent_by, "body": body}
             connection.execute(sa.insert(r).values(row))
-        elif set(day.starts) - set(known["starts"]):
-            connection.execute(sa.update(r).where(where).values(body=_joined(known, day)))
+        elif set(day.starts) - set(known.body["starts"]):
+            times = known.times or [known.received_at] * len(known.body["starts"])
+            body, times = _joined(known.body, times, day)
+            connection.execute(sa.update(r).where(where).values(body=body, times=times))
 
 
-def _joined(known: dict[str, Any], day: Received) -> dict[str, Any]:
-    """Return a day's intervals with those added that another message of the same revision carries."""
+def _joined(known: dict[str, Any], times: list[int], day: Received) -> tuple[dict[str, Any], list[int]]:
+    """Return a day's intervals with those added that another message of the same revision carries, and when each came."""
     more = {s: n for n, s in enumerate(day.starts) if s not in set(known["starts"])}
     both = bool(known["aht"]) and bool(day.aht)
-    rows = [(s, n, h) for s, n, h in zip(known["starts"], known["offered"], known["aht"] or known["offered"], strict=True)]
-    rows += [(s, day.offered[n], day.aht[n] if both else 0.0) for s, n in more.items()]
-    rows.sort()
-    return {
-        "starts": [s for s, _, _ in rows],
-        "offered": [n for _, n, _ in rows],
-        "aht": [h for _, _, h in rows] if both else [],
-    }
+    rows = list(zip(known["starts"], known["offered"], known["aht"] or known["offered"], times, strict=True))
+    rows += [(s, day.offered[n], day.aht[n] if both else 0.0, day.received_at) for s, n in more.items()]
+    starts, offered, aht, came = (list(column) for column in zip(*sorted(rows), strict=True))
+    return {"starts": starts, "offered": offered, "aht": aht if both else []}, came
 
 
 def received(connection: sa.Connection, queue: str, local_date: str, source: str, by: int | None = None) -> Received | None:
-    """Return the highest revision of a day's forecast, of those received by an instant."""
+    """Return the highest revision of a day's forecast, of what was received by an instant: of what came in several messages, those parts."""
     r = t.received_forecast
     where = (r.c.queue == queue) & (r.c.local_date == local_date) & (r.c.source == source)
-    if by is not None:
-        where &= r.c.received_at <= by
-    row = connection.execute(sa.select(r).where(where).order_by(r.c.revision.desc()).limit(1)).first()
-    return Received(queue, local_date, source, row.revision, row.received_at, row.sent_by, **row.body) if row else None
+    for row in connection.execute(sa.select(r).where(where).order_by(r.c.revision.desc())):
+        times = row.times or [row.received_at] * len(row.body["starts"])
+        kept = [n for n, came in enumerate(times) if by is None or came <= by]
+        if kept:
+            body = {name: [values[n] for n in kept] if values else [] for name, values in row.body.items()}
+            return Received(queue, local_date, source, row.revision, min(times), row.sent_by, **body)
+    return None
 
 
 def locked_days(connection: sa.Connection, queue: str, first: str, last: str) -> dict[str, LockedDay]:

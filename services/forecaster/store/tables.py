@@ -199,4 +199,6 @@ received_forecast = sa.Table(
     sa.Column("received_at", sa.BigInteger, nullable=False),
     sa.Column("sent_by", sa.Text, nullable=False),
     sa.Column("body", sa.JSON, nullable=False),
+    # Of what came in several messages: when each interval did.
+    sa.Column("times", sa.JSON),
 )

@@ -58,7 +58,7 @@ def on_queue(
     """Return scheduled agents on each queue, per slot (count,), absent ones left out; parts of slots count in part."""
     spans: dict[str, list[tuple[int, int]]] = {queue: [] for queue in queues}
     for shift in shifts:
-        away = sorted(absences.get(shift.agent, ()), key=lambda a: a.starts_at)
+        away = sorted((a for a in absences.get(shift.agent, ()) if a.ends_at > a.starts_at), key=lambda a: a.starts_at)
         for segment in shift.segments:
             if segment.queue in spans:
                 spans[segment.queue] += _there(segment, away)

@@ -8,7 +8,7 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    """Create the table; what closed before it was held against nothing, and stays so."""
+    """Create the table, and room for when intervals of a forecast came; what closed before it was held against nothing, and stays so."""
     op.create_table(
         "locked_day",
         sa.Column("queue", sa.Text(), primary_key=True),
@@ -17,3 +17,4 @@ def upgrade() -> None:
         sa.Column("since", sa.BigInteger(), nullable=False),
         sa.Column("body", sa.JSON(), nullable=False),
     )
+    op.add_column("received_forecast", sa.Column("times", sa.JSON()))
