@@ -2,8 +2,8 @@
 
 python -m bench.staffing.blended. Calls and mail are required as they are published, the mail with the calls' blend and without; then four
 weeks are played, call by call and item by item: a free agent of calls takes the longest waiting call; only while more of them are idle than
-are to be kept, an item, earliest deadline first, late ones last. Who goes home finishes what is in hand. Items are worked on in the
-desk's hours only.
+are to be kept, an item, earliest deadline first, late ones last. Who goes home finishes what is in hand. Items are worked on in the desk's
+hours only.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from bench.staffing.channels import MONDAY, ZONE, MailCase
+from bench.staffing.mail import MONDAY, ZONE, MailCase
 from muster.domain.calendar import DAY, day_bounds
 from muster.domain.deadlines import deadlines_of
 from services.staffing.domain.blending import IdleDay
@@ -88,8 +88,8 @@ def _play(
     item: Any,
     seed: Any,
 ) -> Any:
-    """Play intervals of 1,800 s: calls, staff, keep, intake, own, opened (I,), due (I, 2) of an interval's first and last item.
-    Return calls and those answered within 20 s (I,), items' coming and end, and seconds of idle time used."""
+    """Play intervals of 1,800 s: calls, staff, keep, intake, own, opened (I,), due (I, 2) of an interval's first and last item. Return calls
+    and those answered within 20 s (I,), items' coming and end, and seconds of idle time used."""
     np.random.seed(seed)
     size, most = len(calls), int(staff.max() + own.max()) + 80
     kind, ends, line = np.zeros(most, np.int64), np.full(most, np.inf), np.zeros(most, np.int64)

@@ -9,7 +9,8 @@ import math
 
 import numpy as np
 
-from bench.staffing.channels import CALLS, CHATS, MAILS, MONDAY, ChatCase, MailCase
+from bench.staffing.channels import CALLS, CHATS, ChatCase
+from bench.staffing.mail import MAILS, MONDAY, MailCase
 from muster.domain.calendar import resolve
 from services.staffing.domain.facts import ForecastDay
 from services.staffing.domain.outbound import Campaign

@@ -74,7 +74,7 @@ def shares_played(of: DeskCase, times: int, window: int) -> Floats:
     return seen.share[:, 0]
 
 
-@pytest.mark.parametrize(("rule", "cut"), [("2h", 0.9), ("8h", 0.85), ("end_of_day+1@15:00", 0.85)])
+@pytest.mark.parametrize(("rule", "cut"), [("2h", 0.94), ("8h", 0.85), ("end_of_day+1@15:00", 0.85)])
 def test_where_a_window_is_said_to_end_is_where_it_ends_when_played(rule: str, cut: float) -> None:
     of = case(rule, 0.15, cut)
     played, found = shares_played(of, 300, 7), deadlines_ahead(NAME, pledge(0.9), [of])

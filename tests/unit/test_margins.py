@@ -57,6 +57,9 @@ def test_agents_are_not_taken_below_the_minimum_nor_below_the_work() -> None:
 def test_no_day_is_given_up_for_the_others() -> None:
     found, case = prepared(40, "4h", 0.9, 600.0)
     assert np.nanmin(case.kept(staff_of(found, case))) >= 0.96 - 3 * (0.96 * 0.04 / found.items.trials) ** 0.5
+    wanted, given_up = margins._Wanted(np.arange(3), 0.95, 0.88), np.array([1.0, 1.0, 0.86, np.nan])
+    assert wanted.by(given_up) and not wanted.by_each(given_up)
+    assert wanted.by_each(np.array([1.0, 0.97, 0.89, np.nan])) and not wanted.by_each(np.full(4, 0.94))
 
 
 def test_what_is_priced_as_published_is_what_is_published_where_agents_are_taken_away() -> None:
