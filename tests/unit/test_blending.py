@@ -12,7 +12,7 @@ from services.staffing.domain.erlang import BY_ABANDONED, BY_ASA, SL_OFFERED
 from services.staffing.domain.facts import ForecastDay
 from services.staffing.domain.requirement import Goal, Rules, fewest_of_all
 from services.staffing.handlers.blending import CallsDay, idle_of
-from services.staffing.handlers.deferring import DeskDays, on_deferred, prepare
+from services.staffing.handlers.deferring import DeskDays, on_deferred, plan_days, prepare
 from services.staffing.handlers.pricing_mail import price_mail
 from services.staffing.handlers.requiring import QueueRules
 from tests.unit.test_deferring import PLAIN, desk, mails
@@ -211,3 +211,14 @@ def test_a_price_counts_on_idle_agents_in_what_is_expected() -> None:
     helped = price_mail(DeskDays(days, [], at, 0.9, now, idle), PLAIN, 0.85, tuesday)["MEAN"]
     alone = price_mail(DeskDays(days, [], at, 0.9, now), PLAIN, 0.85, tuesday)["MEAN"]
     assert helped.hours < alone.hours - 20 and helped.expected > 0.9
+
+
+def test_a_plan_never_takes_more_than_it_would_without_idle_agents() -> None:
+    days, at = mails(40, 8, 600.0), desk("2h", 600.0)
+    begin = days[0].starts[0]
+    alone, little, much = (
+        plan_days(DeskDays(days, [], at, 0.9, begin, some), 0)
+        for some in ((), idle_days_of(days, 0.05, 0.05), idle_days_of(days, 3.0, 3.0))
+    )
+    assert little.whole.tolist() == alone.whole.tolist() and not little.idle.any()
+    assert much.whole.sum() < alone.whole.sum() / 2 and much.idle.any()

@@ -191,9 +191,13 @@ def prepare(case: DeskDays, minimum: int) -> Prepared:
     known = np.arange(work.count.size) >= high.size
     due = _due(desk, begin, raw, work, day, len(days))
     items = draw_items(work, due, trials_for(work, due), luck_of(days[0].queue, days[0].local_date))
-    idle = np.where(work.open, idle, 0.0)
-    room = margin(Judged(work, items, case.target, minimum, idle))
-    return Prepared(begin, work, more, day, known, items, room, idle, np.where(work.open, safe_idle, 0.0))
+    idle, safe_idle = (np.where(work.open, n, 0.0) for n in (idle, safe_idle))
+    room, nobody = margin(Judged(work, items, case.target, minimum, idle)), np.zeros_like(idle)
+    if idle.any():  # chance of two kinds asks for more room: where that takes more than the help gives, it is not counted on
+        alone = margin(Judged(work, items, case.target, minimum, nobody))
+        if staffed(work, alone, minimum, nobody).sum() < staffed(work, room, minimum, idle).sum():
+            room, idle, safe_idle = alone, nobody, nobody
+    return Prepared(begin, work, more, day, known, items, room, idle, safe_idle)
 
 
 def _due(desk: Desk, begin: int, raw: Work, work: Work, day: Ints, days: int) -> Due:
