@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from muster.book.check import parse_book
 from muster.book.copy import BookCopy, BookOwner
 from muster.book.types import KINDS
+from muster.domain.calendar import DAY
 from muster.kit.clock import ConductedClock
 from muster.kit.due import DueWork
 from muster.kit.jobs import Jobs
@@ -93,3 +94,30 @@ def test_a_slow_morning_lowers_the_rest_whether_or_not_what_was_closed_is_kept(f
     again = forecaster.today()
     assert again.version == kept.version + 1
     assert again.offered == kept.offered
+
+
+def test_what_is_older_than_is_kept_is_deleted_and_the_rest_stays(forecaster: Forecaster) -> None:
+    tables = ("volume_cell", "closed_cell", "forecast_version", "outbox")
+
+    def rows() -> dict[str, int]:
+        def count(c: sa.Connection) -> dict[str, int]:
+            return {t: int(c.execute(sa.text(f"SELECT count(*) FROM {t}")).scalar_one()) for t in tables}
+
+        return forecaster.database.read_here(count)
+
+    forecaster.told(NOON - 4 * HALF_HOUR, 4, 20)
+    kept = rows()
+    assert all(kept[t] for t in ("volume_cell", "closed_cell", "forecast_version"))
+    days = forecaster.work.settings.keep_days
+    clock = forecaster.work.clock
+    assert isinstance(clock, ConductedClock)
+    clock.move(NOON + days * DAY - 4 * HALF_HOUR)
+    forecaster.database.run_here(lambda c: forecaster.work.prune(c, "", clock.now()))
+    assert {t: rows()[t] for t in ("volume_cell", "closed_cell")} == {t: kept[t] for t in ("volume_cell", "closed_cell")}
+    clock.move(NOON + days * DAY - 2 * HALF_HOUR)
+    forecaster.database.run_here(lambda c: forecaster.work.prune(c, "", clock.now()))
+    assert {t: rows()[t] for t in ("volume_cell", "closed_cell")} == {"volume_cell": 2, "closed_cell": 2}
+    clock.move(NOON + (days + 1) * DAY)
+    forecaster.database.run_here(lambda c: forecaster.work.prune(c, "", clock.now()))
+    assert not any(rows()[t] for t in ("volume_cell", "closed_cell", "forecast_version"))
+    assert forecaster.database.read_here(lambda c: forecaster.work.due.is_planned(c, "prune", "", clock.now() + DAY))
