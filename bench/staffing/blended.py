@@ -162,6 +162,42 @@ def _spread(days: list[RequirementDay] | list[ForecastDay] | list[IdleDay], name
     return found
 
 
+@dataclasses.dataclass(frozen=True)
+class _World:
+    """What four weeks of intervals (I,) bring from `begin` on: calls and who answers them, items, hours of the desk; due (I, 2)."""
+
+    begin: int
+    calls: Floats
+    staff: Floats
+    items: Floats
+    opened: np.ndarray
+    due: Floats
+
+
+def judge(case: Case, world: _World, own: Floats, keep: Floats) -> tuple[float, float, float, float, float]:
+    """Play the mail's own agents (I,), and how many of the calls' to keep idle (I,), and return own hours, the calls' service level, the
+    shares of days that calls and mail keep, and hours of idle time used."""
+    desk, level, kept, of_days, used = case.mail.desk(), np.zeros(2), 0, 0, 0.0
+    on_days = np.zeros((2, TIMES, DAYS))
+    calls, mail = (
+        (world.calls, world.staff, case.able, keep, case.handle, case.patience),
+        (world.items, own, world.opened, world.due),
+    )
+    for seed in range(TIMES):
+        got, good, came, ends, hours = _play(*calls, *mail, case.mail.handle, seed)
+        level += got.sum(), good.sum()
+        on_days[:, seed] = got.reshape(DAYS, 48).sum(axis=1), good.reshape(DAYS, 48).sum(axis=1)
+        used += hours / 3600 / TIMES
+        at = deadlines_of((world.begin + came).astype(np.int64), desk.rule, desk.hours, desk.zone) - world.begin
+        for d in range(1, DAYS):
+            mine = (at - 1) // DAY == d
+            if mine.any():
+                of_days += 1
+                kept += (ends[mine] <= at[mine]).mean() >= case.mail.target
+    days_met = float((on_days[1] >= case.target * on_days[0]).mean())
+    return own.sum() / 2, level[1] / level[0], days_met, kept / of_days, used
+
+
 def run(case: Case) -> str:
     """Require and play a case, and tell of it in a line."""
     calls, rules, desk = case.calls(), case.rules(), case.mail.desk()
@@ -173,7 +209,6 @@ def run(case: Case) -> str:
     plain, blended = (
         on_deferred(DeskDays(mails, [], desk, case.mail.target, begin, c), Rules((), 0, 0.0, 0.0), 1) for c in ((), idle)
     )
-    opened = _spread(plain, "starts", begin) > 0
     offered, staff = _spread(calls, "offered", begin), _spread(required, "on_queue", begin)
     keep, intake = _spread(idle, "keep", begin), _spread(mails, "offered", begin)
     starts = begin + 1800 * np.arange(DAYS * 48)
@@ -182,37 +217,8 @@ def run(case: Case) -> str:
     within = np.stack([deadlines_of(starts + s, desk.rule, desk.hours, desk.zone) - begin for s in (1, 1799)], axis=1).astype(
         float
     )
-    told = []
-    for own, kept_idle in ((blended, keep), (plain, staff)):
-        agents, level, kept, of_days, used = _spread(own, "on_queue", begin), np.zeros(2), 0, 0, 0.0
-        on_days = np.zeros((2, TIMES, DAYS))
-        for seed in range(TIMES):
-            got, good, came, ends, hours = _play(
-                offered,
-                staff,
-                case.able,
-                kept_idle,
-                case.handle,
-                case.patience,
-                intake,
-                agents,
-                opened,
-                within,
-                case.mail.handle,
-                seed,
-            )
-            level += got.sum(), good.sum()
-            on_days[:, seed] = got.reshape(DAYS, 48).sum(axis=1), good.reshape(DAYS, 48).sum(axis=1)
-            used += hours / 3600 / TIMES
-            at = deadlines_of((begin + came).astype(np.int64), desk.rule, desk.hours, desk.zone) - begin
-            day = (at - 1) // DAY
-            for d in range(1, DAYS):
-                mine = day == d
-                if mine.any():
-                    of_days += 1
-                    kept += (ends[mine] <= at[mine]).mean() >= case.mail.target
-        days_met = float((on_days[1] >= case.target * on_days[0]).mean())
-        told.append((agents.sum() / 2, level[1] / level[0], days_met, kept / of_days, used))
+    world = _World(begin, offered, staff, intake, _spread(plain, "starts", begin) > 0, within)
+    told = [judge(case, world, _spread(own, "on_queue", begin), kept) for own, kept in ((blended, keep), (plain, staff))]
     (own, sl, met, on_time, used), (alone, before, was_met, was, _) = told
     foreseen = float(sum(np.dot(d.level, f.offered) for d, f in zip(idle, calls, strict=True)) / offered.sum())
     work = float(intake[due <= starts[-1] + 1800].sum()) * case.mail.handle / 3600
