@@ -1,9 +1,9 @@
 """How many contacts a day: level × weekday, the level learnt for each horizon from how levels went on before.
 
 The level is a weighted mean of exponentially weighted levels of several rates, own and of all the client's queues together,
-of what the same days of earlier months brought (bills, pay days), and of last week's same day. The weights are a ridge
-regression per horizon, pooled over the client's queues and past origins, that is pulled to a plain average: with little
-history it is one (Hoerl & Kennard, 1970; the pooling: Montero-Manso & Hyndman, 2021).
+of what the same days of earlier months brought (bills, pay days), of last week's same day, and of a constant: what such means
+are off by. The weights are a ridge regression per horizon, pooled over the client's queues and past origins, that is pulled to
+a plain average: with little history it is one (Hoerl & Kennard, 1970; the pooling: Montero-Manso & Hyndman, 2021).
 """
 
 import dataclasses
@@ -130,10 +130,12 @@ class _Features:
             top = np.maximum(shared[BASE], EPSILON)
             state += [np.broadcast_to((shared[r] / top - 1)[None], state[0].shape) for r in others]
         self.state = np.stack(state, axis=-1)
+        settled = self.state[:, 2 * panel.week() :]
+        self.constant = float(np.sqrt((settled**2).mean())) if settled.size else 0.0  # as large as the others: held as much
         near = month_kernel(panel)
         self.month = (self.moved @ near.T) / (self.counted @ near.T + MONTH_PRIOR)
         self.extra = [self.month, *_month_lags(panel, self.moved, self.counted)]
-        self.size = self.state.shape[-1] + len(self.extra) + 1
+        self.size = self.state.shape[-1] + len(self.extra) + 2
         self.month_at = self.state.shape[-1]
         self.week = panel.week()
 
@@ -142,8 +144,8 @@ class _Features:
         targets = origins + ahead - 1
         before = targets - -(-ahead // self.week) * self.week
         last_week = np.where(before >= 0, self.moved[:, np.maximum(before, 0)], 0.0)
-        parts = [self.state[:, origins], *(e[:, targets][..., None] for e in self.extra), last_week[..., None]]
-        return np.concatenate(parts, axis=-1)
+        told = [*(e[:, targets] for e in self.extra), last_week, np.full_like(last_week, self.constant)]
+        return np.concatenate([self.state[:, origins], np.stack(told, axis=-1)], axis=-1)
 
 
 def _weights(f: _Features, days: Days, expected: Floats, group: tuple[int, int], ahead: int) -> Floats:

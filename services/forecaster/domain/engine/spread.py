@@ -20,7 +20,8 @@ SHIFT = 0.375
 POOLED_WORTH = 3.0
 GAUSS_WORTH, LEAST_FREEDOM = 3.0, 3
 ORIGINS, ORIGIN_SERIES = 40, 200
-FIRST_WEEKS = 4
+# Forecasts that had seen less than this share of what is known today, or fewer weeks, say little of how far today's misses.
+FIRST_WEEKS, FIRST_SHARE = 4, 1 / 3
 USUAL_BETWEEN_DAYS, BETWEEN_WORTH = 0.3, 5.0
 
 
@@ -73,10 +74,14 @@ def restored(scaled: Floats, overdispersion: Floats) -> Floats:
     return np.maximum(counts, 0.0)
 
 
+def _first_origin(panel: Panel) -> int:
+    return max(FIRST_WEEKS * panel.week(), int(FIRST_SHARE * panel.past))
+
+
 def past_origins(panel: Panel) -> list[int]:
     """Return the days before which past forecasts are made, newest last: many for few series, a few for many."""
     week = panel.week()
-    first, last = FIRST_WEEKS * week, panel.past - 1
+    first, last = _first_origin(panel), panel.past - 1
     if last < first:
         return []
     count = int(np.clip(ORIGINS * ORIGIN_SERIES // max(panel.series * 40, 1), 4, ORIGINS))
@@ -134,7 +139,7 @@ def learn_spread(panel: Panel, handling: Handling | None = None) -> Spread:
     drift = Drift()
     if groups and told[0].came:
         drift = learn_drift(np.concatenate(told[0].mean, 1).swapaxes(0, 1), np.concatenate(told[0].came, 1).swapaxes(0, 1))
-    foretold = panel.past - FIRST_WEEKS * panel.week()
+    foretold = panel.past - _first_origin(panel)
     scales = [
         _scale(panel.series, foretold, [(of(g), len(g.came)) if g.came else None for g in kind])
         for kind in ((told, works) if handling else (told,))
