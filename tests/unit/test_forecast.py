@@ -138,6 +138,16 @@ def test_a_surge_beyond_all_past_days_is_followed_after_two_intervals() -> None:
     assert rest_of_day(mean, actual, calm)[0][0, 4] > 2.5
 
 
+def test_a_surge_of_a_few_calls_in_the_night_moves_the_day_by_no_more_than_those_calls() -> None:
+    mean = np.concatenate([np.full(8, 0.4), np.full(16, 50.0)])[None]
+    actual = np.full(mean.shape, np.nan)
+    actual[0, :8] = [1, 0, 0, 1, 0, 6, 7, 6]
+    factor = rest_of_day(mean, actual, Drift())[0]
+    without = np.where(actual > 1, 1.0, actual)
+    assert ((factor - rest_of_day(mean, without, Drift())[0])[0, 8:] * 50.0 < 7).all()
+    assert factor[0, 8] > 1.0
+
+
 def test_how_days_leave_their_forecast_is_learnt_from_past_days() -> None:
     luck = np.random.default_rng(5)
     mean = np.full((200, 3, 24), 100.0)

@@ -122,20 +122,15 @@ def rest_of_day(mean: Floats, actual: Floats, drift: Drift) -> tuple[Floats, Flo
     mean (N, S): the morning's; actual (N, S): NaN where nothing is observed, or not yet: that says nothing. Slots are taken in
     order; a factor is a prediction from the slots observed before it, or from all of them where none comes after. What lies
     beyond three standard errors is cut to that, unless the slot before did too: then the day has left what was known of it. Then no
-    slot to come is moved by more than two standard deviations of days, unless as many contacts were seen too many (or too few) in one:
+    slot to come is moved by more than two standard deviations of days, unless as many contacts were seen too many (or too few) in one;
+    and a surge moves none by more contacts than were seen so, or than it would without the surge:
     ten calls more in the night don't make ten times the day.
     """
     noises, trust = drift.rows(mean.shape[1])
-    states = _states(mean, actual, drift, noises)
-    places = np.arange(mean.shape[1])
-    last = np.where(np.isnan(actual), -1, places).max(axis=1, initial=-1)
-    believed = np.where(states.surged, drift.surged, trust[np.minimum(places, np.minimum(last + 1, len(places) - 1)[:, None])])
-    usual, m = FAR * np.sqrt(drift.day + drift.fading), np.maximum(mean, EPSILON)
-    over, under = (np.maximum(usual, _largest(side) / m) for side in (actual - mean, mean - actual))
-    factor: Floats = np.maximum(1 + np.clip(believed * (states.day + states.fading), -under, over), LEAST_FACTOR)
-    noise = 1 / m + noises
-    left = (states.spread + noise) / (drift.day + drift.fading + noise)
-    narrowed: Floats = np.sqrt(np.where(left < 1, 1 - believed**2 * (1 - left), left))
+    calm, states = (_states(mean, actual, drift, noises, surges) for surges in (False, True))
+    factor, narrowed = np.ones(mean.shape), np.ones(mean.shape)
+    said = calm.day + calm.fading, states.day + states.fading, states.spread, states.surged
+    _believe(mean, actual, said, (drift.day + drift.fading, drift.surged), noises, trust, factor, narrowed)
     return factor, narrowed
 
 
@@ -150,18 +145,13 @@ class _States:
     surged: Flags
 
 
-def _largest(off: Floats) -> Floats:
-    """Return the most that any slot before was off by, in contacts, never below 0 (N, S)."""
-    told = np.maximum.accumulate(np.where(np.isnan(off), 0.0, np.maximum(off, 0.0)), axis=1)
-    before: Floats = np.zeros(told.shape)
-    before[:, 1:] = told[:, :-1]
-    return before
-
-
-def _states(mean: Floats, actual: Floats, drift: Drift, noises: Floats) -> _States:
+def _states(mean: Floats, actual: Floats, drift: Drift, noises: Floats, surges: bool = True) -> _States:
+    """Return the states; surges: whether a day may leave what was known of it."""
     day, fading, spread = (np.zeros(mean.shape) for _ in range(3))
     found = _States(day, fading, spread, np.zeros(mean.shape, dtype=np.bool_))
-    _follow(mean, actual, (drift.day, drift.fading, drift.kept), noises, found.day, found.fading, found.spread, found.surged)
+    _follow(
+        mean, actual, (drift.day, drift.fading, drift.kept), noises, found.day, found.fading, found.spread, found.surged, surges
+    )
     return found
 
 
@@ -226,6 +216,7 @@ def _follow(
     fading_at: Floats,
     spread_at: Floats,
     surged_at: Flags,
+    surges: bool,
 ) -> None:
     """Fill in the states (R, S) before each slot; drift: variances of the day and of what fades, and what is kept."""
     on_day, on_fading, kept = drift
@@ -245,7 +236,7 @@ def _follow(
             limit = SURPRISE * np.sqrt(spread + noise)
             off = actual[n, slot] / m - 1 - day - fading
             surprise = np.sign(off) if abs(off) > limit else 0.0
-            if surprise != 0 and surprise == surprised:  # one is chance; two on end the same way are a surge
+            if surges and surprise != 0 and surprise == surprised:  # one is chance; two on end the same way are a surge
                 surged = True
                 fading_var += SURGE * off**2
                 spread = day_var + fading_var + 2 * shared
@@ -257,3 +248,40 @@ def _follow(
             day, fading = day + gain * of_day * off, fading + gain * of_fading * off
             day_var, fading_var = day_var - gain * of_day**2, fading_var - gain * of_fading**2
             shared -= gain * of_day * of_fading
+
+
+@compiled
+def _believe(
+    mean: Floats,
+    actual: Floats,
+    said: tuple[Floats, Floats, Floats, Flags],
+    drift: tuple[float, float],
+    noises: Floats,
+    trust: Floats,
+    factor: Floats,
+    narrowed: Floats,
+) -> None:
+    """Fill in factors and by what spreads narrow (R, S); said: by what share each slot is off, without and with surges, the variance of
+    that, and whether the day surged; drift: the variance of shares of all days, and what of a surge is believed."""
+    calm, states, spread, surged = said
+    variance, of_surges = drift
+    slots, usual = mean.shape[1], FAR * np.sqrt(variance)
+    for n in range(mean.shape[0]):
+        last, above, below = -1, 0.0, 0.0
+        for slot in range(slots):
+            if not np.isnan(actual[n, slot]):
+                last = slot
+        for slot in range(slots):
+            m = max(mean[n, slot], EPSILON)
+            believed, low, high = trust[min(slot, last + 1, slots - 1)], below / m, above / m
+            move = min(max(believed * calm[n, slot], -max(usual, low)), max(usual, high))
+            if surged[n, slot]:
+                believed = of_surges
+                move = min(max(believed * states[n, slot], min(move, -low)), max(move, high))
+            factor[n, slot] = max(1 + move, LEAST_FACTOR)
+            noise = 1 / m + noises[slot]
+            left = (spread[n, slot] + noise) / (variance + noise)
+            narrowed[n, slot] = np.sqrt(1 - believed**2 * (1 - left) if left < 1 else left)
+            off = actual[n, slot] - mean[n, slot]
+            if not np.isnan(off):
+                above, below = max(above, off), max(below, -off)
