@@ -7,6 +7,7 @@ queues on its topic, and to the arrival of the group's decision.
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import datetime as dt
 import pathlib
@@ -17,6 +18,7 @@ import threading
 import time
 from typing import Any
 
+import grpc
 from aiokafka import AIOKafkaConsumer
 from google.longrunning import operations_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -81,9 +83,11 @@ class Watch:
     arrived: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def follow(self) -> None:
-        for answer in self.muster.staffing.WatchDecisions(staffing.WatchDecisionsRequest(after_position=0), timeout=7200):
-            if self.since:
-                self.arrived.setdefault(answer.decision.staffing_group.partition("/")[0], time.perf_counter())
+        answers = self.muster.staffing.WatchDecisions(staffing.WatchDecisionsRequest(after_position=0), timeout=7200)
+        with contextlib.suppress(grpc.RpcError):  # the watch ends with the measurement
+            for answer in answers:
+                if self.since:
+                    self.arrived.setdefault(answer.decision.staffing_group.partition("/")[0], time.perf_counter())
 
 
 async def forecasts(bootstrap: str, seen: dict[str, dict[str, float]]) -> None:
