@@ -4,7 +4,6 @@ MUSTER_REFEREE=FOLDER python -m bench.forecast [PICTURE.png]: FOLDER holds `data
 the picture; they are no part of Muster. Everything is forecast from what was known at each origin.
 """
 
-import importlib.util
 import os
 import pathlib
 import resource
@@ -16,7 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from bench.forecast import cold, paying
+from bench.forecast import cold, paying, peers
 from bench.forecast.plug import forecast, panel_of
 from services.forecaster.domain.engine.handle_time import learn_handle_time
 from services.forecaster.domain.engine.intraday import learn_drift, rest_of_day
@@ -58,6 +57,7 @@ def volume(judge: Any, task: Any) -> None:
     goal, wql, _, _ = GOALS[task.name]
     for name, method, first in (
         ("8-week mean", judge.mean_of_weeks(8), FIRST_WEEK[task.name]),
+        *([("MSTL + AutoETS", peers.mstl, FIRST_WEEK[task.name])] if peers.INSTALLED else []),
         ("engine", forecast, FIRST_WEEK[task.name]),
         ("engine, bands", forecast, 12),
     ):
@@ -180,41 +180,6 @@ def speed(series: int = 10_000, chunk: int = 250) -> None:
     )
 
 
-def peer(series: int = 6, together: int = 250) -> None:
-    """Print what MSTL + AutoETS (statsforecast, where it is installed) costs for the same 8 weeks and 14 days, beside the engine."""
-    if importlib.util.find_spec("statsforecast") is None:
-        print("statsforecast is not installed: no ratio")
-        return
-    from statsforecast.models import MSTL, AutoETS
-
-    luck = np.random.default_rng(2)
-    slot = 1 + np.sin(np.arange(48) / 48 * 2 * np.pi)[None, None]
-    mean = np.exp(luck.normal(3, 1.0, together))[:, None, None] * slot
-    offered = luck.poisson(mean * luck.gamma(50, 1 / 50, (together, 56, 1))).astype(float)
-    dates = np.datetime64("2026-01-05") + np.arange(70)
-
-    def engine() -> None:
-        panel = Panel(offered, dates, np.zeros((together, 70), np.int64))
-        quantiles_of(expected_contacts(panel), learn_spread(panel))
-
-    def theirs() -> None:
-        for row in offered[:series]:
-            MSTL(season_length=[48, 336], trend_forecaster=AutoETS(model="ZZN")).forecast(
-                row.reshape(-1), h=14 * 48, level=[80]
-            )
-
-    spent = []
-    for work, count in ((engine, together), (theirs, series)):
-        work()
-        began = time.process_time()
-        work()
-        spent.append((time.process_time() - began) / count)
-    ratio = f"{spent[1] / spent[0]:,.0f} times"
-    print(
-        f"CPU-seconds a series: MSTL + AutoETS {spent[1]:.2f} ({series} of them), engine {spent[0]:.4f} ({together}): {ratio}"
-    )
-
-
 def picture(judge: Any, tasks: Any, path: pathlib.Path) -> None:
     """Draw three real days: forecast with its 80 and 95 % bands against what came."""
     import matplotlib.pyplot as plt
@@ -249,7 +214,7 @@ def main() -> None:
         handle_time(judge, tasks, task)
         cold.eight_weeks(task)
     speed()
-    peer()
+    peers.cost()
     if len(sys.argv) > 1:
         picture(judge, tasks, pathlib.Path(sys.argv[1]))
 
