@@ -179,20 +179,23 @@ class _Said:
 
 
 def _what_was_said(mean: Floats, actual: Floats, drift: Drift) -> _Said:
-    """Return what was said of past days (O, N, S). Each day counts by how well its rest can be foretold."""
+    """Return what was said of past days (O, N, S). Each day counts by how well its rest can be foretold; what lies beyond two standard
+    deviations of days is cut, of days that surged only beyond as many contacts in each slot left as had been seen too many in one."""
     slots = mean.shape[-1]
     mean, actual = mean.reshape(-1, slots), actual.reshape(-1, slots)
     states = _states(mean, actual, drift, drift.rows(slots)[0])
     off, known = np.where(np.isnan(actual), 0.0, actual - mean), np.where(np.isnan(actual), 0.0, mean)
     rest, brought, faded = np.zeros(len(mean)), np.zeros(len(mean)), np.zeros(len(mean))
     products, squares, due = np.zeros((2, slots)), np.zeros((2, slots)), np.zeros(slots)
-    most = FAR * np.sqrt(drift.day + drift.fading)
+    above, below = (np.maximum.accumulate(np.maximum(side, 0.0), axis=1) for side in (off, -off))
     for slot in range(slots - 1, 0, -1):
         rest, brought, faded = rest + known[:, slot], brought + off[:, slot], known[:, slot] + drift.kept * faded
         said = states.day[:, slot] * rest + states.fading[:, slot] * faded
-        said, came = (np.clip(part, -most * rest, most * rest) for part in (said, brought))
+        most, surged = FAR * np.sqrt(drift.day + drift.fading) * rest, states.surged[:, slot]
+        low, high = (np.where(surged, np.maximum(most, (slots - slot) * side[:, slot - 1]), most) for side in (below, above))
+        said, came = (np.clip(part, -low, high) for part in (said, brought))
         weight = 1 / np.maximum(rest + NOISE * rest**2, EPSILON)
-        for kind, some in enumerate((~states.surged[:, slot], states.surged[:, slot])):
+        for kind, some in enumerate((~surged, surged)):
             products[kind, slot] = (weight * said * came)[some].sum()
             squares[kind, slot] = (weight * said**2)[some].sum()
         explained = np.maximum(drift.day + drift.fading - states.spread[:, slot], 0.0)
