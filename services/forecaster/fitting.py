@@ -14,7 +14,7 @@ from muster.kit.due import DueWork
 from muster.kit.errors import NotFound, NotNow
 from muster.kit.jobs import JobKind, Jobs, Report
 from muster.kit.logs import get_log
-from services.forecaster.domain.backtest import FEWEST_HISTORY_DAYS, backtest, hours_seen
+from services.forecaster.domain.backtest import FEWEST_HISTORY_DAYS, backtest, hours_seen, with_zeros
 from services.forecaster.domain.forecast import LONGEST_HISTORY_WEEKS, forecast_client
 from services.forecaster.domain.outlook import OutlookPeriod, periods
 from services.forecaster.domain.overriding import overridden
@@ -132,6 +132,7 @@ class Fitting:
             c = request["cells"]
             counts = dict(zip(c["starts"], c["offered"], strict=True))
             hours = hours_seen(counts, c["zone"], c["seconds"])
+            counts = with_zeros(counts, hours, c["zone"], c["seconds"])
             cells = {s: (n, n, n * 1000) for s, n in counts.items()}
             facts = QueueFacts(request["queue"], c["zone"], c["seconds"], hours, cells)
             today = local_date(max(counts) + c["seconds"], c["zone"])

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from muster.domain.calendar import dates, day_bounds
+from muster.domain.calendar import Opening, OpeningHours, dates, day_bounds
 from muster.domain.paths import GAUSS, sample_paths, spread_of, together
 from muster.domain.tolerance import Tolerance
 from muster.kit.errors import Refusal
 from muster.kit.sql import Database, migrate
 from muster.v1 import forecast_pb2
-from services.forecaster.domain.backtest import LEADS, backtest, hours_seen
+from services.forecaster.domain.backtest import LEADS, backtest, hours_seen, with_zeros
 from services.forecaster.domain.cold import Profile
 from services.forecaster.domain.comparing import compare
 from services.forecaster.domain.facts import LockedDay, Received
@@ -180,6 +180,41 @@ def test_hours_are_read_from_cells_that_nobody_declared() -> None:
     found = hours_seen(cells, ZONE, SECONDS)
     day = FIRST - dt.timedelta(days=3)
     assert list(found.open_starts(day, ZONE, SECONDS)) == list(HOURS.open_starts(day, ZONE, SECONDS))
+
+
+def in_hours(hours: OpeningHours, mean: float, leaves_out_zeros: bool) -> dict[int, int]:
+    """Return eight weeks of a queue as a file tells them."""
+    luck, cells = np.random.default_rng(5), dict[int, int]()
+    for n in range(56):
+        for start in hours.open_starts(FIRST - dt.timedelta(days=56 - n), ZONE, SECONDS):
+            offered = int(luck.poisson(mean))
+            if offered or not leaves_out_zeros:
+                cells[start] = offered
+    return cells
+
+
+@pytest.mark.parametrize("spans", [((20, 4),), ((8, 12), (14, 20)), ((0, 24),)])
+@pytest.mark.parametrize("mean", [20.0, 0.3])
+def test_a_file_of_any_hours_that_leaves_out_its_zeros_can_be_tested(spans: tuple[tuple[int, int], ...], mean: float) -> None:
+    every = frozenset(range(7))
+    hours = OpeningHours(tuple(Opening(every, opens * 3600, closes % 24 * 3600) for opens, closes in spans))
+    whole, told = in_hours(hours, mean, False), in_hours(hours, mean, True)
+    found = hours_seen(told, ZONE, SECONDS)
+    day = FIRST - dt.timedelta(days=3)
+    assert found.open_starts(day, ZONE, SECONDS) == hours.open_starts(day, ZONE, SECONDS)
+    filled = with_zeros(told, found, ZONE, SECONDS)
+    assert sum(whole.get(start) == 0 for start in filled) >= 0.9 * sum(n == 0 for n in whole.values())
+    tested = QueueFacts("file", ZONE, SECONDS, found, {s: (n, n, n * 1000) for s, n in filled.items()})
+    score = backtest(tested, FIRST, 1, lambda done, of: None).leads[LEADS[0]].score
+    assert score.intervals >= 3 * len(hours.open_starts(day, ZONE, SECONDS)) - 6
+    assert abs(score.over) < 0.25 * score.offered
+
+
+def test_what_a_file_leaves_out_is_not_known_where_it_tells_zeros_or_none_is_no_chance() -> None:
+    for mean in (0.3, 30.0):
+        told = in_hours(HOURS, mean, False)
+        rest = {s: n for place, (s, n) in enumerate(told.items()) if place not in (100, 101, 102)}
+        assert with_zeros(rest, HOURS, ZONE, SECONDS) == rest
 
 
 def test_what_came_is_held_against_what_was_locked() -> None:

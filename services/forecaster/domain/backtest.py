@@ -19,6 +19,8 @@ ORIGIN_STEP_DAYS = 5
 SHOWN_DAYS = 3
 FEWEST_HISTORY_DAYS = 14
 USUAL_WEEKS = 8
+# Contacts in mean of a slot in which none may be chance (1 in 150).
+MOST_OF_QUIET = 5.0
 
 
 @dataclasses.dataclass
@@ -40,17 +42,41 @@ class Backtest:
 
 
 def hours_seen(cells: Mapping[int, int], zone: str, seconds: int) -> OpeningHours:
-    """Return opening hours read from cells: per weekday from the first to the last slot in which anything ever came."""
-    found: dict[int, tuple[int, int]] = {}
+    """Return opening hours read from cells: per weekday from the first to the last slot in which anything ever came, without those
+    in which nothing came on any day: a night between two evenings, a noon break."""
+    found: dict[int, set[int]] = {}
     for start, offered in cells.items():
         if offered > 0:
-            slot, weekday = slot_of(start, zone, seconds), local_date(start, zone).weekday()
-            low, high = found.get(weekday, (slot, slot))
-            found[weekday] = (min(low, slot), max(high, slot))
-    openings = [
-        Opening(frozenset({day}), low * seconds, (high + 1) * seconds % DAY) for day, (low, high) in sorted(found.items())
-    ]
+            found.setdefault(local_date(start, zone).weekday(), set()).add(slot_of(start, zone, seconds))
+    ever = set[int]().union(*found.values())
+    openings = []
+    for weekday, own in sorted(found.items()):
+        opened = [slot for slot in range(min(own), max(own) + 1) if slot in ever]
+        begins = [slot for slot in opened if slot - 1 not in opened]
+        ends = [slot + 1 for slot in opened if slot + 1 not in opened]
+        openings += [
+            Opening(frozenset({weekday}), low * seconds, high * seconds % DAY) for low, high in zip(begins, ends, strict=True)
+        ]
     return OpeningHours(tuple(openings))
+
+
+def with_zeros(cells: Mapping[int, int], hours: OpeningHours, zone: str, seconds: int) -> dict[int, int]:
+    """Return cells with none in the open intervals that they leave out, of the days of which they tell anything, where none can be
+    chance. Cells that tell a zero anywhere leave none out: what is missing of them is not known."""
+    if 0 in cells.values():
+        return dict(cells)
+    sums, found = dict[int, tuple[int, int]](), dict(cells)
+    for start, offered in cells.items():
+        slot = slot_of(start, zone, seconds)
+        whole, count = sums.get(slot, (0, 0))
+        sums[slot] = whole + offered, count + 1
+    quiet = {slot for slot, (whole, count) in sums.items() if whole <= MOST_OF_QUIET * count}
+    first, last = min(cells), max(cells)
+    for day in {local_date(start, zone) for start in cells}:
+        for start in hours.open_starts(day, zone, seconds):
+            if first < start < last and slot_of(start, zone, seconds) in quiet:
+                found.setdefault(start, 0)
+    return dict(sorted(found.items()))
 
 
 def backtest(facts: QueueFacts, today: dt.date, weeks: int, report: Callable[[int, int], None]) -> Backtest:
