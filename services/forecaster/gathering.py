@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import datetime as dt
+from collections.abc import Sequence
 
 import numpy as np
 import sqlalchemy as sa
@@ -16,7 +17,7 @@ from services.forecaster.domain.cold import Profile, vertical_profile
 from services.forecaster.domain.forecast import LONGEST_HISTORY_WEEKS
 from services.forecaster.domain.laying_out import ENOUGH_DAYS
 from services.forecaster.domain.part_days import earlier_dates
-from services.forecaster.domain.queue_forecast import QueueFacts
+from services.forecaster.domain.queue_forecast import QueueFacts, held_then
 from services.forecaster.domain.volume import merge_range
 from services.forecaster.handlers.volume import LATENESS_HORIZON_SECONDS
 from services.forecaster.settings import ForecasterSettings
@@ -41,13 +42,13 @@ class Gathering:
         reports = volume.reports_between(connection, queue.name, begin, through)
         first = min((r.starts_at for r in reports), default=through)
         seconds, hours = queue.interval_seconds, intake_hours(queue)
-        starts = [
-            s
-            for day in dates(local_date(max(first, begin), zone), local_date(now, zone))
-            for s in hours.open_starts(day, zone, seconds)
-            if first <= s and s + seconds <= through
-        ]
+        span = list(dates(local_date(max(first, begin), zone), local_date(now, zone)))
+        past = self._past_hours(connection, queue, span)
+        starts = [s for d in span for s in hours.open_starts(d, zone, seconds) if first <= s and s + seconds <= through]
         told = merge_range(reports, starts, seconds)
+        if len(past) > 1:  # of what was not open then, nothing told is no zero
+            open_then = {s for d in span for s in held_then(past, d, hours).open_starts(d, zone, seconds)}
+            starts = [s for s in starts if s in told or s in open_then]
         cells: dict[int, tuple[int | None, int | None, int | None]] = {}
         unfinished: dict[int, int] = {}
         for s in starts:
@@ -76,6 +77,7 @@ class Gathering:
             self._earlier_part_days(connection, queue, zone, max(first, begin)),
             unfinished,
             now,
+            past,
         )
         return facts, local_date(now, zone)
 
@@ -125,6 +127,18 @@ class Gathering:
             if sum(counts.values()) > 0:
                 found[day] = dict(counts)
         return found
+
+    def _past_hours(
+        self, connection: sa.Connection, queue: Queue, days: Sequence[dt.date]
+    ) -> tuple[tuple[dt.date, OpeningHours], ...]:
+        """Return the hours that held from which past day on, today's last: as dated rows declare them. A row changed in place is a
+        correction: such hours held before, too."""
+        view, found = self.book.view(connection), list[tuple[dt.date, OpeningHours]]()
+        for day in days:
+            row = view.at(day).queues.get(queue.name)
+            if row is not None and (not found or intake_hours(row) != found[-1][1]):
+                found.append((day, intake_hours(row)))
+        return tuple(found)
 
     def _later_hours(
         self, connection: sa.Connection, name: str, today: dt.date

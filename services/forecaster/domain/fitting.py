@@ -45,14 +45,16 @@ class Grid:
 
 def grid_of(facts: QueueFacts, first: dt.date, before: dt.date) -> Grid:
     """Lay a queue's cells out by day and slot. A day of which less than 90 % was told counts as not observed; the rest of one
-    that was is filled in after its other days. Two intervals of one clock time (a clock change) count as their mean."""
+    that was is filled in after its other days, and so are hours that are open today and were not then. Two intervals of one clock
+    time (a clock change) count as their mean."""
     days, slots = (before - first).days, DAY // facts.seconds
     sums, told = np.zeros((3, days, slots)), np.zeros((3, days, slots))
-    open_slots = np.zeros((days, slots), dtype=bool)
+    open_slots, open_then = np.zeros((2, days, slots), dtype=bool)
     for row, day in enumerate(dates(first, before - dt.timedelta(days=1))):
+        then = set(facts.hours_then(day).open_starts(day, facts.zone, facts.seconds))
         for start in facts.hours.open_starts(day, facts.zone, facts.seconds):
             slot = slot_of(start, facts.zone, facts.seconds)
-            open_slots[row, slot] = True
+            open_slots[row, slot], open_then[row, slot] = True, start in then
             offered, handled, handle_ms = facts.cells.get(start, (None, None, None))
             if start in facts.unfinished:
                 handled = handle_ms = None  # its AHT is not final; see `learnt_of`
@@ -65,15 +67,15 @@ def grid_of(facts: QueueFacts, first: dt.date, before: dt.date) -> Grid:
     if days:
         values *= (facts.read_as(before) / shares)[None, :, None]
     seen: Floats = (told[0] > 0).sum(axis=1, dtype=float)
-    short = np.flatnonzero(seen < OBSERVED_SHARE * np.maximum(open_slots.sum(axis=1), 1))
+    short = np.flatnonzero(seen < OBSERVED_SHARE * np.maximum(open_then.sum(axis=1), 1))
     values[:, short] = np.nan
     return Grid(_filled(values[0], open_slots), values[1], values[2])
 
 
 def _filled(offered: Floats, open_slots: NDArray[np.bool_]) -> Floats:
-    """Fill the slots that an observed day has not told, after the other days' form and its own level."""
+    """Fill the slots that an observed day has not told, after the other days' form and its own level, if any day tells of them."""
     seen = ~np.isnan(offered)
-    missing = open_slots & ~seen & np.any(seen, axis=1, keepdims=True)
+    missing = open_slots & ~seen & np.any(seen, axis=1, keepdims=True) & np.any(seen, axis=0)
     if not missing.any():
         return offered
     mean = np.where(seen, offered, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
@@ -88,11 +90,12 @@ def _special(facts: QueueFacts, days: Sequence[dt.date], today: dt.date) -> NDAr
     for place, day in enumerate(days):
         hours = facts.hours_on(day) if day >= today else facts.hours
         special = hours.special_day(day) if hours else None
+        weekly = (hours if day >= today else facts.hours_then(day)) if hours else None
+        usually = weekly is not None and any(day.weekday() in o.weekdays for o in weekly.weekly)
         if special is not None:
-            usually = hours is not None and any(day.weekday() in o.weekdays for o in hours.weekly)
             kinds[place] = CLOSED_OR_PARTIAL
             after = (after or usually) if not special else False
-        elif hours and any(day.weekday() in o.weekdays for o in hours.weekly):
+        elif usually:
             kinds[place] = AFTER_CLOSURE if after else NORMAL
             after = False
     return kinds

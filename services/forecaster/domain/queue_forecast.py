@@ -18,13 +18,22 @@ from services.forecaster.domain.outlook import OutlookDay
 LEVELS = QUANTILES
 
 
+def held_then(before: Sequence[tuple[dt.date, OpeningHours]], day: dt.date, today: OpeningHours) -> OpeningHours:
+    """Return the hours that held on a past day. before: (since when, hours), ascending; of days before the first, the first."""
+    found = before[0][1] if before else today
+    for since, hours in before:
+        found = hours if since <= day else found
+    return found
+
+
 @dataclasses.dataclass(frozen=True)
 class QueueFacts:
     """What a forecast of one queue needs. `cells`: start → (offered, handled, handle_ms), as known, closed ones only. `events`: (first
     day, last day, whether they count) as people say; `shares`: from which day on we have which share of the client's volume, ascending:
     a change of share is no trend, so the past is read as if today's had always been. `older`: contacts of normal days before the
     cells, our share of them as it was; `earlier`: contacts by slot of holidays and part days before the cells; `profile`: how
-    what is declared spreads over the week. `unfinished`: start → contacts answered and not wrapped up at `known_at`."""
+    what is declared spreads over the week. `unfinished`: start → contacts answered and not wrapped up at `known_at`. `before`: (since
+    when, hours) that held in the past, ascending, today's last."""
 
     queue: str
     zone: str
@@ -41,6 +50,7 @@ class QueueFacts:
     earlier: Mapping[dt.date, Mapping[int, float]] = dataclasses.field(default_factory=dict)
     unfinished: Mapping[int, int] = dataclasses.field(default_factory=dict)
     known_at: int = 0
+    before: tuple[tuple[dt.date, OpeningHours], ...] = ()
 
     def share_on(self, day: dt.date) -> float:
         """Return our share of the client's volume on a day: the one declared last by then, the first before all, 1 without any."""
@@ -62,6 +72,10 @@ class QueueFacts:
                 if first <= day <= last:
                     found[place] = LEARNED if learned else LEFT_OUT
         return found
+
+    def hours_then(self, day: dt.date) -> OpeningHours:
+        """Return the hours that held on a past day: of days before any were declared, the first."""
+        return held_then(self.before, day, self.hours)
 
     def hours_on(self, day: dt.date) -> OpeningHours | None:
         """Return the hours that hold on a day to come; None where the queue is not declared for it. `later`: from when on
