@@ -10,7 +10,7 @@ from services.forecaster.domain.engine.mean import expected_contacts
 from services.forecaster.domain.engine.panel import AFTER_CLOSURE, CLOSED_OR_PARTIAL, Floats, Panel
 from services.forecaster.domain.engine.spread import day_quantiles_of, learn_spread, quantiles_of, restored, stabilised
 from services.forecaster.domain.forecast import forecast_client, forecast_queue
-from services.forecaster.domain.queue_forecast import QueueFacts
+from services.forecaster.domain.queue_forecast import QueueFacts, QueueForecast
 
 WEEKDAY = np.array([1.3, 1.1, 1.0, 1.0, 0.9, 0.5, 0.4])
 FIRST = np.datetime64("2026-01-05")
@@ -66,6 +66,25 @@ def test_one_giant_spike_is_one_day() -> None:
     spiked[0, 70] *= 20
     assert week_of(changed(panel, spiked))[0] == pytest.approx(week_of(panel)[0], rel=0.6)
     assert week_of(changed(panel, spiked))[1] == pytest.approx(week_of(panel)[1], rel=0.1)  # and not the neighbour's
+
+
+@pytest.mark.parametrize(("days", "usual", "times"), [(84, 0.4, 200), (84, 0.4, 2000), (11, 20.0, 50), (20, 20.0, 50)])
+def test_one_giant_spike_is_one_day_of_a_quiet_line_and_of_a_young_one_too(days: int, usual: float, times: int) -> None:
+    def come(wild: int) -> QueueForecast:
+        luck, told = np.random.default_rng(4), dict[int, tuple[int | None, int | None, int | None]]()
+        for day in dates(MONDAY - dt.timedelta(days=days), MONDAY - dt.timedelta(days=1)):
+            for start in HOURS.open_starts(day, "Europe/London", 1800):
+                n = int(luck.poisson(usual)) + (round(usual * wild) if day == MONDAY - dt.timedelta(days=3) else 0)
+                told[start] = (n, n, n * 300_000)
+        found = forecast_queue(QueueFacts("a/b", "Europe/London", 1800, HOURS, told), MONDAY, 28)
+        assert found is not None
+        return found
+
+    spiked, plain = come(times), come(0)
+    assert len(spiked.incidents) == 1
+    assert not plain.incidents
+    without, beside = (sum(float(d.offered.sum()) for d in f.days) for f in (spiked, plain))
+    assert without == pytest.approx(beside, rel=0.1)
 
 
 def test_an_outage_is_left_out_and_named() -> None:

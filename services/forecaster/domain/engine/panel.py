@@ -126,12 +126,20 @@ def find_incidents(total: Floats, counted: Flags, weekdays: Ints) -> Flags:
     """Return the days (N, T) that brought many times, or a small part, of what their weekday's days around them did: spikes and
     outages.
 
-    A campaign of twice or three times is no incident, and three such days on end are a new level. Quiet lines have none:
-    there, chance does the same.
+    A campaign of twice or three times is no incident, and three such days on end are a new level. Quiet lines have no outages, and
+    spikes beyond many times what is no longer quiet: below, chance does the same. Where a weekday is hardly known yet, weekdays may
+    differ as far as a spike: what goes as far beyond that is one, measured against the days around it.
     """
     usual, around = _usual_by_weekday(total, counted, weekdays)
-    known = counted & (usual >= INCIDENT_CONTACTS) & (around >= INCIDENT_DAYS)
-    spikes, outages = known & (total > SPIKE * usual), known & (total < OUTAGE * usual)
+    known = counted & (around >= INCIDENT_DAYS) & (usual > 0)
+    spikes = known & (total > SPIKE * np.maximum(usual, INCIDENT_CONTACTS))
+    outages = known & (usual >= INCIDENT_CONTACTS) & (total < OUTAGE * usual)
+    young = counted & (around < INCIDENT_DAYS)
+    rows = np.flatnonzero(young.any(axis=1))
+    if rows.size:
+        usual, around = _usual(total[rows], counted[rows])
+        far = SPIKE**2 * np.maximum(usual, INCIDENT_CONTACTS)
+        spikes[rows] |= young[rows] & (around > INCIDENT_DAYS) & (usual > 0) & (total[rows] > far)
     found: Flags = (spikes & ~_in_runs(spikes, counted)) | (outages & ~_in_runs(outages, counted))
     return found
 
