@@ -273,6 +273,27 @@ def test_the_first_day_of_history_is_no_burst_that_comes_again() -> None:
         )
 
 
+def test_the_end_of_a_night_before_a_closed_day_is_a_normal_one() -> None:
+    every, closed = frozenset(range(7)), MONDAY + dt.timedelta(days=2)
+    nights = OpeningHours((Opening(every, 16 * 3600, 4 * 3600),), special=((closed, ()),))
+    luck, told = np.random.default_rng(4), dict[int, tuple[int | None, int | None, int | None]]()
+    for day in dates(MONDAY - dt.timedelta(days=56), MONDAY - dt.timedelta(days=1)):
+        for start in nights.open_starts(day, "Europe/London", 1800):
+            n = int(luck.poisson(20))
+            told[start] = (n, n, n * 300_000)
+    found = forecast_queue(QueueFacts("a/b", "Europe/London", 1800, nights, told), MONDAY, 5)
+    assert found is not None
+    assert [len(d.starts) for d in found.days] == [
+        24,
+        24,
+        8,
+        16,
+        24,
+    ]  # till four on the closed day, from four after noon on the next
+    assert found.days[2].offered.sum() == pytest.approx(8 * 20, rel=0.15)
+    assert found.days[2].total_quantiles[1] < found.days[2].offered.sum() < found.days[2].total_quantiles[5]
+
+
 def test_a_part_day_brings_its_share_in_the_hours_that_are_open() -> None:
     short = (Opening(frozenset(range(7)), 8 * 3600, 13 * 3600),)
     part = [MONDAY - dt.timedelta(days=n) for n in (10, 18, 26, 33, 41)] + [MONDAY + dt.timedelta(days=1)]

@@ -26,6 +26,8 @@ from services.forecaster.domain.queue_forecast import DayForecast, Incident, Que
 SHAPED_DISPERSION = 0.3
 ENOUGH_DAYS = 14
 MOST_NAMED = 5
+# The place of a special day's factor among the parts of its total (see Expected).
+SPECIAL = 3
 # A slot that is to bring more than so many times the usual has no band of its own.
 MOST_HELD = 3.0
 
@@ -75,7 +77,9 @@ class _Sheet:
         hours, is_cold, none = facts.hours_on(day), facts.weekly_offered is not None, np.zeros(slots.size)
         mean = own.mean[place, slots] if own else none
         flat = _cold_mean(facts, day, slots) * (1 - quiet[day.weekday(), slots]) / busy if is_cold else none
-        if own and hours and own.special[place] and mean.sum() > 0:
+        if own and hours and own.special[place] and not hours.hours_of(day):
+            mean = mean / max(own.parts[place, SPECIAL], EPSILON)  # open till the night before ends, and that was a normal one
+        elif own and hours and own.special[place] and mean.sum() > 0:
             mean = mean * own.mean[place].sum() / mean.sum()  # what a part day brings, comes in the hours that are open
             mean = shaped(mean, slots, (kind_of(hours, day), tuple(hours.hours_of(day))), *self.part_days)
         unseen = ~own.opened[day.weekday(), slots] & (mean <= 0) if own else np.zeros(slots.size, dtype=bool)
