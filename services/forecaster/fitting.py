@@ -161,13 +161,12 @@ class Fitting:
         for forecast in (f for f in result if f.queue in book.queues):  # the book may have changed since
             seconds = book.queues[forecast.queue].interval_seconds
             version = forecasts.next_version(connection, forecast.queue)
-            watermark = closing.closed_through(connection, forecast.queue)
-            days = published_days(forecast, seconds, version, request["trigger"], watermark, now)
+            days = published_days(forecast, seconds, version, request["trigger"], forecast.known_through, now)
             rules = self.today.rules(book, book.queues[forecast.queue])
             self.today.publish(connection, [overridden(day, rules) for day in days])
             self._keep_outlook(connection, forecast, now)
             get_log().info("forecast_published", queue=forecast.queue, days=len(days), rests_on=forecast.rests_on)
-            self.today.update(connection, book, book.queues[forecast.queue], watermark)
+            self.today.update(connection, book, book.queues[forecast.queue], closing.closed_through(connection, forecast.queue))
         for override in book.overrides.values():
             if override.valid_until and override.name.partition("/")[0] == request["client"]:
                 ends = resolve(dt.datetime.fromisoformat(override.valid_until), "UTC")

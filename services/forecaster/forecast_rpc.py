@@ -56,7 +56,8 @@ class ForecastEdge:
 
     def _compared(self, connection: sa.Connection, book: BookDay, queue: Queue, day: dt.date) -> Comparison:
         zone, text, now = book.zone_of(queue), day.isoformat(), self.parts.clock.now()
-        standing: dict[str, PublishedDay | Received | None] = {"ENGINE": forecasts.load_day(connection, queue.name, text)}
+        ours = forecasts.load_day(connection, queue.name, text)
+        standing: dict[str, PublishedDay | Received | None] = {"ENGINE": ours}
         for source in ("CLIENT", "AGREED"):
             standing[source] = outlooks.received(connection, queue.name, text, source)
         contract = self.work.streams.book.view(connection).at(day).contract_of(queue.name)
@@ -67,7 +68,7 @@ class ForecastEdge:
             locked = kept or stood(connection, queue.name, text, locked_at)
             locked_at = locked.locked_at
         begin, end = day_bounds(day, zone)
-        came = contacts_that_came(connection, queue, begin, end)
+        came = contacts_that_came(connection, queue, begin, end, ours.seconds if ours else 0)
         tolerance = tolerance_of(lock) if lock else Tolerance()
         return compare(text, standing, locked if locked and locked.source else None, came, locked_at, tolerance)
 

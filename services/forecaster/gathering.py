@@ -78,6 +78,7 @@ class Gathering:
             unfinished,
             now,
             past,
+            through,
         )
         return facts, local_date(now, zone)
 

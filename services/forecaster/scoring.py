@@ -23,14 +23,15 @@ class Scored:
     added: dict[str, Added] = dataclasses.field(default_factory=dict)
 
 
-def contacts_that_came(connection: sa.Connection, queue: Queue, begin: int, end: int) -> Mapping[int, int]:
-    """Return the contacts of closed intervals between two instants; of one that closed without a word, none."""
-    return {start: came.offered for start, came in what_came(connection, queue, begin, end).items()}
+def contacts_that_came(connection: sa.Connection, queue: Queue, begin: int, end: int, seconds: int = 0) -> Mapping[int, int]:
+    """Return the contacts of closed intervals between two instants, as `what_came` does."""
+    return {start: came.offered for start, came in what_came(connection, queue, begin, end, seconds).items()}
 
 
-def what_came(connection: sa.Connection, queue: Queue, begin: int, end: int) -> Mapping[int, Came]:
-    """Return contacts and their handling of closed intervals between two instants; of one that closed without a word, none."""
-    seconds, through = queue.interval_seconds, min(closing.closed_through(connection, queue.name), end)
+def what_came(connection: sa.Connection, queue: Queue, begin: int, end: int, seconds: int = 0) -> Mapping[int, Came]:
+    """Return contacts and their handling of closed intervals between two instants; of one that closed without a word, none. seconds:
+    how long intervals are, as the forecast has them that they are held against; 0: as the queue's are today."""
+    seconds, through = seconds or queue.interval_seconds, min(closing.closed_through(connection, queue.name), end)
     if through <= begin:
         return {}
     reports = volume.reports_between(connection, queue.name, begin, through)
@@ -49,13 +50,16 @@ def what_came(connection: sa.Connection, queue: Queue, begin: int, end: int) -> 
 def score_days(connection: sa.Connection, queue: Queue, zone: str, first: dt.date, last: dt.date) -> Scored:
     """Score a queue's local days, what stood a day, a week and four weeks before."""
     begin, end = day_bounds(first, zone)[0] - WEEK, day_bounds(last, zone)[1]
-    came, scored = what_came(connection, queue, begin, end), Scored()
+    lengths, scored = dict[int, Mapping[int, Came]](), Scored()
     for day in dates(first, last):
         midnight = day_bounds(day, zone)[0]
         for lead in LEADS:
             body = forecasts.newest_by(connection, queue.name, day.isoformat(), midnight - (lead - 1) * DAY)
             if body is not None:
                 believed = wire.read_day(body)
+                if believed.seconds not in lengths:
+                    lengths[believed.seconds] = what_came(connection, queue, begin, end, believed.seconds)
+                came = lengths[believed.seconds]
                 score = score_day(believed, came, came, LEVELS)
                 scored.leads[lead] = scored.leads.get(lead, Score()).add(score)
                 if lead == LEADS[0] and believed.overrides:

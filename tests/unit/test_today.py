@@ -1,6 +1,7 @@
 """What the rest of today is told from: closed intervals as they were published, and of those nothing that was not observed."""
 
 import dataclasses
+import datetime as dt
 import pathlib
 
 import pytest
@@ -16,10 +17,12 @@ from muster.kit.jobs import Jobs
 from muster.kit.loop import Fact
 from muster.kit.outbox import Outbox
 from muster.kit.sql import Database, migrate
+from services.forecaster.domain.accuracy import Score
 from services.forecaster.domain.facts import Observed, Progress, PublishedDay, ReportFact
 from services.forecaster.domain.tally import Tally
 from services.forecaster.fitting import fit_queues
 from services.forecaster.gathering import Gathering
+from services.forecaster.scoring import score_days
 from services.forecaster.settings import ForecasterSettings
 from services.forecaster.store import forecasts
 from services.forecaster.store.tables import metadata
@@ -94,6 +97,42 @@ def test_a_slow_morning_lowers_the_rest_whether_or_not_what_was_closed_is_kept(f
     again = forecaster.today()
     assert again.version == kept.version + 1
     assert again.offered == kept.offered
+
+
+def test_a_forecast_says_up_to_when_it_saw_data_not_what_came_while_it_was_made(forecaster: Forecaster) -> None:
+    work, request = forecaster.work, {"client": "acme", "trigger": "REQUESTED"}
+    forecaster.told(NOON - 2 * HOUR, 2, 20)
+    gathered = forecaster.database.run_here(lambda c: work.fitting.load_fit(c, request))
+    forecaster.told(NOON - HOUR, 2, 20)
+    forecaster.database.run_here(lambda c: work.fitting.save_fit(c, request, fit_queues(gathered, lambda told: None)))
+    tomorrow = forecaster.database.run_here(lambda c: forecasts.load_day(c, HELP, "2026-03-26"))
+    assert tomorrow is not None
+    assert tomorrow.data_watermark == NOON - HOUR
+    assert forecaster.today().data_watermark == NOON  # what came since moves the rest of today
+
+
+def test_days_before_intervals_became_shorter_are_scored_as_they_were(forecaster: Forecaster) -> None:
+    thursday, queue = WEDNESDAY + DAY, forecaster.work.streams
+
+    def scored() -> Score:
+        def work(c: sa.Connection) -> Score:
+            row = queue.book_today(c).queues[HELP]
+            return score_days(c, row, "Europe/London", dt.date(2026, 3, 26), dt.date(2026, 3, 26)).leads[1]
+
+        return forecaster.database.run_here(work)
+
+    clock = forecaster.work.clock
+    assert isinstance(clock, ConductedClock)
+    clock.move(thursday + DAY)
+    forecaster.told(thursday + 8 * HOUR, 24, 20)
+    before = scored()
+    assert before.offered == 480
+    shorter = book()
+    for row in shorter["queues"]:
+        row["interval_seconds"] = 900
+    with forecaster.database.engine.begin() as connection:
+        BookOwner(forecaster.work.book, tuple(KINDS)).apply(connection, parse_book(shorter), False, 2)
+    assert scored() == before
 
 
 def test_what_is_older_than_is_kept_is_deleted_and_the_rest_stays(forecaster: Forecaster) -> None:

@@ -117,6 +117,7 @@ def lay_out(
         {day: count * facts.share_on(day) / held for day, count in by_day.items()},
         tuple(outlook),
         years,
+        facts.known_through,
     )
 
 

@@ -33,7 +33,7 @@ class QueueFacts:
     a change of share is no trend, so the past is read as if today's had always been. `older`: contacts of normal days before the
     cells, our share of them as it was; `earlier`: contacts by slot of holidays and part days before the cells; `profile`: how
     what is declared spreads over the week. `unfinished`: start → contacts answered and not wrapped up at `known_at`. `before`: (since
-    when, hours) that held in the past, ascending, today's last."""
+    when, hours) that held in the past, ascending, today's last; `known_through`: the instant up to which cells are closed."""
 
     queue: str
     zone: str
@@ -51,6 +51,7 @@ class QueueFacts:
     unfinished: Mapping[int, int] = dataclasses.field(default_factory=dict)
     known_at: int = 0
     before: tuple[tuple[dt.date, OpeningHours], ...] = ()
+    known_through: int = 0
 
     def share_on(self, day: dt.date) -> float:
         """Return our share of the client's volume on a day: the one declared last by then, the first before all, 1 without any."""
@@ -119,7 +120,7 @@ class Incident:
 class QueueForecast:
     """Days in order; what they rest on; φ of the variance a day ahead; incidents: days left out of learning, with what they brought
     and what was usual; totals: contacts of the past's normal days; outlook: the days of twelve months, and how many earlier years they
-    rest on."""
+    rest on; known_through: the instant up to which what it saw was closed."""
 
     queue: str
     days: tuple[DayForecast, ...]
@@ -131,3 +132,4 @@ class QueueForecast:
     totals: Mapping[dt.date, float] = dataclasses.field(default_factory=dict)
     outlook: tuple[OutlookDay, ...] = ()
     outlook_years: int = 0
+    known_through: int = 0
