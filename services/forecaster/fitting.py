@@ -16,8 +16,8 @@ from muster.kit.jobs import JobKind, Jobs, Report
 from muster.kit.logs import get_log
 from services.forecaster.domain.backtest import FEWEST_HISTORY_DAYS, backtest, hours_seen, with_zeros
 from services.forecaster.domain.forecast import LONGEST_HISTORY_WEEKS, forecast_client
-from services.forecaster.domain.outlook import OutlookPeriod, periods
-from services.forecaster.domain.overriding import overridden
+from services.forecaster.domain.outlook import OutlookDay, OutlookPeriod, periods
+from services.forecaster.domain.overriding import outlook_overridden, overridden
 from services.forecaster.domain.queue_forecast import QueueFacts, QueueForecast
 from services.forecaster.forecast_wire import backtest_data
 from services.forecaster.gathering import Gathering
@@ -164,7 +164,8 @@ class Fitting:
             days = published_days(forecast, seconds, version, request["trigger"], forecast.known_through, now)
             rules = self.today.rules(book, book.queues[forecast.queue])
             self.today.publish(connection, [overridden(day, rules) for day in days])
-            self._keep_outlook(connection, forecast, now)
+            zone = book.zone_of(book.queues[forecast.queue])
+            self._keep_outlook(connection, forecast, outlook_overridden(forecast.outlook, days, rules, zone), now)
             get_log().info("forecast_published", queue=forecast.queue, days=len(days), rests_on=forecast.rests_on)
             self.today.update(connection, book, book.queues[forecast.queue], closing.closed_through(connection, forecast.queue))
         for override in book.overrides.values():
@@ -178,14 +179,14 @@ class Fitting:
                 get_log().warning("forecast_not_possible", queue=name, reason="NO_HISTORY", then=then)
         return {"queues": sorted(fitted)}
 
-    def _keep_outlook(self, connection: sa.Connection, forecast: QueueForecast, now: int) -> None:
-        """Keep twelve months, incidents, and what past days brought."""
+    def _keep_outlook(self, connection: sa.Connection, forecast: QueueForecast, outlook: list[OutlookDay], now: int) -> None:
+        """Keep twelve months with their overrides, incidents, and what past days brought."""
         since = min(forecast.totals, default=None)
         outlooks.save_day_totals(connection, forecast.queue, forecast.totals, since)
-        days = [OutlookPeriod(d.day, d.day, d.offered, d.quantiles, d.offered * d.aht / 3600) for d in forecast.outlook]
+        days = [OutlookPeriod(d.day, d.day, d.offered, d.quantiles, d.offered * d.aht / 3600) for d in outlook]
         found = {"DAY": days}
         for kind in ("WEEK", "MONTH"):
-            found[kind] = periods(forecast.outlook, forecast.between_days, monthly=kind == "MONTH")
+            found[kind] = periods(outlook, forecast.between_days, monthly=kind == "MONTH")
         body: dict[str, Any] = {
             kind: [
                 [

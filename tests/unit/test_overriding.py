@@ -1,9 +1,14 @@
 """Overrides lie over the statistics in layers, are shown beside them, and outlive today's updates."""
 
+import dataclasses
+import datetime as dt
+
 import pytest
 
+from muster.domain.calendar import day_bounds
 from services.forecaster.domain.facts import PublishedDay, merge_days
-from services.forecaster.domain.overriding import Rule, overridden, without_overrides
+from services.forecaster.domain.outlook import OutlookDay
+from services.forecaster.domain.overriding import Rule, outlook_overridden, overridden, without_overrides
 from services.forecaster.handlers.forecasting import updated_day
 
 DAY = PublishedDay(
@@ -78,3 +83,29 @@ def test_todays_update_keeps_what_was_set_and_scales_what_was_multiplied() -> No
 
 def test_a_rule_off_the_grid_holds_for_the_intervals_it_touches() -> None:
     assert overridden(DAY, [rule("SET", 7, starts=2000, ends=3000)]).offered == [10.0, 7.0, 0.0]
+
+
+def test_the_year_has_the_overrides_too_within_the_six_weeks_and_beyond() -> None:
+    monday = dt.date(2026, 3, 2)
+
+    def published(n: int) -> PublishedDay:
+        first = day_bounds(monday + dt.timedelta(days=n), "Europe/London")[0] + 9 * 3600
+        starts = [first, first + 1800, first + 3600]
+        return dataclasses.replace(DAY, local_date=(monday + dt.timedelta(days=n)).isoformat(), starts=starts)
+
+    days = [published(n) for n in range(14)]
+    wide = (20.0, 24.0, 27.0, 30.0, 33.0, 36.0, 40.0)
+    year = [OutlookDay(monday + dt.timedelta(days=n), 30.0, wide, 300.0, 0.0) for n in range(60)]
+    near, far = days[3].starts[0], published(45).starts[0]  # in summer time, an hour earlier by UTC
+    rules = [
+        rule("MULTIPLY", 2, near, near + 1800),
+        rule("ADD", 5, far, far + 5400),
+        rule("ADD", 60, far, far + 5400, False, 1),
+    ]
+    found = outlook_overridden(year, days, rules, "Europe/London")
+    assert [n for n, (old, new) in enumerate(zip(year, found, strict=True)) if old != new] == [3, 45]
+    assert found[3].offered == pytest.approx(40)
+    assert found[3].quantiles[6] == pytest.approx(40 * 40 / 30)
+    assert found[45].offered == pytest.approx(45)
+    assert found[45].aht == pytest.approx(360)
+    assert outlook_overridden(year, days, [], "Europe/London") == year

@@ -1,13 +1,16 @@
 """Overrides: what a planner knows better than the statistics, laid over them in layers, with the statistics kept beside."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from muster.domain.calendar import parse_date, resolve, to_local
+from services.forecaster.domain.engine.panel import EPSILON
 from services.forecaster.domain.facts import PublishedDay
 from services.forecaster.domain.laying_out import SHAPED_DISPERSION, spread_out
+from services.forecaster.domain.outlook import OutlookDay
 
 OPERATIONS: dict[str, Callable[[float, float], float]] = {
     "SET": lambda old, value: value,
@@ -89,6 +92,36 @@ def _workload_moved(day: PublishedDay, offered: list[float], aht: list[float]) -
     held = sum(old) > 0
     totals = _moved(day.work_total_quantiles, sum(old), sum(new)) if day.work_total_quantiles and held else []
     return {"workload_quantiles": rows, "work_total_quantiles": totals}
+
+
+def outlook_overridden(
+    outlook: Iterable[OutlookDay], days: Sequence[PublishedDay], rules: Sequence[Rule], zone: str
+) -> list[OutlookDay]:
+    """Return the days of the outlook with the rules that touch them applied. days: as the statistics have the first of them; later
+    days have the intervals of the newest of their weekday."""
+    near = {day.local_date: day for day in days}
+    like = {parse_date(day.local_date).weekday(): day for day in days if day.starts}
+    found = []
+    for day in outlook:
+        own = near.get(day.day.isoformat())
+        if own is None and day.offered > 0 and day.day.weekday() in like:
+            own = _carried(like[day.day.weekday()], day, zone)
+        changed = overridden(own, rules) if own else None
+        if changed is None or changed is own:
+            found.append(day)
+            continue
+        offered = sum(changed.offered)
+        work = sum(n * h for n, h in zip(changed.offered, changed.aht, strict=True))
+        wide = tuple(_moved(list(day.quantiles), day.offered, offered))
+        found.append(dataclasses.replace(day, offered=offered, quantiles=wide, aht=work / offered if offered > 0 else day.aht))
+    return found
+
+
+def _carried(like: PublishedDay, day: OutlookDay, zone: str) -> PublishedDay:
+    """Return a day's intervals carried to a later day of so many contacts, at the same times of the clock."""
+    shift, share = day.day - parse_date(like.local_date), day.offered / max(sum(like.offered), EPSILON)
+    starts = [resolve(to_local(start, zone).replace(tzinfo=None) + shift, zone) for start in like.starts]
+    return dataclasses.replace(like, local_date=day.day.isoformat(), starts=starts, offered=[n * share for n in like.offered])
 
 
 def without_overrides(day: PublishedDay) -> PublishedDay:
