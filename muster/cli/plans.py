@@ -9,6 +9,7 @@ from rich.table import Table
 
 from muster.cli.connection import Zone, connect, console, read_instant, shown, table_of
 from muster.kit.errors import Refusal
+from muster.v1 import forecast_pb2
 from muster.v1 import forecaster_service_pb2 as forecasting
 
 forecast = typer.Typer(no_args_is_help=True, help="What is expected.")
@@ -38,8 +39,10 @@ def forecast_show(
         title = f"Forecast of {d.queue}, {d.local_date}; rests on {d.rests_on}; version {d.version}"
         if d.HasField("day_factor"):
             title += f"; it now runs at {d.day_factor:.0%} of the morning's forecast"
-        plain = list(d.statistical_offered_count)
-        table = table_of(title, "interval", *BANDS, *(["statistical"] if plain else []))
+        plain, plain_aht = list(d.statistical_offered_count), list(d.statistical_aht_seconds)
+        beside = [("statistical", plain, 1)] if plain else []
+        beside += [("statistical AHT", plain_aht, 0)] if plain_aht and plain_aht != list(d.aht_seconds) else []
+        table = table_of(title, "interval", *BANDS, *(head for head, _, _ in beside))
         hours = [n * h / 3600 for n, h in zip(d.offered_count, d.aht_seconds, strict=True)]
         for i, start in enumerate(d.starts_at_epoch_seconds):
             work = [f"{d.workload_quantiles[i * width + n]:.2f}" if d.workload_quantiles else "–" for n in (low, high)]
@@ -53,7 +56,7 @@ def forecast_show(
                 f"{d.aht_quantiles[i * width + high]:.0f}",
                 f"{hours[i]:.2f}",
                 *work,
-                *([f"{plain[i]:.1f}"] if plain else []),
+                *(f"{values[i]:.{places}f}" for _, values, places in beside),
             )
         out.print(table)
         total, known = (
@@ -73,30 +76,51 @@ def forecast_explain(queue: Queue, interval: Annotated[str, typer.Argument(metav
     days = [dt.datetime.fromtimestamp(start + shift, dt.UTC).date().isoformat() for shift in (-86_400, 86_400)]
     request = forecasting.ListForecastDaysRequest(queue=queue, first_date=days[0], last_date=days[1])
     found = [d for d in muster.forecaster.ListForecastDays(request).days if start in d.starts_at_epoch_seconds]
-    if not found:
+    request.as_fitted = True
+    fits = [d for d in muster.forecaster.ListForecastDays(request).days if start in d.starts_at_epoch_seconds]
+    if not found or not fits:
         raise Refusal("NO_SUCH_INTERVAL", f"no forecast of {queue} has an interval that starts at {shown(start, zone)}")
-    d = found[0]
-    place, plain = list(d.starts_at_epoch_seconds).index(start), list(d.statistical_offered_count) or list(d.offered_count)
+    d, fitted = found[0], fits[0]
+    plain, plain_aht = _statistical(d, start)
+    final, aht = (values[list(d.starts_at_epoch_seconds).index(start)] for values in (d.offered_count, d.aht_seconds))
+    whole = sum(fitted.statistical_offered_count or fitted.offered_count)
+    as_fitted = _statistical(fitted, start)[0]
     table = table_of(f"Forecast of {queue} at {shown(start, zone)}, version {d.version}; rests on {d.rests_on}", "part", "size")
     if d.HasField("parts"):
-        p, trend = d.parts, d.parts.trend_factor if d.parts.HasField("trend_factor") else 1.0
-        total = p.level_count * p.weekday_factor * p.month_factor * p.special_factor * p.form_factor * trend
-        table.add_row("level: contacts on a mean open day", f"{p.level_count:,.1f}")
-        table.add_row("× weekday", f"{p.weekday_factor:.3f}")
-        table.add_row("× calendar (time of the month)", f"{p.month_factor:.3f}")
-        table.add_row("× holiday, part day or day after a closure", f"{p.special_factor:.3f}")
-        table.add_row("× form of recent days", f"{p.form_factor:.3f}")
-        table.add_row("× growth up to the day", f"{trend:.3f}")
-        table.add_row("= the day, as fitted", f"{total:,.1f}")
-    share = plain[place] / max(sum(plain), 1e-9)
-    table.add_row("the interval's share of the intervals told", f"{share:.2%}")
+        _add_parts(table, d.parts)
+    table.add_row("the interval's share of the day", f"{as_fitted / max(whole, 1e-9):.2%}")
+    table.add_row("= the interval, as fitted", f"{as_fitted:.2f}")
     if d.HasField("day_factor"):
-        table.add_row("× today so far, at the first interval after", f"{d.day_factor:.3f}")
-    table.add_row("statistical", f"{plain[place]:.2f}")
-    table.add_row("final", f"{d.offered_count[place]:.2f}")
+        table.add_row("× today so far", f"{plain / as_fitted if as_fitted > 0 else 1.0:.3f}")
+    table.add_row("statistical", f"{plain:.2f}")
+    table.add_row("overrides", f"{final - plain:+.2f}")
+    table.add_row("final", f"{final:.2f}")
+    table.add_row("AHT s, statistical", f"{plain_aht:.0f}")
+    table.add_row("AHT s, final", f"{aht:.0f}")
     out.print(table)
+    touched = final != plain or aht != plain_aht
     for words in d.overrides:
-        out.print(f"override {words}", highlight=False, markup=False)
+        out.print(f"override {words}" if touched else f"elsewhere on the day: override {words}", highlight=False, markup=False)
+
+
+def _statistical(d: forecast_pb2.ForecastDay, start: int) -> tuple[float, float]:
+    """Return an interval's contacts and AHT before overrides."""
+    place = list(d.starts_at_epoch_seconds).index(start)
+    offered, aht = d.statistical_offered_count or d.offered_count, d.statistical_aht_seconds or d.aht_seconds
+    return offered[place], aht[place]
+
+
+def _add_parts(table: Table, p: forecast_pb2.ForecastParts) -> None:
+    """Add a row a factor of the day's total."""
+    trend = p.trend_factor if p.HasField("trend_factor") else 1.0
+    total = p.level_count * p.weekday_factor * p.month_factor * p.special_factor * p.form_factor * trend
+    table.add_row("level: contacts on a mean open day", f"{p.level_count:,.1f}")
+    table.add_row("× weekday", f"{p.weekday_factor:.3f}")
+    table.add_row("× calendar (time of the month)", f"{p.month_factor:.3f}")
+    table.add_row("× holiday, part day or day after a closure", f"{p.special_factor:.3f}")
+    table.add_row("× form of recent days", f"{p.form_factor:.3f}")
+    table.add_row("× growth up to the day", f"{trend:.3f}")
+    table.add_row("= the day, as fitted", f"{total:,.1f}")
 
 
 def _band(quantiles: Sequence[float], low: int, high: int) -> str:

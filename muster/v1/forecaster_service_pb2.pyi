@@ -434,6 +434,7 @@ class ListForecastDaysRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     AS_BELIEVED_AT_FIELD_NUMBER: _builtins.int
+    AS_FITTED_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """The queue, client/queue."""
     first_date: _builtins.str
@@ -444,6 +445,8 @@ class ListForecastDaysRequest(_message.Message):
     """Most days to return, 1 to 100; 0: 14."""
     page_token: _builtins.str
     """From the previous answer."""
+    as_fitted: _builtins.bool
+    """As the newest fit had it, without today's updates. Not with as_believed_at."""
     @_builtins.property
     def as_believed_at(self) -> _timestamp_pb2.Timestamp:
         """What had been published by then; absent: what stands now."""
@@ -457,10 +460,11 @@ class ListForecastDaysRequest(_message.Message):
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         as_believed_at: _timestamp_pb2.Timestamp | None = ...,
+        as_fitted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_believed_at", b"as_believed_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_believed_at", b"as_believed_at", "first_date", b"first_date", "last_date", b"last_date", "page_size", b"page_size", "page_token", b"page_token", "queue", b"queue"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_believed_at", b"as_believed_at", "as_fitted", b"as_fitted", "first_date", b"first_date", "last_date", b"last_date", "page_size", b"page_size", "page_token", b"page_token", "queue", b"queue"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

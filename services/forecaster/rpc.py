@@ -193,6 +193,8 @@ class ForecasterRpc(stubs.ForecasterServiceServicer):
             if request.HasField("as_believed_at"):
                 then = request.as_believed_at.seconds
                 shown = [b for day in shown if (b := self._believed(connection, day.queue, day.local_date, then))]
+            elif request.as_fitted:
+                shown = [forecasts.load_morning(connection, day.queue, day.local_date) or day for day in shown]
             messages = [wire.day_message(day) for day in shown]
             return pb.ListForecastDaysResponse(days=messages, next_page_token=next_token(limit, offset, days))
 

@@ -79,7 +79,8 @@ OUTAGE = {
 def with_forecasters(data: dict[str, Any]) -> dict[str, Any]:
     """Return the book with an override, an event, and a contract that locks forecasts a day before."""
     data["contracts"][0]["lock"] = {"days_ahead": 1, "tolerance_up": 0.1, "tolerance_down": 0.1}
-    return {**data, "overrides": [SALE], "events": [OUTAGE]}
+    longer = {**SALE, "name": "acme/longer", "measure": "AHT", "operation": "ADD", "value": 30, "starts": "2026-03-26T12:00"}
+    return {**data, "overrides": [SALE, {**longer, "ends": "2026-03-26T13:00", "reason": "questions"}], "events": [OUTAGE]}
 
 
 def with_channels(data: dict[str, Any]) -> dict[str, Any]:

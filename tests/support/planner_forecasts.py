@@ -62,6 +62,11 @@ def look_far_and_back(home: pathlib.Path, folder: pathlib.Path) -> None:
     )
 
 
+def sizes_of(explained: str) -> dict[str, str]:
+    """Return the parts of an explained interval with their sizes."""
+    return {row.split("│")[1].strip(): row.split("│")[2].strip() for row in explained.splitlines() if row.count("│") == 3}
+
+
 def look_at_forecasts(home: pathlib.Path) -> None:
     words = ("forecast", "show", "acme/help", "--day", "2026-03-26")
     now = muster(home, *words)
@@ -70,9 +75,21 @@ def look_at_forecasts(home: pathlib.Path) -> None:
     assert "override" not in muster(home, *words, "--as-believed-at", "2026-03-25T10:00")
     explained = muster(home, "forecast", "explain", "acme/help", "2026-03-26T09:00")
     assert "level: contacts on a mean open day" in explained
-    sizes = {row.split("│")[1].strip(): row.split("│")[2].strip() for row in explained.splitlines() if row.count("│") == 3}
+    sizes = sizes_of(explained)
     assert float(sizes["final"]) == pytest.approx(1.5 * float(sizes["statistical"]), rel=0.01)
+    assert float(sizes["overrides"]) == pytest.approx(0.5 * float(sizes["statistical"]), rel=0.02)
     assert float(sizes["× growth up to the day"]) == pytest.approx(1.0, abs=0.2)
+    assert sizes["AHT s, final"] == sizes["AHT s, statistical"]
+    asked = sizes_of(muster(home, "forecast", "explain", "acme/help", "2026-03-26T12:00"))
+    assert int(asked["AHT s, final"]) == pytest.approx(int(asked["AHT s, statistical"]) + 30, abs=1)
+    noon = rows_of(now, "Thu 2026-03-26 12:00")[0]
+    assert int(noon[4]) == pytest.approx(int(noon[-1]) + 30, abs=1)
+    today = sizes_of(muster(home, "forecast", "explain", "acme/help", "2026-03-25T15:00"))
+    day, share, so_far = (today[k] for k in ("= the day, as fitted", "the interval's share of the day", "× today so far"))
+    assert float(so_far) > 1.1  # 50 came where 30 had been expected
+    assert today["overrides"] == "+0.00"
+    product = float(day.replace(",", "")) * float(share.rstrip("%")) / 100 * float(so_far)
+    assert product == pytest.approx(float(today["final"]), rel=0.01)
     accuracy = muster(home, "forecast", "accuracy", "acme")
     assert "Poisson limit" in accuracy
     assert "all" in accuracy
