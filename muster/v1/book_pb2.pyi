@@ -784,7 +784,7 @@ Global___ColdStart: _TypeAlias = ColdStart  # noqa: Y015
 
 @_typing.final
 class AllocationShare(_message.Message):
-    """Our share of the client's volume from a day on."""
+    """Our share of the client's volume from a day on. Before the first such day it is 1."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -175,7 +175,7 @@ class Fitting:
         fitted = {f.queue for f in result}
         for name, queue in sorted(book.queues.items()):
             if queue.client == request["client"] and name not in fitted:
-                then = "declare cold_start (weekly_offered_count, aht_seconds), or import history"
+                then = "declare cold_start (weekly_offered_count, aht_seconds), or import history with handle times"
                 get_log().warning("forecast_not_possible", queue=name, reason="NO_HISTORY", then=then)
         return {"queues": sorted(fitted)}
 

@@ -65,6 +65,21 @@ def test_a_closed_day_of_the_year_brings_nothing() -> None:
     assert [d.day for d in days if d.offered == 0] == [closed]
 
 
+def test_a_queue_closed_at_the_end_of_the_six_weeks_or_half_open_then_comes_back_as_it_was() -> None:
+    first = TODAY + dt.timedelta(days=25)
+    known = [k if k.day < first else dataclasses.replace(k, offered=0.0, quantiles=(0.0,) * 7) for k in known_days()]
+    year = look_ahead(known, {}, lambda day: day >= first + dt.timedelta(days=30), TODAY)[0]
+    assert [d.offered for d in year[53:57]] == pytest.approx([0.0, 0.0, 1000.0, 1000.0])
+    half = [*known_days()[:-1], dataclasses.replace(known_days()[-1], offered=300.0, normal=False)]
+    assert look_ahead(half, {}, lambda day: True, TODAY)[0][48].offered == pytest.approx(1000)
+    special = ((FIRST + dt.timedelta(days=41), HOURS.weekly[0:1]),)
+    hours = dataclasses.replace(HOURS, special=special)
+    found = forecast_queue(dataclasses.replace(facts(56), hours=hours), FIRST, 42)
+    assert found is not None
+    assert found.outlook[41].offered < 0.8 * found.outlook[34].offered  # a holiday, if an open one
+    assert found.outlook[48].offered == pytest.approx(found.outlook[34].offered, rel=0.05)
+
+
 def test_weeks_and_months_sum_up_and_vary_less_than_their_days_together() -> None:
     days, _ = look_ahead(known_days(), {}, lambda day: True, TODAY)
     weeks, months = periods(days, 0.3, monthly=False), periods(days, 0.3, monthly=True)
@@ -293,6 +308,16 @@ def test_a_share_of_nothing_is_no_history_and_no_forecast() -> None:
     ends = forecast_queue(dataclasses.replace(plain, shares=((dt.date(2025, 1, 1), 1.0), (FIRST, 0.0))), FIRST, 14)
     assert ends is not None
     assert level(ends) == 0.0
+
+
+def test_before_the_first_share_is_declared_all_is_ours() -> None:
+    plain = facts(70)
+    whole = forecast_queue(plain, FIRST, 14)
+    loses = forecast_queue(dataclasses.replace(plain, shares=((FIRST + dt.timedelta(days=7), 0.0),)), FIRST, 14)
+    assert whole is not None
+    assert loses is not None
+    assert [d.offered.sum() for d in loses.days[:7]] == pytest.approx([d.offered.sum() for d in whole.days[:7]])
+    assert sum(d.offered.sum() for d in loses.days[7:]) == 0
 
 
 def test_totals_of_past_days_are_kept_as_they_were_and_the_year_follows_the_share() -> None:

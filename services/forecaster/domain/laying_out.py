@@ -181,7 +181,8 @@ def _outlook(
         offered = float(d.offered.sum())
         wide = d.total_quantiles or tuple(spread_out(np.array([offered]), SHAPED_DISPERSION)[0].tolist())
         aht = float((d.offered * d.aht).sum() / offered) if offered > 0 else float(d.aht.mean()) if len(d.aht) else 0.0
-        known.append(_times(OutlookDay(d.day, offered, wide, aht, 0.0), held / (facts.share_on(d.day) or held)))
+        normal = not d.parts or d.parts[SPECIAL] == 1
+        known.append(_times(OutlookDay(d.day, offered, wide, aht, 0.0, normal), held / (facts.share_on(d.day) or held)))
 
     def is_open(day: dt.date) -> bool:
         hours = facts.hours_on(day)

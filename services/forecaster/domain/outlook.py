@@ -1,6 +1,6 @@
 """The next twelve months, day by day: the last weeks of the interval forecast carried on, as the year went before.
 
-A day beyond the interval forecast brings what its weekday brings in the last two weeks of it, moved by how last year (and the
+A day beyond the interval forecast brings what its weekday brings on the last two normal days of it, moved by how last year (and the
 year before) went from that time of the year to the day's, pulled to no change. It varies as days do, and more with each month,
 as levels of four weeks moved before; where no year has been seen yet, more still, and the outlook says so.
 """
@@ -27,13 +27,15 @@ UNSEEN_SEASON, SEASON_MONTHS = 0.15, 3.0
 
 @dataclasses.dataclass(frozen=True)
 class OutlookDay:
-    """offered: contacts; seven quantiles of it; AHT in seconds; drift: the share of offered that the level may have moved by."""
+    """offered: contacts; seven quantiles of it; AHT in seconds; drift: the share of offered that the level may have moved by;
+    normal: whether it is no holiday, part day, or day after a closure."""
 
     day: dt.date
     offered: float
     quantiles: tuple[float, ...]
     aht: float
     drift: float
+    normal: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,8 +89,8 @@ def look_ahead(
 ) -> tuple[list[OutlookDay], int]:
     """Return the days of twelve months, those of the interval forecast (`known`, at least one) first; and how many earlier years
     the season rests on. A day that is closed brings nothing."""
-    last_weeks = known[-14:]
-    by_weekday = {d.weekday(): [k for k in last_weeks if k.day.weekday() == d.weekday() and k.offered > 0] for d in _week()}
+    by_weekday = {d.weekday(): _like(known, d.weekday()) for d in _week()}
+    last_weeks = sorted((k for like in by_weekday.values() for k in like), key=lambda k: k.day) or list(known[-1:])
     mean = float(np.mean([k.offered for k in last_weeks])) or 1.0
     weekday = np.array([np.mean([k.offered for k in by_weekday[n]]) / mean if by_weekday[n] else 0.0 for n in range(7)])
     near, monthly = last_weeks[len(last_weeks) // 2].day, monthly_drift(totals, today)
@@ -110,6 +112,12 @@ def look_ahead(
         aht = float(np.mean([k.aht for k in like]))
         days.append(OutlookDay(day, offered, tuple(np.maximum(wide, 0.0).tolist()), aht, drift))
     return days, years
+
+
+def _like(known: Sequence[OutlookDay], weekday: int) -> list[OutlookDay]:
+    """Return the last two days of a weekday that say what it brings: normal ones, else any that are open."""
+    is_open = [k for k in known if k.day.weekday() == weekday and k.offered > 0]
+    return [k for k in is_open if k.normal][-2:] or is_open[-2:]
 
 
 def _week() -> list[dt.date]:

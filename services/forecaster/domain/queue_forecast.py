@@ -54,8 +54,8 @@ class QueueFacts:
     known_through: int = 0
 
     def share_on(self, day: dt.date) -> float:
-        """Return our share of the client's volume on a day: the one declared last by then, the first before all, 1 without any."""
-        found = self.shares[0][1] if self.shares else 1.0
+        """Return our share of the client's volume on a day: the one declared last by then, 1 before any."""
+        found = 1.0
         for since, share in self.shares:
             found = share if since <= day else found
         return found
