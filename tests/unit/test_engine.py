@@ -68,6 +68,19 @@ def test_one_giant_spike_is_one_day() -> None:
     assert week_of(changed(panel, spiked))[1] == pytest.approx(week_of(panel)[1], rel=0.1)  # and not the neighbour's
 
 
+def test_days_after_closures_that_brought_hardly_anything_never_make_one_of_less_than_nothing() -> None:
+    panel = made(ahead=7)
+    offered, special = panel.offered.copy(), panel.special.copy()
+    for day in (17, 31, 45, 59):  # a closed Thursday, and a Friday that nobody declared
+        offered[:, day], offered[:, day + 1] = np.nan, 0.1
+        special[:, day], special[:, day + 1] = CLOSED_OR_PARTIAL, AFTER_CLOSURE
+    ahead = panel.past
+    special[:, ahead : ahead + 3], special[:, ahead + 3] = CLOSED_OR_PARTIAL, AFTER_CLOSURE  # three days on end this time
+    found = expected_contacts(Panel(offered, panel.dates, special))
+    assert (found >= 0).all()
+    assert 0 < found[:, 3].sum() < found[:, 4].sum()
+
+
 @pytest.mark.parametrize(("days", "usual", "times"), [(84, 0.4, 200), (84, 0.4, 2000), (11, 20.0, 50), (20, 20.0, 50)])
 def test_one_giant_spike_is_one_day_of_a_quiet_line_and_of_a_young_one_too(days: int, usual: float, times: int) -> None:
     def come(wild: int) -> QueueForecast:

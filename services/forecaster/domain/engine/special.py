@@ -18,6 +18,8 @@ from services.forecaster.domain.engine.panel import (
 CAUGHT_UP, CAUGHT_UP_WORTH = 0.3, 2.0
 # A holiday or part day brings so much of a normal day; worth so many of the client's own.
 HOLIDAY_SHARE, HOLIDAY_WORTH = 0.6, 0.5
+# Of a normal day the first one after a closure brings at least so much, whatever earlier ones did.
+LEAST_FACTOR = 0.1
 
 
 def _normal_totals(panel: Panel, days: Days) -> Floats:
@@ -73,7 +75,7 @@ def special_factors(panel: Panel, days: Days) -> Floats:
     caught = np.where(after, np.clip(total - normal[:, :past], -normal[:, :past], 2 * away[:, :past]), 0.0).sum()
     lost, worth = np.where(after, away[:, :past], 0.0).sum(), CAUGHT_UP_WORTH * mean.sum()
     share = (caught + CAUGHT_UP * worth) / (lost + worth + EPSILON)
-    caught_up = 1 + share * np.minimum(away[:, past:] / np.maximum(normal[:, past:], EPSILON), 2.0)
+    caught_up = np.maximum(1 + share * np.minimum(away[:, past:] / np.maximum(normal[:, past:], EPSILON), 2.0), LEAST_FACTOR)
     after_closure, not_normal = kinds[:, past:] == AFTER_CLOSURE, kinds[:, past:] == CLOSED_OR_PARTIAL
     found: Floats = np.where(after_closure, caught_up, np.where(not_normal, part[:, None], factors))
     return found
