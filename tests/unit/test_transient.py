@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from muster.simulator.pools import Group, Plan, Queue, draw, play
 from services.staffing.domain.erlang import Load, service
 from services.staffing.domain.transient import BLOCK, LEAVE, Day, fewest_day, predict_day, served_in_time, shrink
 
@@ -116,3 +117,17 @@ def test_a_large_pool_may_shrink() -> None:
     left = shrink(p, 1400, 700)
     assert left.sum() == pytest.approx(1.0)
     assert (np.arange(2000) * left).sum() == pytest.approx(500.0)
+
+
+def test_contacts_longer_than_an_interval_block_the_ones_after_too() -> None:
+    d = Day(np.array([6.0] * 24 + [1.0] * 16), 900.0, 7200.0, 60.0, 20.0)
+    required = np.array([60] * 24 + [12] * 16)
+    told = np.array(predict_day(d, required.tolist(), BLOCK))
+    queue = Queue(d.volume, d.handle, d.patience, d.threshold)
+    plan = Plan((queue,), (Group(required, (0,)),), d.seconds, BLOCK)
+    played = play(plan, draw(plan.queues, plan.seconds, 400, np.random.default_rng(3)))
+    seen = (played.in_time.sum(axis=0) / played.offered.sum(axis=0))[0]
+    # 48 are busy when 12 are left: 10,000 s pass, eleven intervals, until one of them may take a contact again.
+    assert seen[24:29].max() < 0.05
+    assert told[24:29].max() < 0.05
+    assert np.abs(told - seen)[24:32].max() < 0.3

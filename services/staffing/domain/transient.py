@@ -10,6 +10,7 @@ fewer are busy than the pool has now.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -204,13 +205,15 @@ class _Chances:
 
 @dataclasses.dataclass
 class Moving:
-    """A day's queue under one discipline, as it stands at the beginning of an interval."""
+    """A day's queue under one discipline, as it stands at the beginning of an interval. crowd: how many are still busy where they are more
+    than the agents there were (BLOCK), else 0: contacts longer than an interval block the next one too."""
 
     day: Day
     discipline: int
     chances: _Chances
     p: Floats
     agents: int = 0
+    crowd: float = 0.0
 
     @classmethod
     def begin(cls, day: Day, discipline: int, most: int) -> "Moving":
@@ -221,30 +224,31 @@ class Moving:
         p[0] = 1.0
         return cls(day, discipline, _Chances(day, size), p)
 
-    def try_out(self, interval: int, n: int) -> tuple[float, Floats]:
-        """Return the service level of an interval with n agents (1 where nothing is offered), and how it leaves the queue."""
+    def try_out(self, interval: int, n: int) -> tuple[float, Floats, float]:
+        """Return the service level of an interval with n agents (1 where nothing is offered), and how it leaves the queue and the crowd."""
         day, crowd = self.day, 0.0
         if self.discipline == LEAVE:
             p = shrink(self.p, self.agents, n)
         else:
-            p = self.p.copy()
-            crowd = float(min(self.agents, (p * np.minimum(np.arange(p.size), self.agents)).sum())) if n < self.agents else 0.0
+            p, before = self.p.copy(), max(float(self.agents), self.crowd)
+            crowd = float(min(before, (p * np.minimum(np.arange(p.size), before)).sum())) if n < before else 0.0
         late = self.chances.late(n) if crowd > n else np.zeros((2, 1))
         whole = self.chances.whole(n)
         good, offered = run(p, n, crowd, day.rates(interval), day.seconds, day.handle, day.theta, whole, late)
-        return (good / offered if offered > 0 else 1.0), p
+        left = crowd * math.exp(-day.seconds / day.handle)
+        return (good / offered if offered > 0 else 1.0), p, left if left > n else 0.0
 
-    def go(self, n: int, p: Floats) -> None:
-        """Go on to the next interval."""
-        self.p, self.agents = p, n
+    def go(self, n: int, p: Floats, crowd: float) -> None:
+        """Go on to the next interval, as `try_out` found it left."""
+        self.p, self.agents, self.crowd = p, n, crowd
 
 
 def predict_day(day: Day, required: Sequence[int], discipline: int) -> list[float]:
     """Return the service level (answered within T / offered) of each interval with these agents."""
     moving, levels = Moving.begin(day, discipline, max(required, default=0)), []
     for interval, n in enumerate(required):
-        level, p = moving.try_out(interval, int(n))
-        moving.go(int(n), p)
+        level, *left = moving.try_out(interval, int(n))
+        moving.go(int(n), *left)
         levels.append(float(min(max(level, 0.0), 1.0)))
     return levels
 
@@ -272,5 +276,5 @@ def fewest_day(day: Day, target: float, block_slack: float = 0.008) -> Ints:
             n = min(n + 1, most)
         found[interval] = n
         for m, _ in both:
-            m.go(n, m.try_out(interval, n)[1])
+            m.go(n, *m.try_out(interval, n)[1:])
     return found
