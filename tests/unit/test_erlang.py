@@ -1,6 +1,7 @@
 """Erlang A and C against published values, and as properties."""
 
 import decimal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.staffing.domain.blocking import DEEP, before, inverse_b
-from services.staffing.domain.erlang import Load, service
+from services.staffing.domain.carried import carry
+from services.staffing.domain.erlang import BY_ASA, SL_OFFERED, Load, fewest_agents_for, service
 from services.staffing.domain.requirement import Goal, Rules, combined_shrinkage, fewest_agents, predict, require
+from services.staffing.domain.transient import Day
 from services.staffing.domain.waiting import NUMBERS, by_panels, by_series
 
 EIGHTY_TWENTY = Goal("SERVICE_LEVEL", 0.8, threshold=20.0)
@@ -206,3 +209,47 @@ def test_nobody_fewer_would_do(a: float, handle: float, patience: float, metric:
     if metric == "OCCUPANCY_CAP":
         kept[0] = False  # with nobody there, nobody is occupied, and nobody answers
     assert fewest_agents(one, goal)[0] == kept.argmax()
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ({"target": 1.5}, "1.5"),
+        ({"target": float("nan")}, "nan"),
+        ({"target": -0.2}, "-0.2"),
+        ({"metric": "ASA", "target": float("inf")}, "inf"),
+        ({"metric": "WAIT"}, "'WAIT'"),
+        ({"definition": "ANSWERED_OVER_NOBODY"}, "'ANSWERED_OVER_NOBODY'"),
+        ({"threshold": -20.0}, "-20.0"),
+        ({"threshold": float("inf")}, "inf"),
+    ],
+)
+def test_a_goal_that_cannot_be_is_refused_at_birth(told: dict[str, Any], shown: str) -> None:
+    with pytest.raises(ValueError, match=f"is {shown}|metric {shown}|definition {shown}"):
+        Goal(**{"metric": "SERVICE_LEVEL", "target": 0.8, **told})
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "handle", "patience"), [(-1, 300, 60), (np.nan, 300, 60), (1, 0, 60), (1, 300, 0), (1, 300, np.nan)]
+)
+def test_a_load_that_cannot_be_is_refused_at_birth(arrivals: float, handle: float, patience: float) -> None:
+    with pytest.raises(ValueError, match="allowed"):
+        Load(*(np.array([float(v)]) for v in (arrivals, handle, patience)))
+    with pytest.raises(ValueError, match="allowed"):
+        Day(np.array([float(arrivals)]), 1800.0, handle, patience, 20.0)
+    if handle > 0:  # of a day, a queue without an AHT is taken at a second
+        with pytest.raises(ValueError, match="allowed"):
+            carry(np.array([float(arrivals)]), np.array([float(handle)]), np.array([0]), 1800, float(patience))
+
+
+def test_a_target_of_all_contacts_is_refused_for_staffing() -> None:
+    load = Load(np.array([0.02]), np.array([300.0]), np.array([np.inf]))
+    with pytest.raises(ValueError, match=r"is 1\.0; allowed: below 1"):
+        fewest_agents(load, Goal("SERVICE_LEVEL", 1.0, threshold=20.0))
+    for kind, target in ((SL_OFFERED, 1.0), (SL_OFFERED, float("nan")), (BY_ASA, -1.0)):  # of these the search had no end
+        with pytest.raises(ValueError, match="target"):
+            fewest_agents_for(kind, target, load, 20.0, 0.0)
+    with pytest.raises(ValueError, match="minimum is -1"):
+        Rules((), -1, 0.0, 0.0)
+    with pytest.raises(ValueError, match=r"shrinkage \(1\.0"):
+        Rules((), 0, 1.0, 0.0)

@@ -127,10 +127,14 @@ def carry(offered: Floats, aht: Floats, starts: Ints, seconds: int, patience: fl
     """Return the load of a queue's local day. offered (I,) contacts an interval, AHT (I,) and patience in seconds, starts (I,) ascending.
 
     A day open at both its midnights begins with what it ends with; any other begins empty. linear: `offered` tells the rate in the middle of an
-    interval, not its sum. Raise ValueError for arrays of several lengths.
+    interval, not its sum. An AHT below a second is one. Raise ValueError for arrays of several lengths, and for what is no number of contacts
+    or seconds.
     """
     if not offered.size == aht.size == starts.size:
         raise ValueError(f"{offered.size} volumes, {aht.size} AHTs, {starts.size} starts; allowed: as many of each")
+    told = np.concatenate([offered, aht])
+    if not ((told >= 0) & (told < np.inf)).all() or not patience > 0:
+        raise ValueError(f"offered {offered}, AHT {aht}, patience {patience}; allowed: finite, 0 or more; above 0, may be inf")
     volume, handle = np.asarray(offered, float), np.maximum(aht, 1.0)
     size = volume.size
     load, share, rate, begins = np.zeros((size, PARTS)), np.zeros((size, PARTS)), np.zeros(size), np.zeros(size)

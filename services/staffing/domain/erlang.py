@@ -106,6 +106,15 @@ class Load:
     patience: Floats
     carried: Floats | None = None
 
+    def __post_init__(self) -> None:
+        for name, values in (("arrivals", self.arrivals), ("carried", self.carried)):
+            if values is not None and not (np.isfinite(values).all() and (values >= 0).all()):
+                raise ValueError(f"{name} are {values}; allowed: finite, 0 or more")
+        if not (np.isfinite(self.handle).all() and (self.handle > 0).all() and (self.patience > 0).all()):
+            raise ValueError(
+                f"handle is {self.handle}, patience {self.patience}; allowed: seconds above 0, patience may be inf"
+            )
+
     @property
     def erlangs(self) -> Floats:
         """Load as carried, else offered: arrivals × handle time."""
@@ -157,7 +166,12 @@ def service(load: Load, agents: Floats | Ints, threshold: float, short: float = 
 
 
 def fewest_agents_for(kind: int, target: float, load: Load, threshold: float, short: float) -> Ints:
-    """Return the fewest whole agents (I,) that keep a target of a kind (SL_OFFERED … BY_OCCUPANCY)."""
+    """Return the fewest whole agents (I,) that keep a target of a kind (SL_OFFERED … BY_OCCUPANCY). Raise ValueError for one that no number
+    keeps."""
+    most = 1.0 if kind <= SL_VIRTUAL else np.inf if kind == BY_ASA else np.nextafter(1.0, 2.0)
+    if not (SL_OFFERED <= kind <= BY_OCCUPANCY and 0 < target < most and 0 <= threshold < np.inf and 0 <= short < np.inf):
+        told = f"kind is {kind}, target {target}, threshold {threshold}, short {short}"
+        raise ValueError(f"{told}; allowed: a target above 0, below 1 of a service level, seconds 0 or more")
     erlangs, handle, patience = _rows(load)
     found = np.zeros(erlangs.size, np.int64)
     _fewest_all(kind, float(target), erlangs, handle, patience, float(threshold), float(short), found)

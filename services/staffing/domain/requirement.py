@@ -5,6 +5,7 @@ Numbers stay real and are rounded once, at the end.
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -36,6 +37,7 @@ DEFINITIONS = {
     "LESS_SHORT_ABANDONS": SL_EXCLUDED,
     "ABANDONED_IN_TIME_COUNT": SL_ALL,
 }
+METRICS = ("SERVICE_LEVEL", *KINDS, "DEADLINE_MET", "CAMPAIGN")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +49,15 @@ class Goal:
     definition: str = "ANSWERED_OVER_OFFERED"
     threshold: float = 0.0
     short: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.metric not in METRICS or self.definition not in DEFINITIONS:
+            told = f"metric {self.metric!r}, definition {self.definition!r}"
+            raise ValueError(f"{told}; allowed: {', '.join(METRICS)}, and {', '.join(DEFINITIONS)}")
+        if not 0 < self.target < math.inf or (self.target > 1 and self.metric != "ASA"):
+            raise ValueError(f"target of {self.metric} is {self.target}; allowed: above 0, to 1, of ASA seconds")
+        if not (0 <= self.threshold < math.inf and 0 <= self.short < math.inf):
+            raise ValueError(f"threshold is {self.threshold}, short {self.short}; allowed: seconds, 0 or more")
 
     def value(self, s: Service) -> Floats:
         """Return what is compared with the target: a share, or seconds for ASA."""
@@ -83,6 +94,11 @@ class Rules:
     placed_shrinkage: float
     staff_to: str = "MEAN"
     sureness: float = 0.85
+
+    def __post_init__(self) -> None:
+        shares = (self.unplaced_shrinkage, self.placed_shrinkage)
+        if self.minimum < 0 or not all(0 <= share < 1 for share in shares):
+            raise ValueError(f"minimum is {self.minimum}, shrinkage {shares}; allowed: 0 or more, shares from 0 to below 1")
 
     @property
     def promised(self) -> Goal | None:
@@ -126,8 +142,11 @@ def predicted_service_level(load: AnyLoad, agents: Floats, goal: Goal) -> Floats
 
 
 def fewest_agents(load: AnyLoad, goal: Goal) -> Ints:
-    """Return the fewest agents (I,) that keep a goal, exactly, also below the load where patience allows it."""
-    kind = KINDS.get(goal.metric, DEFINITIONS.get(goal.definition, SL_OFFERED))
+    """Return the fewest agents (I,) that keep a goal, exactly, also below the load where patience allows it. Raise ValueError for a service
+    level of 1, which no number keeps."""
+    if goal.metric == "SERVICE_LEVEL" and goal.target >= 1:
+        raise ValueError(f"target of {goal.metric} is {goal.target}; allowed: below 1")
+    kind = KINDS.get(goal.metric, DEFINITIONS[goal.definition])
     if isinstance(load, ChatLoad):
         return fewest_for_chats(kind, goal.target, load, goal.threshold, goal.short)
     if isinstance(load, Carried):

@@ -153,6 +153,13 @@ class Day:
     threshold: float
     linear: bool = False
 
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.volume).all() and (self.volume >= 0).all()):
+            raise ValueError(f"volume is {self.volume}; allowed: finite, 0 or more")
+        if not (0 < self.seconds < np.inf and 0 < self.handle < np.inf and self.patience > 0 and 0 <= self.threshold < np.inf):
+            told = f"seconds {self.seconds}, handle {self.handle}, patience {self.patience}, threshold {self.threshold}"
+            raise ValueError(f"{told}; allowed: above 0, patience may be inf, threshold 0 or more")
+
     @property
     def theta(self) -> float:
         return 0.0 if np.isinf(self.patience) else 1.0 / self.patience
@@ -247,8 +254,8 @@ def predict_day(day: Day, required: Sequence[int], discipline: int) -> list[floa
     """Return the service level (answered within T / offered) of each interval with these agents."""
     moving, levels = Moving.begin(day, discipline, max(required, default=0)), []
     for interval, n in enumerate(required):
-        level, *left = moving.try_out(interval, int(n))
-        moving.go(int(n), *left)
+        level, p, crowd = moving.try_out(interval, int(n))
+        moving.go(int(n), p, crowd)
         levels.append(float(min(max(level, 0.0), 1.0)))
     return levels
 
@@ -276,5 +283,6 @@ def fewest_day(day: Day, target: float, block_slack: float = 0.008) -> Ints:
             n = min(n + 1, most)
         found[interval] = n
         for m, _ in both:
-            m.go(n, *m.try_out(interval, n)[1:])
+            _, p, crowd = m.try_out(interval, n)
+            m.go(n, p, crowd)
     return found
