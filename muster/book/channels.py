@@ -50,11 +50,6 @@ def _deadlines(book: Book) -> Iterable[Violation]:
         promised = collections.Counter[str]()
         for j, target in enumerate(contract.targets):
             at, covered = f"contracts[{i}].targets[{j}]", target.queues or contract.queues
-            if target.metric == TargetMetric.ASA and target.aggregation.startswith("SHARE") and target.target > 1:
-                yield Violation(
-                    f"{at}.target",
-                    f"is {target.target:g} of {target.aggregation}; allowed: a share, and each_target in seconds",
-                )
             if target.metric != TargetMetric.DEADLINE_MET:
                 if target.threshold_business:
                     yield Violation(f"{at}.threshold_business", f"goes with DEADLINE_MET, not {target.metric}")

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from muster.book.channels import channel_faults, known
 from muster.book.fields import DatedRow
+from muster.book.terms import Target
 from muster.book.types import KINDS, Book
 from muster.book.words import TargetMetric
 from muster.domain.calendar import to_local
@@ -166,14 +167,29 @@ def _contracts(book: Book) -> Iterable[Violation]:
             if other != contract.name:
                 yield Violation(where, f"is {queue!r}, already in contract {other}")
         for j, target in enumerate(contract.targets):
+            yield from _shares(f"contracts[{i}].targets[{j}]", target)
             if target.metric == TargetMetric.SERVICE_LEVEL and target.target >= 1:
                 yield Violation(
                     f"contracts[{i}].targets[{j}].target", "is 1, which no number of agents keeps; allowed: below 1"
                 )
     covered = {queue for contract in book.contracts for queue in contract.queues}
+    for i, fiscal in enumerate(row.fiscal_calendar for row in book.clients):
+        if fiscal and fiscal.kind == "FOUR_FOUR_FIVE" and not fiscal.year_start:
+            yield Violation(f"clients[{i}].fiscal_calendar.year_start", "is missing; FOUR_FOUR_FIVE counts its weeks from it")
     for i, row in enumerate(book.queues):
         if row.name not in covered:
             yield Violation(f"queues[{i}].name", f"{row.name!r} is in no contract, so nothing says what it must reach")
+
+
+def _shares(at: str, target: Target) -> Iterable[Violation]:
+    """A share of intervals or days is of those that reach something of the metric's own."""
+    metric, each = target.metric, target.each_target
+    if target.shares and metric in (TargetMetric.ASA, TargetMetric.ABANDONMENT) and (each is None or target.target > 1):
+        unit = "seconds" if metric == TargetMetric.ASA else "a share of the offered"
+        why = f"is {target.target:g} of {target.aggregation}; allowed: a share, and each_target in {unit}"
+        yield Violation(f"{at}.target", why)
+    if each is not None and metric != TargetMetric.ASA and (each > 1 or (each == 1 and metric == TargetMetric.SERVICE_LEVEL)):
+        yield Violation(f"{at}.each_target", f"is {each:g} of {metric}; allowed: a share, below 1 for SERVICE_LEVEL")
 
 
 def _patterns(book: Book) -> Iterable[Violation]:

@@ -80,7 +80,9 @@ def as_hours(value: Any) -> Any:
 class Row(BaseModel):
     """Any part of the book."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, use_enum_values=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, use_enum_values=False, allow_inf_nan=False
+    )
 
 
 class DatedRow(Row):

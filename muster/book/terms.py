@@ -40,10 +40,19 @@ class Target(Row):
     staff_to: Annotated[str, one_of("", "MEAN", "EXPECTED", "CONFIDENT", "DAY")] = ""
     sureness: float | None = Field(None, gt=0.5, lt=1)
 
+    @property
+    def shares(self) -> bool:
+        """Whether the target is a share of intervals or of days that reach something."""
+        return self.aggregation in (Aggregation.SHARE_OF_INTERVALS, Aggregation.SHARE_OF_DAYS)
+
+    @property
+    def each(self) -> float:
+        """What contacts, an interval or a day must reach, in the unit of the metric: the target, unless it is a share of them and says it."""
+        return self.each_target or self.target
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        shares = (Aggregation.SHARE_OF_INTERVALS, Aggregation.SHARE_OF_DAYS)
-        if self.each_target is not None and self.aggregation not in shares:
+        if self.each_target is not None and not self.shares:
             raise ValueError(f"each_target goes with SHARE_OF_INTERVALS or SHARE_OF_DAYS, not {self.aggregation}")
         if self.sureness is not None and self.staff_to not in ("CONFIDENT", "DAY"):
             raise ValueError(f"sureness goes with staff_to CONFIDENT or DAY, not {self.staff_to or 'MEAN'}")

@@ -20,7 +20,7 @@ def judging_of(book: BookDay, contract: str, target: Target) -> Judging:
     return Judging(
         str(target.metric),
         str(target.aggregation),
-        target.each_target or target.target,
+        target.each,
         zone,
         tuple((begin, end) for begin, end in spans),
         target.rounding_places,

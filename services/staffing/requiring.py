@@ -36,9 +36,9 @@ DAYS_AT_ONCE = 1
 
 
 def goal_of(t: Target) -> Goal:
-    """Return what a target asks of a queue."""
+    """Return what a target asks of a queue: of each interval or day, where the target is a share of them."""
     definition = str(t.definition or "ANSWERED_OVER_OFFERED")
-    return Goal(str(t.metric), t.target, definition, t.threshold_seconds or 0.0, t.short_abandon_seconds or 0.0)
+    return Goal(str(t.metric), t.each, definition, t.threshold_seconds or 0.0, t.short_abandon_seconds or 0.0)
 
 
 def campaign_of(queue: Queue, rules: Rules) -> Campaign | None:
@@ -84,7 +84,7 @@ class Requiring:
                 continue
             if t.metric == TargetMetric.DEADLINE_MET:
                 if due is None:
-                    due, kept = due_rule(t), t.target
+                    due, kept = due_rule(t), t.each
             else:
                 goals.append(goal_of(t))
                 if t.metric == TargetMetric.SERVICE_LEVEL and staff_to == "MEAN":

@@ -206,6 +206,24 @@ def deadlines(**row: Any) -> dict[str, Any]:
         ({"metric": "DEADLINE_MET", "target": 0.9, "threshold_business": "9999h"}, "is not a business deadline"),
         ({"metric": "ASA", "target": 20, "threshold_business": "8h"}, "goes with DEADLINE_MET, not ASA"),
         ({"metric": "ASA", "target": 20, "aggregation": "SHARE_OF_DAYS"}, "a share, and each_target in seconds"),
+        (
+            {"metric": "ASA", "target": 0.9, "aggregation": "SHARE_OF_DAYS"},
+            "is 0.9 of SHARE_OF_DAYS; allowed: a share, and each",
+        ),
+        (
+            {"metric": "ABANDONMENT", "target": 0.9, "aggregation": "SHARE_OF_INTERVALS"},
+            "each_target in a share of the offered",
+        ),
+        (
+            {
+                "metric": "SERVICE_LEVEL",
+                "threshold_seconds": 20,
+                "target": 0.9,
+                "aggregation": "SHARE_OF_DAYS",
+                "each_target": 1.0,
+            },
+            "is 1 of SERVICE_LEVEL",
+        ),
     ],
 )
 def test_a_deadline_that_nobody_can_keep_is_refused(row: dict[str, Any], said: str) -> None:
@@ -341,3 +359,16 @@ def test_groups_are_queues_that_share_agents(connection: Any) -> None:
     assert sum(len(g.agents) for g in groups.values()) == 323
     queue = copy.view(sql).at(dt.date(2026, 3, 25)).queues["lumen/care"]
     assert len(opening_hours(queue).open_starts(dt.date(2026, 3, 25), "Asia/Manila", 1800)) == 30
+
+
+@pytest.mark.parametrize("field", ["threshold_seconds", "short_abandon_seconds", "target"])
+def test_endless_seconds_are_refused(field: str) -> None:
+    first, *others = book_data()["contracts"]
+    target = {**first["targets"][0], "metric": "ASA", field: float("inf")}
+    assert "finite" in " ".join(refused(changed(contracts=[{**first, "targets": [target]}, *others])).values())
+
+
+def test_a_fiscal_calendar_of_weeks_needs_its_first_day() -> None:
+    first, *others = book_data()["clients"]
+    row = {**first, "fiscal_calendar": {"kind": "FOUR_FOUR_FIVE"}}
+    assert "clients[0].fiscal_calendar.year_start" in refused(changed(clients=[row, *others]))

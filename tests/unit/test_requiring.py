@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from muster.book.check import check_book, parse_book
 from muster.book.copy import BookCopy, BookOwner
+from muster.book.terms import Target
 from muster.book.types import KINDS
 from muster.kit.clock import ConductedClock
 from muster.kit.due import DueWork
@@ -21,7 +22,7 @@ from services.staffing.attaining import standing
 from services.staffing.domain.attainment import CellFacts
 from services.staffing.domain.facts import Attendance, ClosedCell, ForecastDay
 from services.staffing.handlers.calling import explain_campaign
-from services.staffing.requiring import Requiring
+from services.staffing.requiring import Requiring, goal_of
 from services.staffing.settings import StaffingSettings
 from services.staffing.store import floor, plans
 from services.staffing.store.tables import metadata
@@ -367,3 +368,12 @@ def test_a_return_is_kept_while_the_absence_it_ended_would_last(staffing: Staffi
     assert look(100) == {}
     staffing.database.run_here(lambda c: floor.forget_absences(c, MONDAY + 210 * DAY))
     assert look(150) == {}
+
+
+def test_a_share_of_intervals_is_staffed_to_what_each_must_reach() -> None:
+    of = {"aggregation": "SHARE_OF_INTERVALS", "window": {"kind": "WEEK"}, "target": 0.9}
+    for metric, each in (("SERVICE_LEVEL", 0.75), ("ABANDONMENT", 0.05), ("ASA", 20.0)):
+        target = Target.model_validate({**of, "metric": metric, "threshold_seconds": 20, "each_target": each})
+        assert goal_of(target).target == each
+    whole = Target.model_validate({**of, "metric": "SERVICE_LEVEL", "threshold_seconds": 20})
+    assert goal_of(whole).target == 0.9
