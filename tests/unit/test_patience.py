@@ -6,8 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from services.staffing.domain.facts import ForecastDay
-from services.staffing.domain.patience import Patience, band, patience_of
+from services.staffing.domain.attainment import CellFacts
+from services.staffing.domain.facts import ClosedCell, ForecastDay
+from services.staffing.domain.patience import Patience, band, patience_of, waiting
 from services.staffing.domain.requirement import Goal, Rules
 from services.staffing.handlers.explaining import explain
 from services.staffing.handlers.requiring import QueueRules
@@ -71,3 +72,23 @@ def test_an_explanation_tells_what_the_band_means_in_agents() -> None:
     declared = dataclasses.replace(rules, seen=dataclasses.replace(seen, source="DECLARED"))
     assert explain(DAY, 1, declared).by_patience is None
     assert explain(DAY, 1, dataclasses.replace(rules, seen=None)).by_patience is None
+
+
+def test_the_time_in_which_an_abandon_would_be_short_is_left_out_with_them() -> None:
+    luck, mean, short = np.random.default_rng(7), 60.0, 5.0
+    patience = luck.exponential(mean, 100_000)
+    offered_wait = np.where(luck.random(100_000) < 0.6, 0.0, luck.exponential(30.0, 100_000))
+    waits, left = 1000 * np.minimum(patience, offered_wait), patience < offered_wait
+    bins = [[int(n) for n in np.histogram(waits[who], (0, 1000 * short, np.inf))[0]] for who in (~left, left)]
+    sums = [int(waits[who].sum()) for who in (~left, left)]
+    facts = CellFacts(100_000, int((~left).sum()), int(left.sum()), sums[0], (5000,), bins[0], bins[1])
+    shorts, waited = waiting(ClosedCell("a/b", 0, 1800, 1, 1800, facts, sums[1]), 5000)
+    assert shorts == bins[1][0]
+    assert waited is not None
+    assert waited / 1000 / (left.sum() - shorts) == pytest.approx(mean, rel=0.06)  # all waiting over them: 77
+    assert waiting(ClosedCell("a/b", 0, 1800, 1, 1800, facts, sums[1]), 7000) == (0, sum(sums))  # no edge, no short ones
+
+
+def test_waiting_that_was_not_observed_says_nothing() -> None:
+    facts = CellFacts(10, 5, 5, 4000, (5000,), (5, 0), (3, 2))
+    assert waiting(ClosedCell("a/b", 0, 1800, 1, 1800, facts, None), 5000) == (3, None)

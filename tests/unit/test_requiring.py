@@ -326,7 +326,7 @@ def test_short_abandons_say_nothing_of_patience(staffing: Staffing) -> None:
     staffing.database.run_here(lambda c: staffing.streams.on_closed(c, [Fact(cell, MONDAY, b"", "")]))
     book_day = staffing.database.run_here(staffing.streams.book_today)
     seen = staffing.database.run_here(lambda c: staffing.requiring.patience(c, book_day.queues[help_queue]))[0]
-    assert (seen.abandons, seen.seconds) == (100, 240.0)
+    assert (seen.abandons, seen.seconds) == (100, 235.0)  # a hundred waited on after five seconds
 
 
 def test_reserved_agents_are_busy_where_calls_are_made_and_nowhere_else(staffing: Staffing) -> None:

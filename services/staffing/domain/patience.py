@@ -1,13 +1,18 @@
 """How long callers wait before they give up: total waiting of all / abandons, and how far that may be off.
 
 Exponential patience, censored by being answered: the maximum-likelihood estimate (Brown et al., 2005, sec. 5.3; Epstein & Sobel, 1953). The
-number of abandons over a given time of waiting is Poisson; its exact interval (Garwood, 1936), turned over, is the patience's.
+number of abandons over a given time of waiting is Poisson; its exact interval (Garwood, 1936), turned over, is the patience's. Where short
+abandons are left out, so is the time in which one would have been short: what is seen begins after it (left truncation; Klein &
+Moeschberger, "Survival analysis", 2003, sec. 3.4).
 """
 
 import dataclasses
 import math
 
 from scipy.stats import chi2
+
+from services.staffing.domain.attainment import within
+from services.staffing.domain.facts import ClosedCell
 
 BAND = 0.8
 
@@ -35,6 +40,18 @@ def band(waited: float, abandons: int) -> tuple[float, float] | None:
     most = chi2.ppf((1 + BAND) / 2, 2 * abandons + 2) / 2
     fewest = chi2.ppf((1 - BAND) / 2, 2 * abandons) / 2
     return waited / float(most), waited / float(fewest)
+
+
+def waiting(cell: ClosedCell, short_ms: int) -> tuple[int, int | None]:
+    """Return short abandons of an interval, as far as its histogram has that edge, and the milliseconds waited in it in which an abandon
+    would not have been short; None: not observed."""
+    facts, whole = cell.facts, (cell.facts.answered_wait_ms, cell.abandoned_wait_ms)
+    waited = None if None in whole else sum(ms for ms in whole if ms is not None)
+    answered, left = (within(facts.edges, bins, short_ms) for bins in (facts.answered_waits, facts.abandoned_waits))
+    if short_ms == 0 or left is None:
+        return 0, waited
+    longer = sum(facts.abandoned_waits) - left + (0 if answered is None else sum(facts.answered_waits) - answered)
+    return left, None if waited is None else max(waited - short_ms * longer, 0)
 
 
 def patience_of(source: str, declared: float | None, waited: float, abandons: int, enough: int) -> tuple[Patience, str]:

@@ -8,8 +8,9 @@ import orjson
 import sqlalchemy as sa
 
 from muster.kit.statements import Prepared, given, upsert
-from services.staffing.domain.attainment import CellFacts, TargetRule, contributions, within
+from services.staffing.domain.attainment import CellFacts, TargetRule, contributions
 from services.staffing.domain.facts import ClosedCell, ForecastDay, RequirementDay
+from services.staffing.domain.patience import waiting
 from services.staffing.store import tables as t
 
 LAST = 2**62
@@ -128,7 +129,7 @@ def save_cells(connection: sa.Connection, cells: Iterable[ClosedCell], short_ms:
     """Keep cells. short_ms: who gave up no later is a short abandon, as far as the histogram has that edge."""
     rows = []
     for c in cells:
-        waits = (c.facts.answered_wait_ms, c.abandoned_wait_ms)
+        short_abandoned, waited_ms = waiting(c, short_ms)
         rows.append(
             {
                 "queue": c.queue,
@@ -137,8 +138,8 @@ def save_cells(connection: sa.Connection, cells: Iterable[ClosedCell], short_ms:
                 "seconds": c.seconds,
                 "offered": c.facts.offered,
                 "abandoned": c.facts.abandoned,
-                "short_abandoned": within(c.facts.edges, c.facts.abandoned_waits, short_ms) or 0,
-                "wait_ms": None if None in waits else sum(w for w in waits if w is not None),
+                "short_abandoned": short_abandoned,
+                "wait_ms": waited_ms,
                 "locked": c.facts.locked,
                 "complete_through": c.complete_through,
                 "body": {k: v for k, v in vars(c.facts).items() if k != "locked"},  # what versions before can read
@@ -268,6 +269,6 @@ def last_cell(connection: sa.Connection, queue: str) -> sa.Row[Any] | None:
 
 
 def patience_sums(connection: sa.Connection, queue: str, since: int) -> tuple[int, int]:
-    """Return (milliseconds waited by all, abandons that were not short) of closed cells from an instant on."""
+    """Return (milliseconds that tell of patience, abandons that were not short) of closed cells from an instant on."""
     row = _WAITED.rows(connection, of_queue=queue, since=since)[0]
     return int(row[0] or 0), max(int(row[1] or 0), 0)
