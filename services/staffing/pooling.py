@@ -15,6 +15,7 @@ from muster.kit.errors import NotFound, NotNow, Refusal
 from muster.kit.jobs import JobKind, Jobs
 from services.staffing.domain.pooling import Wanted
 from services.staffing.handlers.pooling import PoolCase, pool_ways
+from services.staffing.handlers.simulating import OF_ANSWERED
 from services.staffing.requiring import Requiring
 from services.staffing.store import plans
 
@@ -81,7 +82,7 @@ class Pooling:
             volume = np.array([told.get(s, (0.0, 0.0))[0] for s in grid])
             work = np.array([n * a for n, a in (told.get(s, (0.0, 0.0)) for s in grid)])
             handle = float(work.sum() / volume.sum()) if volume.sum() > 0 else 300.0
-            goals.append((volume, handle, rules.patience, goal.threshold, goal.target))
+            goals.append((volume, handle, rules.patience, goal.threshold, goal.target, goal.definition == OF_ANSWERED))
         try:
             wanted = [Wanted(*goal) for goal in goals]
             return PoolCase(names, date.isoformat(), tuple(wanted), own.seconds)

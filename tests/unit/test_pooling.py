@@ -158,3 +158,14 @@ def test_pools_that_cannot_be_are_refused(what: dict[str, object], word: str) ->
 def test_a_wish_that_cannot_be_is_refused(what: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="allowed"):
         dataclasses.replace(PAIR[0], **what)  # type: ignore[arg-type]
+
+
+def test_who_gives_up_counts_only_where_the_contract_counts_the_offered() -> None:
+    volume, hasty = np.array([30.0, 40.0, 0.0, 30.0]), (300.0, 25.0, 20.0, 0.8)
+    offered, answered = (Pools((Wanted(volume, *hasty, of),), dedicated(1), SECONDS) for of in (False, True))
+    fewer = found(answered)
+    assert fewer.hours < 0.9 * found(offered).hours
+    assert (fewer.missed <= 0).all()
+    assert (fewer.agents[0, volume > 0] > 0).all()  # where nobody is answered nobody is answered in time
+    nobody = judge_of(answered, 20, 3)(np.zeros((1, 4), np.int64))
+    assert nobody.intervals()[0].tolist() == [0, 0, 1, 0]

@@ -24,13 +24,15 @@ REPAIRS = 200
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """A queue's work and target: volume (I,) expected contacts an interval; handle, patience, threshold seconds; target service level."""
+    """A queue's work and target: volume (I,) expected contacts an interval; handle, patience, threshold seconds; target service level, of the
+    answered or of the offered."""
 
     volume: Floats
     handle: float
     patience: float
     threshold: float
     target: float
+    of_answered: bool = False
 
     def __post_init__(self) -> None:
         if self.volume.ndim != 1 or not np.isfinite(self.volume).all() or (self.volume < 0).any():
@@ -75,7 +77,7 @@ class Pools:
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
-    """What days brought: contacts offered, and those in time, (R, Q, I), days first."""
+    """What days brought, (R, Q, I), days first: contacts in time, and of how many: the offered, or the answered where these are judged."""
 
     in_time: Floats
     offered: Floats

@@ -46,11 +46,13 @@ def judge_of(pools: Pools, routing: int, days: int, luck: np.random.Generator, d
     """Return a judge that plays the same simulated days for every staffing."""
     queues = tuple(Queue(q.volume, q.handle, q.patience, q.threshold) for q in pools.queues)
     callers = draw(queues, pools.seconds, days, luck)
+    of_answered = np.array([q.of_answered for q in pools.queues])[:, None]
 
     def judge(agents: Ints) -> Seen:
         groups = tuple(Group(a, serves) for a, serves in zip(agents, pools.groups, strict=True))
         played = play(Plan(queues, groups, pools.seconds, discipline, routing), callers)
-        return Seen(played.in_time, played.offered)
+        some = of_answered & (played.answered.sum(axis=0) > 0)  # where nobody ever is answered, all who come are missed
+        return Seen(played.in_time, np.where(some, played.answered, played.offered))
 
     return judge
 
