@@ -135,10 +135,13 @@ class Gathering:
         """Return the hours that held from which past day on, today's last: as dated rows declare them. A row changed in place is a
         correction: such hours held before, too."""
         view, found = self.book.view(connection), list[tuple[dt.date, OpeningHours]]()
+        before = None
         for day in days:
-            row = view.at(day).queues.get(queue.name)
+            book = view.at(day)
+            row = book.queues.get(queue.name) if book is not before else None
             if row is not None and (not found or intake_hours(row) != found[-1][1]):
                 found.append((day, intake_hours(row)))
+            before = book
         return tuple(found)
 
     def _later_hours(

@@ -51,10 +51,11 @@ def grid_of(facts: QueueFacts, first: dt.date, before: dt.date) -> Grid:
     sums, told = np.zeros((3, days, slots)), np.zeros((3, days, slots))
     open_slots, open_then = np.zeros((2, days, slots), dtype=bool)
     for row, day in enumerate(dates(first, before - dt.timedelta(days=1))):
-        then = set(facts.hours_then(day).open_starts(day, facts.zone, facts.seconds))
+        same = len(facts.before) < 2
+        then = () if same else facts.hours_then(day).open_starts(day, facts.zone, facts.seconds)
         for start in facts.hours.open_starts(day, facts.zone, facts.seconds):
             slot = slot_of(start, facts.zone, facts.seconds)
-            open_slots[row, slot], open_then[row, slot] = True, start in then
+            open_slots[row, slot], open_then[row, slot] = True, same or start in then
             offered, handled, handle_ms = facts.cells.get(start, (None, None, None))
             if start in facts.unfinished:
                 handled = handle_ms = None  # its AHT is not final; see `learnt_of`
