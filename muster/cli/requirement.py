@@ -22,7 +22,8 @@ requirement = typer.Typer(no_args_is_help=True, help="Who is needed.")
 def requirement_predict(queue: Queue, day: Day = "", zone: Zone = "UTC") -> None:
     """Show what a day's plan would give as the queue moves: backlog carried over, contacts in hand when shifts end."""
     found, out = connect().staffing.PredictService(staffing.PredictServiceRequest(queue=queue, local_date=day)), console()
-    title = f"Service of {queue} as it moves; target {found.target:.0%} in {found.threshold_seconds:.0f} s; AHT {found.aht_seconds:.0f} s"
+    target = f"target {found.target:.0%} in {found.threshold_seconds:.0f} s, of the offered"
+    title = f"Service of {queue} as it moves; {target}; AHT {found.aht_seconds:.0f} s"
     heads = ("interval", "required", "by formula", "as it moves", "if pools block", "fewest", "scheduled", "would give")
     table, planned = table_of(title, *heads), len(found.scheduled_agents) > 0
     for i, start in enumerate(found.starts_at_epoch_seconds):
