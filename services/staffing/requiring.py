@@ -22,7 +22,7 @@ from services.staffing.domain.deferred import Desk
 from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.outbound import Campaign
 from services.staffing.domain.patience import Patience, patience_of
-from services.staffing.domain.requirement import Goal, Rules, combined_shrinkage
+from services.staffing.domain.requirement import Goal, Rules, combined_shrinkage, shrinkage_of_sites
 from services.staffing.handlers.blending import CallsDay, beside, calls_day
 from services.staffing.handlers.calling import CallingDay, describe, on_campaign
 from services.staffing.handlers.deferring import DeskDays, on_deferred
@@ -113,15 +113,18 @@ class Requiring:
         return patience_of(source, declared.seconds if declared else None, seen[0] / 1000, seen[1], enough)
 
     def shrinkage(self, book: BookDay, queue: Queue) -> tuple[float, float]:
-        """Return shrinkage that the schedule does not place, and that it does, averaged over eligible agents' sites."""
+        """Return shrinkage that the schedule does not place, and that it does, of eligible agents' sites together (`shrinkage_of_sites`)."""
         sites = collections.Counter(book.agents[a].site for a in book.servers.get(queue.name, ())) or {"": 1}
-        total, shares = sum(sites.values()), [0.0, 0.0]
         rows = [s for _, s in sorted(book.shrinkage.items()) if s.queue in ("", queue.name)]
+        found = []
         for site, agents in sorted(sites.items()):
-            for placed in (False, True):
-                share = combined_shrinkage([s.share for s in rows if s.placed_by_scheduler == placed and s.site in ("", site)])
-                shares[placed] += share * agents / total
-        return shares[False], shares[True]
+            here = [s for s in rows if s.site in ("", site)]
+            unplaced, placed = (
+                combined_shrinkage([s.share for s in here if s.placed_by_scheduler == by_schedule])
+                for by_schedule in (False, True)
+            )
+            found.append((agents, unplaced, placed))
+        return shrinkage_of_sites(found)
 
     def require(self, connection: sa.Connection, name: str, due_at: int) -> None:
         """Compute and publish the requirement of days whose forecast is newer."""

@@ -1,6 +1,7 @@
 """The requirement: the fewest agents on queue that keep every target, then who must be scheduled and paid to have them.
 
-scheduled = on queue / (1 − shrinkage that the schedule does not place); paid = scheduled / (1 − shrinkage that it does).
+scheduled = on queue / (1 − shrinkage that the schedule does not place); paid = scheduled / (1 − shrinkage that it does). Of several sites,
+agents scheduled and paid are their mean, by agents.
 Numbers stay real and are rounded once, at the end.
 """
 
@@ -202,3 +203,16 @@ def combined_shrinkage(shares: Sequence[float]) -> float:
     for share in shares:
         kept *= 1.0 - share
     return 1.0 - kept
+
+
+def shrinkage_of_sites(sites: Sequence[tuple[float, float, float]]) -> tuple[float, float]:
+    """Return the shrinkage outside and inside the schedule of sites together, each told as (agents, outside, inside).
+
+    Each site has its share of the agents on queue, and schedules and pays what its own shrinkage asks: 1/(1 − u) and 1/((1 − u)(1 − p)) an
+    agent. Agents scheduled and paid are averaged, not shrinkage: what one site loses outside its schedule and another inside theirs falls on
+    different agents, and must not be multiplied.
+    """
+    total = math.fsum(agents for agents, _, _ in sites)
+    scheduled = math.fsum(agents / (1.0 - u) for agents, u, _ in sites) / total
+    paid = math.fsum(agents / ((1.0 - u) * (1.0 - p)) for agents, u, p in sites) / total
+    return max(1.0 - 1.0 / scheduled, 0.0), max(1.0 - scheduled / paid, 0.0)
