@@ -47,7 +47,7 @@ class Case:
 
     def rules(self) -> QueueRules:
         goal = Goal("SERVICE_LEVEL", self.target, threshold=20.0)
-        return QueueRules(Rules((goal, *self.goals), self.minimum, 0.0, 0.0), self.patience, "Erlang A")
+        return QueueRules(Rules((goal, *self.goals), self.minimum, 0.0, 0.0), self.patience, "Erlang A", zone=ZONE)
 
     def calls(self) -> list[ForecastDay]:
         slot = np.arange(48) + 0.5

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from muster.domain.calendar import DAY
 from services.staffing.domain import erlang
 from services.staffing.domain.carried import Carried, carry
 from services.staffing.domain.requirement import Goal, fewest_agents, predict
@@ -66,7 +67,8 @@ def _days(scenarios: list[dict[str, Any]], discipline: int, method: str) -> dict
             answers[s["id"]] = {"required": required, "predicted_sl": predict_day(day, required, discipline)}
             continue
         goal, each = Goal("SERVICE_LEVEL", s["sl_target"], threshold=s["T_s"]), np.full(size, float(handle))
-        load: erlang.Load | Carried = carry(volume, each, np.arange(size) * seconds, seconds, patience, linear=True)
+        starts, around = np.arange(size) * seconds, size * seconds >= DAY
+        load: erlang.Load | Carried = carry(volume, each, starts, seconds, patience, linear=True, around=around)
         if method == "formula":
             load = erlang.Load(volume / seconds, each, np.full(size, float(patience)))
         required = fewest_agents(load, goal)

@@ -163,6 +163,14 @@ class OpeningHours:
         return [s for s in day_starts(day, zone, seconds) if any(a < s + seconds and s < b for a, b in spans)]
 
 
+def round_the_clock(starts: Sequence[int], seconds: int, zone: str) -> bool:
+    """Return whether a local day's intervals, ascending, begin at its midnight and end at the next: it may be closed between."""
+    if not starts:
+        return False
+    begin, end = day_bounds(local_date(starts[0], zone), zone)
+    return starts[0] <= begin and starts[-1] + seconds >= end
+
+
 def overlap(a: tuple[int, int], b: tuple[int, int]) -> int:
     """Return how many seconds two spans share."""
     return max(0, min(a[1], b[1]) - max(a[0], b[0]))

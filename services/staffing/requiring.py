@@ -101,7 +101,9 @@ class Requiring:
         rules = Rules(tuple(goals), minimum, unplaced, placed, staff_to, sureness)
         campaign = campaign_of(queue, rules)
         formula = describe(campaign) if campaign else formula
-        return QueueRules(rules, patience.seconds, formula, at_once, tuple(by_level), due, kept, campaign, patience)
+        return QueueRules(
+            rules, patience.seconds, formula, at_once, tuple(by_level), due, kept, campaign, patience, book.zone_of(queue)
+        )
 
     def patience(self, connection: sa.Connection, queue: Queue) -> tuple[Patience, str]:
         """Return the patience of a queue's callers with what was seen of it, and the formula in words."""

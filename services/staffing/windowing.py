@@ -166,4 +166,4 @@ class Windowing:
                 continue
             kept.append(day)
         levels = [levels_of(day, rules.at_once, rules.by_level) for day in kept]
-        return QueueAhead(name, kept, agents, rules.patience, since, until, levels), planned
+        return QueueAhead(name, kept, agents, rules.patience, since, until, levels, zone), planned

@@ -7,14 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from muster.domain.calendar import resolve
+from muster.domain.calendar import day_starts, resolve
 from muster.domain.paths import GAUSS
 from muster.simulator.chats import ChatDay, play_chats
 from services.staffing.domain.attainment import Judging, window_end
 from services.staffing.domain.facts import ForecastDay, merge_forecast
 from services.staffing.domain.requirement import Goal, Rules
 from services.staffing.domain.window import Counted, Pledge
-from services.staffing.handlers.ahead import QueueAhead, WindowCase, windows_ahead
+from services.staffing.handlers.ahead import QueueAhead, WindowCase, _days, windows_ahead
 from services.staffing.handlers.explaining import explain
 from services.staffing.handlers.requiring import QueueRules, on_forecast
 from services.staffing.handlers.spreading import luck_of, paths_of, price_day, quantiles_of
@@ -164,3 +164,17 @@ def test_a_window_ends_where_the_next_begins(kind: str, fiscal: str, now: str, e
     instant = resolve(dt.datetime.fromisoformat(now), zone)
     found = window_end(kind, "", zone, instant, fiscal, dt.date(2026, 1, 5))
     assert found == resolve(dt.datetime.fromisoformat(ends), zone)
+
+
+@pytest.mark.parametrize(("first", "last", "opens"), [(0, 46, False), (1, 46, True), (0, 45, True)])
+def test_a_day_ahead_opens_with_nobody_in_it_unless_it_is_open_at_both_midnights(first: int, last: int, opens: bool) -> None:
+    """On a day of 23 hours in London, and on one 22 and a half or 23 hours of the 24 long."""
+    zone = "Europe/London"
+    for date in ("2026-03-28", "2026-03-29"):
+        rows = list(day_starts(dt.date.fromisoformat(date), zone, 1800))
+        rows = rows[first : last + len(rows) - 46]
+        size = len(rows)
+        day = ForecastDay("a/b", date, 1800, rows, [1] * size, [60.0] * size, [70.0] * size, [300.0] * size, 0, 1, True)
+        queue = QueueAhead("a/b", [day], [[13.0] * size], 180.0, rows[0], rows[-1] + 1800, zone=zone)
+        one = dataclasses.replace(case(13, []), queues=[queue])
+        assert _days(one)[0].opens == opens

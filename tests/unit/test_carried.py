@@ -1,15 +1,20 @@
 """Load as it is carried from interval to interval."""
 
+import datetime as dt
 import math
 
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+from muster.domain.calendar import day_starts, round_the_clock
 from services.staffing.domain.carried import PARTS, Carried, carried_service, carry, fewest_carried, joined
+from services.staffing.domain.chatting import ChatLoad
 from services.staffing.domain.erlang import SL_ALL, SL_ANSWERED, SL_EXCLUDED, SL_OFFERED, Load
-from services.staffing.domain.requirement import Goal, fewest_agents, predict
+from services.staffing.domain.facts import ForecastDay
+from services.staffing.domain.requirement import Goal, Rules, fewest_agents, predict
 from services.staffing.domain.transient import BLOCK, LEAVE, Day, predict_day
+from services.staffing.handlers.requiring import QueueRules, load_of
 
 HALF_HOUR = 1800
 EIGHTY_TWENTY = Goal("SERVICE_LEVEL", 0.8, threshold=20.0)
@@ -22,7 +27,7 @@ def starts(count: int, first: int = 0) -> np.ndarray:
 def test_what_does_not_change_is_the_formula() -> None:
     """Around the clock at one rate, nothing is carried that isn't there anyway."""
     volume, aht = np.full(48, 60.0), np.full(48, 300.0)
-    load = carry(volume, aht, starts(48), HALF_HOUR, 180.0)
+    load = carry(volume, aht, starts(48), HALF_HOUR, 180.0, around=True)
     assert load.load == pytest.approx(np.full((48, PARTS), 10.0))
     still = Load(volume / HALF_HOUR, aht, np.full(48, 180.0))
     for goal in (EIGHTY_TWENTY, Goal("ASA", 15.0), Goal("ABANDONMENT", 0.04), Goal("OCCUPANCY_CAP", 0.8)):
@@ -92,9 +97,41 @@ def test_closed_hours_empty_the_queue_and_days_stand_by_themselves() -> None:
 def test_a_night_begins_with_what_the_evening_left() -> None:
     """Open from six in the evening to six: at midnight nothing ends."""
     night = np.concatenate([np.arange(12), np.arange(36, 48)]) * HALF_HOUR
-    load = carry(np.full(24, 60.0), np.full(24, 900.0), night, HALF_HOUR, 60.0)
+    load = carry(np.full(24, 60.0), np.full(24, 900.0), night, HALF_HOUR, 60.0, around=True)
     assert load.load[0, 0] == pytest.approx(load.load[-1, -1], rel=0.01)
     assert load.load[12, 0] < 0.5 * load.load[0, 0]  # the evening begins empty
+
+
+@pytest.mark.parametrize(
+    ("day", "first", "last", "around"),
+    [
+        ("2026-03-28", 0, 48, True),
+        ("2026-03-28", 1, 47, False),  # 00:30 to 23:30: it opens with nobody in it
+        ("2026-03-28", 0, 47, False),
+        ("2026-03-28", 1, 48, False),
+        ("2026-03-29", 0, 46, True),  # a day of 23 hours
+        ("2026-03-29", 1, 46, False),
+        ("2026-10-25", 0, 50, True),  # of 25
+        ("2026-10-25", 1, 49, False),  # 24 of them, and none of both midnights
+    ],
+)
+def test_a_day_begins_with_what_it_ends_with_only_where_it_is_open_at_both_midnights(
+    day: str, first: int, last: int, around: bool
+) -> None:
+    zone = "Europe/London"
+    rows = list(day_starts(dt.date.fromisoformat(day), zone, HALF_HOUR))[first:last]
+    assert round_the_clock(rows, HALF_HOUR, zone) == around
+    size = len(rows)
+    told = ForecastDay("a/b", day, HALF_HOUR, rows, [1] * size, [60.0] * size, [70.0] * size, [900.0] * size, 0, 1, True)
+    for at_once in (1, 3):
+        load = load_of(told, told.offered, QueueRules(Rules((), 0, 0.0, 0.0), 60.0, "", at_once, zone=zone))
+        carried = load.carried if isinstance(load, ChatLoad) else load
+        assert isinstance(carried, Carried)
+        assert carried.begins[0] == pytest.approx(30.0 if around else 0.0, rel=0.01)
+
+
+def test_a_day_without_service_is_open_at_no_midnight() -> None:
+    assert not round_the_clock([], HALF_HOUR, "Europe/London")
 
 
 def test_nothing_offered_needs_nobody_and_unequal_arrays_are_refused() -> None:

@@ -34,7 +34,6 @@ from services.staffing.domain.fewest import fewest_parts, serve_parts
 from services.staffing.domain.flow import flow
 
 PARTS = 4
-WHOLE_DAY = 23 * 3600
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,12 +122,14 @@ def _carry(
     return m
 
 
-def carry(offered: Floats, aht: Floats, starts: Ints, seconds: int, patience: float, linear: bool = False) -> Carried:
+def carry(
+    offered: Floats, aht: Floats, starts: Ints, seconds: int, patience: float, linear: bool = False, around: bool = False
+) -> Carried:
     """Return the load of a queue's local day. offered (I,) contacts an interval, AHT (I,) and patience in seconds, starts (I,) ascending.
 
-    A day open at both its midnights begins with what it ends with; any other begins empty. linear: `offered` tells the rate in the middle of an
-    interval, not its sum. An AHT below a second is one. Raise ValueError for arrays of several lengths, and for what is no number of contacts
-    or seconds.
+    around: the day is open at both its midnights, and begins with what it ends with; any other begins empty. linear: `offered` tells the
+    rate in the middle of an interval, not its sum. An AHT below a second is one. Raise ValueError for arrays of several lengths, and for what
+    is no number of contacts or seconds.
     """
     if not offered.size == aht.size == starts.size:
         raise ValueError(f"{offered.size} volumes, {aht.size} AHTs, {starts.size} starts; allowed: as many of each")
@@ -139,7 +140,7 @@ def carry(offered: Floats, aht: Floats, starts: Ints, seconds: int, patience: fl
     size = volume.size
     load, share, rate, begins = np.zeros((size, PARTS)), np.zeros((size, PARTS)), np.zeros(size), np.zeros(size)
     end = _carry(volume, handle, starts, float(seconds), linear, 0.0, load, share, rate, begins)
-    if size and starts[-1] + seconds - starts[0] >= WHOLE_DAY:
+    if size and around:
         _carry(volume, handle, starts, float(seconds), linear, end, load, share, rate, begins)
     follows = np.diff(starts, prepend=starts[:1] - seconds - 1) <= seconds
     return Carried(rate, handle, np.full(size, patience), load, share, begins, np.full(size, seconds / PARTS), follows)

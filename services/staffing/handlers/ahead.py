@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from muster.domain.calendar import round_the_clock
 from services.staffing.domain.facts import ForecastDay
 from services.staffing.domain.queue_days import QueueDay
 from services.staffing.domain.window import Counted, Pledge, WindowOutlook, look_ahead
@@ -14,13 +15,13 @@ from services.staffing.handlers.deadlines_ahead import DeskCase, deadlines_ahead
 from services.staffing.handlers.spreading import luck_of, path_load, paths_of
 
 PATHS = 200
-WHOLE_DAY = 23 * 3600
 
 
 @dataclasses.dataclass(frozen=True)
 class QueueAhead:
     """A queue's days ahead in a window. agents: on queue, one list a day; since: intervals before it were counted or are over;
-    until: the window's end; patience in seconds; levels: one list a day, AHT of a chat whose agent has 1 … max, none: calls."""
+    until: the window's end; patience in seconds; levels: one list a day, AHT of a chat whose agent has 1 … max, none: calls; zone: whose
+    midnights part the days."""
 
     queue: str
     days: Sequence[ForecastDay]
@@ -29,6 +30,7 @@ class QueueAhead:
     since: int
     until: int
     levels: Sequence[Sequence[float]] = ()
+    zone: str = "UTC"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +65,7 @@ def _days(case: WindowCase) -> list[QueueDay]:
             if left.size:
                 load = path_load(day, paths, ahead.patience, by_level).pick(left)
                 plan = np.maximum(np.array(agents, float)[left], 0.0)
-                opens = left[0] == 0 and starts[-1] + day.seconds - starts[0] < WHOLE_DAY
+                opens = left[0] == 0 and not round_the_clock(day.starts, day.seconds, ahead.zone)
                 found.append(QueueDay(ahead.queue, starts[left], load, plan, opens))
     return found
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from muster.domain.calendar import round_the_clock
 from services.staffing.domain.blending import IdleDay, idle_time
 from services.staffing.domain.carried import carry, met_by
 from services.staffing.domain.facts import ForecastDay, RequirementDay
@@ -61,7 +62,8 @@ def idle_of(day: CallsDay, handle: int) -> IdleDay:
     promised for are held to the service level that is shown of them."""
     rules, starts = day.rules, np.array(day.starts, np.int64)
     promised, agents = rules.rules.shown, np.array(day.on_queue)
-    load = carry(np.array(day.offered), np.array(day.aht), starts, day.seconds, rules.patience)
+    around = round_the_clock(day.starts, day.seconds, rules.zone)
+    load = carry(np.array(day.offered), np.array(day.aht), starts, day.seconds, rules.patience, around=around)
     met = met_by(load, agents)
     for_service = tuple(g for g in rules.rules.goals if g.metric not in SPARE) or (promised,)
     needed = fewest_of_all(load, dataclasses.replace(rules.rules, goals=for_service, minimum=0))[0]

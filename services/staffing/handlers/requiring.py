@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from muster.domain.calendar import round_the_clock
 from muster.domain.due_rule import DueRule
 from services.staffing.domain.carried import Carried, carry, joined
 from services.staffing.domain.chatting import ChatLoad, joined_chats
@@ -26,7 +27,7 @@ class QueueRules:
 
     at_once: chats that an agent may have, 1 for calls; by_level: AHT with 1 … at_once of them, seconds, none: the forecast's at each.
     due: when deferred work must be done, None where contacts wait; kept: the share that must. campaign: what outbound is to reach;
-    seen: what patience rests on.
+    seen: what patience rests on; zone: whose midnights part the queue's days.
     """
 
     rules: Rules
@@ -38,6 +39,7 @@ class QueueRules:
     kept: float = 1.0
     campaign: Campaign | None = None
     seen: Patience | None = None
+    zone: str = "UTC"
 
     @property
     def in_line(self) -> bool:
@@ -57,10 +59,11 @@ class QueueRules:
 def load_of(day: ForecastDay, offered: Sequence[float], rules: QueueRules) -> Carried | ChatLoad:
     """Return a day's load as it is carried, with `offered` contacts an interval."""
     volume, aht, starts = np.array(offered, float), np.array(day.aht, float), np.array(day.starts)
+    around = round_the_clock(day.starts, day.seconds, rules.zone)
     if rules.at_once == 1:
-        return carry(volume, aht, starts, day.seconds, rules.patience)
+        return carry(volume, aht, starts, day.seconds, rules.patience, around=around)
     levels = rules.levels(aht)
-    return ChatLoad(carry(volume, levels[:, -1], starts, day.seconds, rules.patience), levels)
+    return ChatLoad(carry(volume, levels[:, -1], starts, day.seconds, rules.patience, around=around), levels)
 
 
 def _joined(days: Sequence[Carried | ChatLoad]) -> Carried | ChatLoad:
