@@ -436,7 +436,9 @@ class FiscalCalendar(_message.Message):
     kind: _builtins.str
     """MONTH (calendar months) or FOUR_FOUR_FIVE (weeks 4-4-5 a quarter)."""
     year_start: _builtins.str
-    """First day of a fiscal year, for FOUR_FOUR_FIVE."""
+    """First day of a fiscal year, for FOUR_FOUR_FIVE. Others begin on the same weekday nearest to its anniversary, after 52 or 53 weeks; the
+    53rd belongs to the last period.
+    """
     def __init__(
         self,
         *,

@@ -1,10 +1,11 @@
 """Attainment, counted by hand."""
 
 import datetime as dt
+import itertools
 
 import pytest
 
-from muster.domain.calendar import Opening, OpeningHours, resolve
+from muster.domain.calendar import Opening, OpeningHours, local_date, resolve
 from muster.domain.deadlines import Deadlines
 from muster.domain.due_rule import parse_due
 from services.staffing.domain.attainment import (
@@ -16,6 +17,7 @@ from services.staffing.domain.attainment import (
     contributions,
     in_deadline,
     stand,
+    window_end,
     window_start,
     within,
 )
@@ -163,3 +165,53 @@ def test_a_four_four_five_year(day: tuple[int, int, int], first: tuple[int, int,
     now = resolve(dt.datetime(*day, 12), "America/New_York")
     begin = window_start("FISCAL", "", "America/New_York", now, "FOUR_FOUR_FIVE", dt.date(2026, 2, 1))
     assert begin == resolve(dt.datetime(*first), "America/New_York")
+
+
+def fiscal_starts(year_start: dt.date, until: dt.date) -> list[dt.date]:
+    """Return the first days of 4-4-5 windows from a year's start up to a date, each as the one before ends."""
+    zone, found = "America/New_York", [year_start]
+    while found[-1] < until:
+        now = resolve(dt.datetime.combine(found[-1], dt.time(12)), zone)
+        found.append(local_date(window_end("FISCAL", "", zone, now, "FOUR_FOUR_FIVE", year_start), zone))
+    return found
+
+
+# Retail's calendar (NRF) begins on the Sunday nearest to 1 February; 2028 and 2034 have 53 weeks.
+RETAIL = ["2026-02-01", "2027-01-31", "2028-01-30", "2029-02-04", "2030-02-03", "2031-02-02", "2032-02-01", "2033-01-30"]
+RETAIL += ["2034-01-29", "2035-02-04", "2036-02-03"]
+
+
+def test_ten_four_four_five_years_have_twelve_windows_each_and_the_last_takes_a_53rd_week() -> None:
+    starts = fiscal_starts(dt.date(2026, 2, 1), dt.date(2036, 2, 3))
+    assert [d.isoformat() for d in starts[::12]] == RETAIL
+    weeks = [(b - a).days / 7 for a, b in itertools.pairwise(starts)]
+    assert len(weeks) == 120
+    longer = [n // 12 for n, w in enumerate(weeks) if w != (4, 4, 5)[n % 3]]
+    assert [RETAIL[n][:4] for n in longer] == ["2028", "2034"]
+    assert [weeks[12 * n + 11] for n in longer] == [6, 6]
+
+
+@pytest.mark.parametrize(
+    ("day", "first"),
+    [
+        ((2029, 1, 27), (2028, 12, 24)),  # the 52nd week
+        ((2029, 2, 3), (2028, 12, 24)),  # the 53rd
+        ((2029, 2, 4), (2029, 2, 4)),
+        ((2024, 2, 3), (2023, 12, 24)),  # years before the one that the book names
+        ((2023, 1, 29), (2023, 1, 29)),
+    ],
+)
+def test_the_53rd_week_belongs_to_the_last_period(day: tuple[int, int, int], first: tuple[int, int, int]) -> None:
+    now = resolve(dt.datetime(*day, 12), "America/New_York")
+    begin = window_start("FISCAL", "", "America/New_York", now, "FOUR_FOUR_FIVE", dt.date(2026, 2, 1))
+    assert begin == resolve(dt.datetime(*first), "America/New_York")
+
+
+@pytest.mark.parametrize("year_start", [dt.date(2024, 2, 29), dt.date(2026, 1, 1), dt.date(2026, 12, 31), dt.date(2025, 9, 28)])
+def test_a_four_four_five_year_begins_within_three_days_of_its_anniversary(year_start: dt.date) -> None:
+    starts = fiscal_starts(year_start, year_start + dt.timedelta(days=3660))[::12]
+    for n, first in enumerate(starts):
+        year, leap_day = year_start.year + n, (year_start.month, year_start.day) == (2, 29)
+        anniversary = dt.date(year, 3, 1) - dt.timedelta(days=1) if leap_day else year_start.replace(year=year)
+        assert first.weekday() == year_start.weekday()
+        assert abs((first - anniversary).days) <= 3

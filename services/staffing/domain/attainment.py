@@ -1,5 +1,6 @@
 """How a target stands: what each interval adds to its numerator and denominator, from counts and wait histograms."""
 
+import calendar
 import dataclasses
 import datetime as dt
 import math
@@ -183,17 +184,21 @@ def stand(judging: Judging, added: Sequence[tuple[int, int | None, int | None]])
     return Standing(value, good, base, len(counted), len(counted) - len(seen), len(added) - len(counted))
 
 
+def _fiscal_year(year_start: dt.date, years: int) -> dt.date:
+    """Return the first day of a fiscal year, so many after the one that begins on `year_start`: of its weekdays the nearest to the
+    anniversary (of 29 February: 28). So years have 52 weeks, or 53, and never drift."""
+    year, last = year_start.year + years, year_start.month == 2 and year_start.day == 29
+    anniversary = dt.date(year, 2, 28) if last and not calendar.isleap(year) else year_start.replace(year=year)
+    return anniversary + dt.timedelta(days=(year_start.weekday() - anniversary.weekday() + 3) % 7 - 3)
+
+
 def _fiscal_start(day: dt.date, year_start: dt.date) -> dt.date:
-    """Return the first day of the 4-4-5 period in which a day lies; the year has 52 weeks from `year_start` on, or 53."""
-    weeks = (day - year_start).days // 7
-    year, week = divmod(weeks, 52)
-    ends, first = (4, 8, 13), 0
-    quarter, inside = divmod(week, 13)
-    for end in ends:
-        if inside < end:
-            break
-        first = end
-    return year_start + dt.timedelta(weeks=year * 52 + quarter * 13 + first)
+    """Return the first day of the 4-4-5 period in which a day lies; a year's 53rd week belongs to its last period, which then has six."""
+    years = day.year - year_start.year + 1
+    while (first := _fiscal_year(year_start, years)) > day:
+        years -= 1
+    quarter, week = divmod(min((day - first).days // 7, 51), 13)
+    return first + dt.timedelta(weeks=quarter * 13 + (0 if week < 4 else 4 if week < 8 else 8))
 
 
 def window_start(
