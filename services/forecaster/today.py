@@ -10,12 +10,14 @@ from muster.book.view import BookDay
 from muster.book.words import OverrideMeasure
 from muster.domain.calendar import local_date, resolve
 from muster.kit.clock import Clock
+from muster.kit.logs import get_log
 from muster.kit.outbox import Outbox
 from services.forecaster import wire
 from services.forecaster.domain.facts import PublishedDay
 from services.forecaster.domain.overriding import Rule
 from services.forecaster.domain.volume import merge_range
-from services.forecaster.handlers.forecasting import updated_day
+from services.forecaster.feeds import presumed_empty
+from services.forecaster.handlers.forecasting import doubted_zeros, updated_day
 from services.forecaster.store import closing, forecasts, volume
 
 
@@ -27,7 +29,10 @@ class Today:
     clock: Clock
 
     def update(self, connection: sa.Connection, book: BookDay, queue: Queue, through: int) -> None:
-        """Publish the rest of the day in which `through` lies, given its closed intervals."""
+        """Publish the rest of the day in which `through` lies, given its closed intervals.
+
+        What is empty against all odds, and closed by a feed's grace alone, was not observed.
+        """
         now, zone = self.clock.now(), book.zone_of(queue)
         day = local_date(now, zone)
         morning = forecasts.load_morning(connection, queue.name, day.isoformat())
@@ -42,6 +47,12 @@ class Today:
             )
             counts = {start: cells[start].tally.offered if start in cells else 0 for start in counts}
         actual = {start: count for start, count in counts.items() if count is not None}
+        if doubted := doubted_zeros(morning, actual):
+            unseen = presumed_empty(connection, book, queue, doubted)
+            actual = {start: count for start, count in actual.items() if start not in unseen}
+            if unseen:
+                then = "today's forecast leaves them out; look after the feed, and have it say how far it has told"
+                get_log().warning("empty_intervals_doubted", queue=queue.name, intervals=len(unseen), then=then)
         version = forecasts.next_version(connection, queue.name)
         updated = updated_day(morning, actual, version, through, now, self.rules(book, queue))
         if updated is not None:

@@ -2,14 +2,13 @@
 
 import dataclasses
 import datetime as dt
-from typing import Any
 
 import sqlalchemy as sa
 
 from muster.book.copy import BookCopy, Key
 from muster.book.demand import Queue
 from muster.book.view import BookDay, intake_hours
-from muster.book.words import Basis, Reporting
+from muster.book.words import Reporting
 from muster.domain.calendar import DAY, dates, local_date, resolve
 from muster.kit.clock import Clock
 from muster.kit.due import DueWork
@@ -17,7 +16,7 @@ from muster.kit.jobs import Jobs
 from muster.kit.logs import get_log
 from muster.kit.loop import dead_letter
 from muster.kit.outbox import Outbox
-from services.forecaster import volume_wire, wire
+from services.forecaster import feeds, volume_wire, wire
 from services.forecaster.domain.volume import closed_through
 from services.forecaster.fitting import Fitting
 from services.forecaster.gathering import Gathering
@@ -26,7 +25,7 @@ from services.forecaster.handlers.volume import LATENESS_HORIZON_SECONDS
 from services.forecaster.locking import locked_counts
 from services.forecaster.settings import ForecasterSettings
 from services.forecaster.store import closing, volume
-from services.forecaster.streams import EVERY_QUEUE, Streams
+from services.forecaster.streams import Streams
 from services.forecaster.today import Today
 
 FORECAST_KINDS = ("clients", "queues", "overrides", "events")
@@ -90,28 +89,10 @@ class Work:
             get_log().info("volume_unparked", queue=queue, messages=len(facts))
         self.due.plan(connection, "close", queue, self.clock.now())
 
-    def _counting_feeds(self, book: BookDay, queue: Queue, told: dict[str, Any]) -> dict[str, int | None]:
-        """Return the feeds whose word closes the queue, with their grace.
-
-        The client's REALTIME feeds that have spoken of the queue (OFFICIAL ones, if it has no other); any that has, if
-        none of the declared has yet.
-        """
-        client = book.clients.get(queue.client)
-        declared = {f.name: f for f in client.feeds} if client else {}
-        live = {n: f for n, f in declared.items() if f.basis == Basis.REALTIME} or declared
-        spoken = {n: f.grace_seconds for n, f in live.items() if n in told}
-        return spoken or dict.fromkeys(told)
-
-    def _progress(self, connection: sa.Connection, queue: Queue) -> dict[str, closing.Told]:
-        told = closing.progress_of(connection, queue.name)
-        for feed, word in closing.progress_of(connection, f"{queue.client}/{EVERY_QUEUE}").items():
-            told[feed] = told.get(feed, closing.Told()).with_(word)
-        return told
-
     def reports_at_the_end(self, connection: sa.Connection, book: BookDay, queue: Queue) -> bool:
         """Return whether a feed that counts for the queue tells of a contact only when it is over."""
         client = book.clients.get(queue.client)
-        counting = self._counting_feeds(book, queue, self._progress(connection, queue))
+        counting = feeds.counting_feeds(book, queue, feeds.progress(connection, queue))
         return any(f.name in counting and f.reports == Reporting.END for f in client.feeds) if client else False
 
     def close(self, connection: sa.Connection, name: str, due_at: int) -> None:
@@ -120,17 +101,17 @@ class Work:
         queue = book.queues.get(name)
         if queue is None:
             return
-        told, now = self._progress(connection, queue), self.clock.now()
-        feeds = self._counting_feeds(book, queue, told)
-        through = min(closed_through([(told[f].complete_through, grace) for f, grace in feeds.items()], now), now)
+        told, now = feeds.progress(connection, queue), self.clock.now()
+        counting = feeds.counting_feeds(book, queue, told)
+        through = min(closed_through([(told[f].complete_through, grace) for f, grace in counting.items()], now), now)
         through -= through % queue.interval_seconds
         before = closing.closed_through(connection, name)
-        if graces := [g for g in feeds.values() if g is not None]:
+        if graces := [g for g in counting.values() if g is not None]:
             step = queue.interval_seconds
             self.due.plan(connection, "close", name, now - now % step + step + max(graces))
         if through <= before:
             return
-        since = min((told[f].first_told_at or through for f in feeds), default=through)
+        since = min((told[f].first_told_at or through for f in counting), default=through)
         self._publish_closed(connection, book, queue, max(before, since - since % queue.interval_seconds), through)
         closing.save_closed_through(connection, name, through)
         self.today.update(connection, book, queue, through)

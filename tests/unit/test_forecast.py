@@ -1,5 +1,6 @@
 """The forecast learns level, weekday and shape; its bands hold; today's update is a posterior, not a ratio."""
 
+import dataclasses
 import datetime as dt
 
 import numpy as np
@@ -11,8 +12,8 @@ from services.forecaster.domain.engine.intraday import Drift, learn_drift, rest_
 from services.forecaster.domain.facts import PublishedDay, merge_days
 from services.forecaster.domain.forecast import forecast_queue
 from services.forecaster.domain.laying_out import spread_out
-from services.forecaster.domain.queue_forecast import QueueFacts
-from services.forecaster.domain.today import update_day
+from services.forecaster.domain.queue_forecast import DayForecast, QueueFacts
+from services.forecaster.domain.today import impossible_zeros, update_day
 
 ZONE, SECONDS = "Europe/London", 1800
 HOURS = OpeningHours((Opening(frozenset(range(7)), 8 * 3600, 20 * 3600),))
@@ -229,6 +230,37 @@ def test_an_interval_not_closed_says_nothing_about_today() -> None:
     rest, factor = update_day(today, {}, today.starts[4], SECONDS)
     assert factor == pytest.approx(1.0)
     assert rest.offered == pytest.approx(today.offered[4:])
+
+
+def flat_day(expected: float, drift: Drift = Drift(), slots: int = 48) -> DayForecast:
+    offered, starts = np.full(slots, expected), tuple(range(0, slots * SECONDS, SECONDS))
+    band = spread_out(offered, 0.02)
+    return DayForecast(FIRST, starts, offered, np.full(slots, 300.0), band, band, band, drift=drift)
+
+
+@pytest.mark.parametrize(
+    ("expected", "ended", "doubted"), [(30.0, 2, True), (30.0, 8, True), (5.0, 1, False), (5.0, 8, True), (0.1, 8, False)]
+)
+def test_empty_intervals_are_doubted_where_they_are_all_but_impossible(expected: float, ended: int, doubted: bool) -> None:
+    day, before = flat_day(expected), 6
+    told = dict.fromkeys(day.starts[:before], max(round(expected), 1)) | dict.fromkeys(day.starts[before : before + ended], 0)
+    assert impossible_zeros(day, told) == (frozenset(day.starts[before : before + ended]) if doubted else frozenset())
+
+
+def test_a_day_that_dwindled_before_may_be_empty() -> None:
+    day = flat_day(30.0)
+    told = dict(zip(day.starts, [6, 4, 2, 1, 1, 0], strict=False))
+    assert not impossible_zeros(day, told)
+    assert impossible_zeros(day, told | dict.fromkeys(day.starts[:5], 30))
+
+
+def test_a_day_that_may_bring_anything_may_bring_nothing() -> None:
+    day, wild = flat_day(30.0), flat_day(30.0, Drift(day=2.0))
+    told = dict.fromkeys(day.starts[:2], 0)
+    assert impossible_zeros(day, told) == set(told)
+    assert not impossible_zeros(wild, told)
+    loose = dataclasses.replace(day, offered_quantiles=spread_out(day.offered, 2.0))
+    assert not impossible_zeros(loose, told)
 
 
 def test_an_intraday_message_replaces_only_the_intervals_it_carries() -> None:

@@ -3,7 +3,9 @@
 import dataclasses
 import datetime as dt
 import pathlib
+from typing import Any
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
@@ -19,6 +21,7 @@ from muster.kit.outbox import Outbox
 from muster.kit.sql import Database, migrate
 from services.forecaster.domain.accuracy import Score
 from services.forecaster.domain.facts import Observed, Progress, PublishedDay, ReportFact
+from services.forecaster.domain.laying_out import spread_out
 from services.forecaster.domain.tally import Tally
 from services.forecaster.fitting import fit_queues
 from services.forecaster.gathering import Gathering
@@ -41,14 +44,15 @@ class Forecaster:
     database: Database
     work: Work
 
-    def told(self, first: int, count: int, offered: int) -> None:
+    def told(self, first: int, count: int, offered: int, says_how_far: bool = True) -> None:
         """Report `count` intervals of as many contacts, and that everything up to their end is told."""
         starts = [first + n * HALF_HOUR for n in range(count)]
         reports = tuple(ReportFact(s, HALF_HOUR, 1, Tally(offered=offered, answered=offered, abandoned=0)) for s in starts)
         volume = Fact(Observed(HELP, "live", False, (), reports), NOON, b"", "")
         word = Fact(Progress("acme", "live", (HELP,), starts[-1] + HALF_HOUR), NOON, b"", "")
         self.database.run_here(lambda c: self.work.streams.on_volume(c, [volume]))
-        self.database.run_here(lambda c: self.work.streams.on_progress(c, [word]))
+        if says_how_far:
+            self.database.run_here(lambda c: self.work.streams.on_progress(c, [word]))
         self.database.run_here(lambda c: self.work.close(c, HELP, NOON))
 
     def today(self) -> PublishedDay:
@@ -62,12 +66,30 @@ def forecaster(engine: sa.Engine) -> Forecaster:
     return forecaster_on(engine)
 
 
-def forecaster_on(engine: sa.Engine) -> Forecaster:
+@pytest.fixture
+def on_grace(engine: sa.Engine) -> Forecaster:
+    """Where the feed counts as complete at once."""
+    small = book()
+    small["clients"][0]["feeds"][0]["grace_seconds"] = 0
+    made = forecaster_on(engine, small)
+
+    def narrow(connection: sa.Connection) -> None:
+        """Publish the day as if there were a history to rest on: contacts as chance has them."""
+        day = forecasts.load_morning(connection, HELP, "2026-03-25")
+        assert day is not None
+        band = spread_out(np.array(day.offered), 0.02).tolist()
+        made.work.today.publish(connection, [dataclasses.replace(day, offered_quantiles=band, version=day.version + 1)])
+
+    made.database.run_here(narrow)
+    return made
+
+
+def forecaster_on(engine: sa.Engine, small: dict[str, Any] | None = None) -> Forecaster:
     """Return the forecaster's work on the small book, fitted."""
     migrate(engine, pathlib.Path("services/forecaster/store/migrations"))
     database, clock, copy = Database(engine), ConductedClock(NOON), BookCopy(metadata)
     with engine.begin() as connection:
-        BookOwner(copy, tuple(KINDS)).apply(connection, parse_book(book()), False, 1)
+        BookOwner(copy, tuple(KINDS)).apply(connection, parse_book(small or book()), False, 1)
     outbox, due = Outbox(metadata, clock), DueWork(database, metadata, clock, runs_itself=False)
     streams, jobs = Streams(copy, due, clock), Jobs(database, metadata, clock, "one", 60.0)
     settings = ForecasterSettings()  # type: ignore[call-arg]
@@ -97,6 +119,41 @@ def test_a_slow_morning_lowers_the_rest_whether_or_not_what_was_closed_is_kept(f
     again = forecaster.today()
     assert again.version == kept.version + 1
     assert again.offered == kept.offered
+
+
+def test_a_feed_that_dies_and_never_says_how_far_it_has_told_lowers_nothing(on_grace: Forecaster) -> None:
+    usual = round(on_grace.today().offered[0])
+    on_grace.told(WEDNESDAY + 8 * HOUR, 2, usual, says_how_far=False)  # six intervals closed empty since
+    day = on_grace.today()
+    assert day.trigger == "INTRADAY"
+    assert 0.95 < (day.day_factor or 0) < 1.05
+
+
+def test_what_a_dead_feed_tells_late_counts_again(on_grace: Forecaster) -> None:
+    usual = round(on_grace.today().offered[0])
+    on_grace.told(WEDNESDAY + 8 * HOUR, 2, usual, says_how_far=False)
+    on_grace.told(WEDNESDAY + 9 * HOUR, 6, usual // 2, says_how_far=False)
+    on_grace.database.run_here(lambda c: on_grace.work.reclose(c, f"{HELP}|{WEDNESDAY + 9 * HOUR}|{NOON - HALF_HOUR}", NOON))
+    assert (on_grace.today().day_factor or 1) < 0.8
+
+
+def test_nothing_is_a_zero_where_the_feed_says_so(on_grace: Forecaster) -> None:
+    usual = round(on_grace.today().offered[0])
+    on_grace.told(WEDNESDAY + 8 * HOUR, 2, usual, says_how_far=False)
+    on_grace.told(WEDNESDAY + 9 * HOUR, 6, 0, says_how_far=False)  # reports of nothing
+    on_grace.database.run_here(lambda c: on_grace.work.reclose(c, f"{HELP}|{WEDNESDAY + 9 * HOUR}|{NOON - HALF_HOUR}", NOON))
+    assert (on_grace.today().day_factor or 1) < 0.6
+
+
+def test_an_outage_of_lines_is_followed_where_the_feed_says_how_far_it_has_told(on_grace: Forecaster) -> None:
+    usual = round(on_grace.today().offered[0])
+    on_grace.told(WEDNESDAY + 8 * HOUR, 2, usual, says_how_far=False)
+    word = Fact(Progress("acme", "live", (), NOON), NOON, b"", "")  # of all of the client's queues
+    on_grace.database.run_here(lambda c: on_grace.work.streams.on_progress(c, [word]))
+    with on_grace.database.engine.begin() as connection:
+        book_day = on_grace.work.streams.book_today(connection)
+        on_grace.work.today.update(connection, book_day, book_day.queues[HELP], NOON)
+    assert (on_grace.today().day_factor or 1) < 0.6
 
 
 def test_a_forecast_says_up_to_when_it_saw_data_not_what_came_while_it_was_made(forecaster: Forecaster) -> None:

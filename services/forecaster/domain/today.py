@@ -6,8 +6,57 @@ import numpy as np
 
 from muster.domain.paths import spread_of
 from services.forecaster.domain.engine.intraday import rest_of_day
-from services.forecaster.domain.engine.panel import EPSILON, Floats
+from services.forecaster.domain.engine.panel import EPSILON, Floats, Ints
 from services.forecaster.domain.queue_forecast import DayForecast
+
+IMPOSSIBLE, LEAST = 1e-3, 1e-4
+
+
+def impossible_zeros(today: DayForecast, actual: Mapping[int, int]) -> frozenset[int]:
+    """Return the starts of intervals of which nothing came although that was all but impossible: less than 1 in 1,000.
+
+    By the morning's forecast, cut to what the two intervals before brought of theirs: after a day has all but stopped, nothing may
+    come. Empty intervals on end are judged together: one of five expected contacts may be empty, eight of them may not.
+    """
+    counts = np.array([actual.get(int(s), np.nan) for s in today.starts], dtype=float)
+    phi, seen = _wide(today), np.flatnonzero(~np.isnan(counts))
+    doubted, believed = list[int](), np.empty(0, dtype=np.int64)
+    for run in np.split(seen, np.flatnonzero(np.diff(counts[seen] == 0)) + 1):
+        if (
+            len(run)
+            and counts[run[0]] == 0
+            and _chance_of_none(today.offered[run], phi[run], _went(today, counts, believed[-2:])) < IMPOSSIBLE
+        ):
+            doubted += run.tolist()
+        else:
+            believed = np.append(believed, run)
+    return frozenset(int(today.starts[place]) for place in doubted)
+
+
+def _wide(today: DayForecast) -> Floats:
+    """Return φ of the variance m + φ·m² of each interval (I,): as the band or the drift of days has it, whichever is more."""
+    m, drift = np.maximum(today.offered, EPSILON), today.drift
+    band = (spread_of(today.offered_quantiles) ** 2 - m) / m**2
+    wide: Floats = np.maximum(np.maximum(band, drift.day + drift.fading + drift.rows(len(m))[0]), LEAST)
+    return wide
+
+
+def _went(today: DayForecast, counts: Floats, places: Ints) -> float:
+    """Return the share that came in some intervals of what was expected of them; 1 where it was more, or nothing is known."""
+    expected = today.offered[places].sum()
+    return min(float(counts[places].sum() / expected), 1.0) if expected > EPSILON else 1.0
+
+
+def _chance_of_none(mean: Floats, phi: Floats, share: float) -> float:
+    """Return the probability that nothing comes in intervals on end (R,) of which a share of `mean` is expected.
+
+    Counts are negative binomial; what they are off by goes together, so that all are as one of their sum: (1 + φ·m)^(-1/φ).
+    """
+    expected = float(mean.sum())
+    if expected <= EPSILON:
+        return 1.0
+    together = float((mean * np.sqrt(phi)).sum() / expected) ** 2
+    return float(np.exp(-np.log1p(together * expected * share) / together))
 
 
 def update_day(today: DayForecast, actual: Mapping[int, int], from_instant: int, seconds: int) -> tuple[DayForecast, float]:

@@ -11,7 +11,7 @@ from services.forecaster.domain.engine.intraday import Drift
 from services.forecaster.domain.facts import PublishedDay
 from services.forecaster.domain.overriding import Rule, overridden, without_overrides
 from services.forecaster.domain.queue_forecast import DayForecast, QueueForecast
-from services.forecaster.domain.today import update_day
+from services.forecaster.domain.today import impossible_zeros, update_day
 
 
 def published_days(
@@ -81,14 +81,8 @@ def _rounded(values: Any) -> list[Any]:
     return found
 
 
-def updated_day(
-    morning: PublishedDay, actual: Mapping[int, int], version: int, through: int, now: int, rules: Sequence[Rule] = ()
-) -> PublishedDay | None:
-    """Return the rest of a day after `through`, given what was offered so far; None when nothing of it is left.
-
-    What came is held against the morning's forecast with its overrides; they are applied anew to what that says of the rest.
-    """
-    day = DayForecast(
+def _as_forecast(morning: PublishedDay) -> DayForecast:
+    return DayForecast(
         parse_date(morning.local_date),
         tuple(morning.starts),
         np.array(morning.offered),
@@ -99,7 +93,21 @@ def updated_day(
         tuple(morning.parts),
         drift=Drift.of_flat(morning.drift),
     )
-    rest, factor = update_day(day, actual, through, morning.seconds)
+
+
+def doubted_zeros(morning: PublishedDay, actual: Mapping[int, int]) -> frozenset[int]:
+    """Return the starts of closed intervals that are empty although the day's forecast all but rules that out."""
+    return impossible_zeros(_as_forecast(morning), actual) if 0 in actual.values() else frozenset()
+
+
+def updated_day(
+    morning: PublishedDay, actual: Mapping[int, int], version: int, through: int, now: int, rules: Sequence[Rule] = ()
+) -> PublishedDay | None:
+    """Return the rest of a day after `through`, given what was offered so far; None when nothing of it is left.
+
+    What came is held against the morning's forecast with its overrides; they are applied anew to what that says of the rest.
+    """
+    rest, factor = update_day(_as_forecast(morning), actual, through, morning.seconds)
     if not rest.starts:
         return None
     new = _published(
