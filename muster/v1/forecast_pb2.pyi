@@ -321,7 +321,7 @@ class ForecastReceived(_message.Message):
     """Who answers for it."""
     @_builtins.property
     def starts_at_epoch_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Starts of intervals, seconds since 1970 UTC, on the queue's grid."""
+        """Starts of intervals, seconds since 1970 UTC, on the queue's grid: one for each of its intervals, not of longer ones."""
 
     @_builtins.property
     def offered_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:

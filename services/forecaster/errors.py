@@ -5,7 +5,8 @@ Refusal
 ├── NO_QUEUE, NO_CONTENT             a message about no queue, or with no facts
 ├── INVALID_CONTACT, INVALID_REPORT,
 │   INVALID_ADJUSTMENT               a field has no value or an impossible one
-├── MISALIGNED_INTERVAL              a report does not divide or make up the queue's intervals
+├── MISALIGNED_INTERVAL              a report does not divide or make up the queue's intervals, or a
+│                                    received forecast is of others or longer ones
 ├── VOLUME_TOO_LATE                  a contact older than the lateness horizon
 ├── PERIOD_LOCKED                    a fact of a period that is locked; a correction is an adjustment
 ├── QUEUE_LIMIT                      1,000 facts of undeclared queues are parked already

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -13,6 +14,7 @@ from muster.domain.paths import QUANTILES
 from muster.domain.tolerance import Tolerance
 from muster.kit.errors import NotFound, NotNow, Refusal
 from muster.kit.parts import Parts
+from muster.v1 import forecast_pb2
 from muster.v1 import forecaster_service_pb2 as pb
 from services.forecaster import forecast_wire
 from services.forecaster.domain.comparing import Comparison, compare
@@ -40,6 +42,14 @@ class ForecastEdge:
         if queue is None:
             raise NotFound("NO_SUCH_QUEUE", f"no queue {name!r} in the book; declare it with muster apply")
         return book, queue
+
+    def check_grids(self, connection: sa.Connection, messages: Sequence[forecast_pb2.ForecastReceived]) -> None:
+        """Check forecasts to send against their queues' intervals; what is not declared yet is told on the topic. Raise Refusal."""
+        book = self.work.streams.book_today(connection)
+        for message in messages:
+            if queue := book.queues.get(message.queue):
+                said = forecast_wire.said_of(forecast_wire.check_received(message))
+                forecast_wire.check_grid(said, queue.interval_seconds, book.zone_of(queue))
 
     def comparisons(
         self, connection: sa.Connection, request: pb.ListForecastComparisonsRequest

@@ -59,11 +59,28 @@ def check_received(message: forecast_pb2.ForecastReceived) -> forecast_pb2.Forec
 
 def read_received(value: bytes | None, headers: Mapping[str, bytes]) -> Said:
     """Decode muster.forecast.received.v1. Raise Refusal."""
-    m = check_received(decode(forecast_pb2.ForecastReceived, value, headers))
+    return said_of(check_received(decode(forecast_pb2.ForecastReceived, value, headers)))
+
+
+def said_of(m: forecast_pb2.ForecastReceived) -> Said:
+    """Return a checked message as what it says, in order of time."""
     order = sorted(range(len(m.starts_at_epoch_seconds)), key=m.starts_at_epoch_seconds.__getitem__)
     starts, offered = [m.starts_at_epoch_seconds[p] for p in order], [m.offered_count[p] for p in order]
     aht = [m.aht_seconds[p] for p in order] if m.aht_seconds else []
     return Said(m.queue, SOURCES[m.source], m.revision, m.sent_by, starts, offered, aht)
+
+
+def check_grid(said: Said, seconds: int, zone: str) -> None:
+    """Raise Refusal(MISALIGNED_INTERVAL) where a forecast is not of a queue's intervals, of so many seconds: off their grid, or of longer
+    ones. A day of half-hours beside quarter-hours would have each first quarter hold twice too much, and each second nothing."""
+    if off := [s for s in said.starts if s % seconds]:
+        raise refuse("MISALIGNED_INTERVAL", f"{off[0]} is no start of an interval of {seconds} s")
+    for day in said.days(zone, 0):
+        spacing = day.spacing()
+        if spacing is not None and spacing > seconds:
+            why = f"{day.local_date} is told in steps of {spacing} s, and {said.queue} has intervals of {seconds} s"
+            then = f"send one value for each {seconds} s, together as much as the longer one"
+            raise refuse("MISALIGNED_INTERVAL", f"{why}; {then}")
 
 
 def received_message(message: forecast_pb2.ForecastReceived) -> Outgoing:

@@ -247,6 +247,7 @@ class ForecasterRpc(stubs.ForecasterServiceServicer):
         if not 1 <= len(request.forecasts) <= 100:
             raise Refusal("NO_CONTENT", f"{len(request.forecasts)} forecasts; allowed: 1 to 100")
         messages = [forecast_wire.received_message(forecast_wire.check_received(f)) for f in request.forecasts]
+        await self._parts.database.read(lambda c: self._forecasts.check_grids(c, request.forecasts))
         return pb.PublishForecastsResponse(acknowledged_count=await self._send(messages))
 
     async def ListForecastComparisons(

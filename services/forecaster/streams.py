@@ -261,9 +261,11 @@ class Streams:
             if queue is None:
                 then = "declare it with muster apply, then muster dlq replay"
                 handled.refused.append((fact, refuse("UNKNOWN_QUEUE", f"{said.queue} is not in the book; {then}")))
-            elif strange := [s for s in said.starts if s % queue.interval_seconds]:
-                why = f"{strange[0]} is no start of an interval of {queue.interval_seconds} s"
-                handled.refused.append((fact, refuse("MISALIGNED_INTERVAL", why)))
+                continue
+            try:
+                forecast_wire.check_grid(said, queue.interval_seconds, book.zone_of(queue))
+            except Refusal as refusal:
+                handled.refused.append((fact, refusal))
             else:
                 days += said.days(book.zone_of(queue), fact.known_at)
         outlooks.save_received(connection, days)

@@ -12,11 +12,13 @@ from muster.book.copy import BookOwner
 from muster.book.types import KINDS
 from muster.domain.tolerance import Tolerance
 from muster.kit.due import DueWork
+from muster.kit.errors import Refusal
 from muster.kit.loop import Fact
-from muster.v1 import volume_pb2
+from muster.v1 import forecast_pb2, volume_pb2
 from services.forecaster.domain.facts import Observed, Progress, ReportFact
 from services.forecaster.domain.facts import Said as SaidForecast
 from services.forecaster.domain.tally import Tally
+from services.forecaster.forecast_rpc import ForecastEdge
 from services.forecaster.store import outlooks
 from tests.support.small_world import HOUR, QUEUES, WEDNESDAY, book
 from tests.unit.test_today import HALF_HOUR, NOON, Forecaster, forecaster_on
@@ -217,6 +219,27 @@ def test_nor_are_they_where_they_are_read_before_the_days_first_close(forecaster
     assert [(start, held) for start, _, _, held in closed(forecaster)] == as_told
     expect(forecaster, 7.0, LOCKED_AT - HOUR, revision=0)  # an older one, heard late, brings no newer part in
     assert [(start, held) for start, _, _, held in closed(forecaster)][-3:] == as_told
+
+
+def test_a_plan_of_hours_for_half_hours_is_refused_on_the_topic_and_by_the_rpc(forecaster: Forecaster) -> None:
+    starts = list(range(WEDNESDAY + 8 * HOUR, WEDNESDAY + 20 * HOUR, HOUR))
+    said = SaidForecast(HELP, "CLIENT", 1, "ann", starts, [40.0] * len(starts), [])
+    fact = Fact(said, LOCKED_AT, b"", "")
+    handled = forecaster.database.run_here(lambda c: forecaster.work.streams.on_received(c, [fact]))
+    assert [(f, refusal.reason) for f, refusal in handled.refused] == [(fact, "MISALIGNED_INTERVAL")]
+    kept = sa.text("SELECT count(*) FROM received_forecast")
+    assert forecaster.database.read_here(lambda c: c.execute(kept).scalar_one()) == 0
+    edge = ForecastEdge(None, forecaster.work)  # type: ignore[arg-type]
+    message = forecast_pb2.ForecastReceived(
+        queue=HELP,
+        source=forecast_pb2.FORECAST_SOURCE_CLIENT,
+        starts_at_epoch_seconds=starts,
+        offered_count=[40.0] * len(starts),
+    )
+    with pytest.raises(Refusal, match="steps of 3600 s"):
+        forecaster.database.read_here(lambda c: edge.check_grids(c, [message]))
+    message.queue = "acme/unheard-of"  # told by the dead letter, as before
+    forecaster.database.read_here(lambda c: edge.check_grids(c, [message]))
 
 
 def test_just_what_is_tolerated_is_tolerated() -> None:

@@ -17,11 +17,11 @@ from muster.v1 import forecast_pb2
 from services.forecaster.domain.backtest import LEADS, backtest, hours_seen, with_zeros
 from services.forecaster.domain.cold import Profile
 from services.forecaster.domain.comparing import compare
-from services.forecaster.domain.facts import LockedDay, Received
+from services.forecaster.domain.facts import LockedDay, Received, Said
 from services.forecaster.domain.forecast import forecast_queue
 from services.forecaster.domain.outlook import DAYS, OutlookDay, look_ahead, periods
 from services.forecaster.domain.queue_forecast import QueueFacts
-from services.forecaster.forecast_wire import check_received, comparison_message, read_received
+from services.forecaster.forecast_wire import check_grid, check_received, comparison_message, read_received
 from services.forecaster.store import outlooks
 from tests.unit.test_forecast import FIRST, HOURS, SECONDS, ZONE, facts
 
@@ -297,6 +297,41 @@ def test_what_is_no_forecast_is_refused(changes: dict[str, object], reason: str,
     with pytest.raises(Refusal, match=words) as caught:
         check_received(received(**changes))
     assert caught.value.reason == reason
+
+
+def day_plan(seconds: int, hours: tuple[float, ...] = (8, 12, 13.5, 18)) -> Said:
+    """Return a day's plan in steps of so many seconds, of a morning and an afternoon."""
+    begins = [1_772_409_600 + int(hour * 3600) for hour in hours]
+    starts = [s for first, last in zip(begins[::2], begins[1::2], strict=True) for s in range(first, last, seconds)]
+    return Said("acme/help", "CLIENT", 1, "ann", starts, [4.0] * len(starts), [])
+
+
+@pytest.mark.parametrize(("told", "seconds"), [(1800, 900), (3600, 900), (3600, 1800)])
+def test_a_plan_of_longer_intervals_than_the_queues_is_refused(told: int, seconds: int) -> None:
+    with pytest.raises(
+        Refusal, match=f"2026-03-02 is told in steps of {told} s, .* intervals of {seconds} s; send one value"
+    ) as caught:
+        check_grid(day_plan(told), seconds, ZONE)
+    assert caught.value.reason == "MISALIGNED_INTERVAL"
+
+
+def test_a_plan_of_the_queues_intervals_or_of_some_of_them_is_taken() -> None:
+    for seconds in (900, 1800):
+        check_grid(day_plan(seconds), seconds, ZONE)
+    few = day_plan(1800, (9, 10.5))  # three corrected quarter-hours
+    check_grid(few, 900, ZONE)
+    scattered = [1_772_409_600 + int(hour * 3600) for hour in (8, 8.5, 10, 13.25, 16)]
+    check_grid(few._replace(starts=scattered, offered=[4.0] * 5), 900, ZONE)
+    with pytest.raises(Refusal, match="no start of an interval of 1800 s"):
+        check_grid(day_plan(900), 1800, ZONE)
+
+
+def test_one_coarse_day_among_fine_ones_is_refused() -> None:
+    fine, coarse = day_plan(900), day_plan(1800)
+    later = [s + 86_400 for s in coarse.starts]
+    both = fine._replace(starts=fine.starts + later, offered=[4.0] * (len(fine.starts) + len(later)))
+    with pytest.raises(Refusal, match="2026-03-03"):
+        check_grid(both, 900, ZONE)
 
 
 def test_a_share_of_nothing_is_no_history_and_no_forecast() -> None:

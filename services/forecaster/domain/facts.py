@@ -1,6 +1,7 @@
 """What arrives about volume, read and checked."""
 
 import dataclasses
+import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,6 +9,9 @@ import numpy as np
 from muster.domain.calendar import local_date
 from services.forecaster.domain.engine.workload import product_band
 from services.forecaster.domain.tally import Tally
+
+# Of a day whose intervals tell how long they are: gaps between them, and the share of these that are alike.
+FEWEST_GAPS, ALIKE = 3, 0.75
 
 # A contact as told: (arrived_at, *the columns of domain.contacts).
 ContactRow = tuple[int, int, int, int, int, int, int, int]
@@ -206,6 +210,13 @@ class Received:
     starts: list[int]
     offered: list[float]
     aht: list[float]
+
+    def spacing(self) -> int | None:
+        """Return how far apart its intervals start, seconds: the least gap, if three in four are as long (breaks are longer); None: too
+        few intervals to tell, or spaced in no one way."""
+        gaps = [later - start for start, later in itertools.pairwise(self.starts)]
+        least = min(gaps, default=0)
+        return least if len(gaps) >= FEWEST_GAPS and gaps.count(least) >= ALIKE * len(gaps) else None
 
 
 @dataclasses.dataclass(frozen=True)
