@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from muster.cli.connection import Zone, connect, console, read_instant, shown, table_of
+from muster.cli.deferred import around_deferred, rows_of_deferred
 from muster.cli.plans import Day, Queue
 from muster.cli.simulation import show_simulation
 from muster.kit.errors import Refusal
@@ -55,8 +56,10 @@ def requirement_explain(queue: Queue, interval: Annotated[str, typer.Argument(me
     table = table_of(f"Requirement of {queue} at {shown(start, zone)}; forecast version {e.forecast_version}", "step", "number")
     table.add_row("contacts expected", f"{e.offered_count:.2f}")
     table.add_row("× AHT, seconds", f"{e.aht_seconds:.1f}")
-    table.add_row("= load, erlangs", f"{e.load_erlangs:.3f}")
-    if e.HasField("campaign"):
+    table.add_row("load of the level plan, erlangs" if e.HasField("deferred") else "= load, erlangs", f"{e.load_erlangs:.3f}")
+    if e.HasField("deferred"):
+        rows_of_deferred(table, e.deferred, zone)
+    elif e.HasField("campaign"):
         c = e.campaign
         table.add_row("the day's contacts, attempts for them", f"{c.daily_contacts:g}, {c.attempts:,.0f}")
         sure = f"hours that reach them with a chance of {c.confidence:.0%}"
@@ -73,7 +76,7 @@ def requirement_explain(queue: Queue, interval: Annotated[str, typer.Argument(me
             "on queue if they are as impatient, as patient as that",
             f"{e.agents_at_low_patience:.0f}, {e.agents_at_high_patience:.0f}",
         )
-    for n in e.needs:
+    for n in e.needs if not e.HasField("deferred") else ():
         table.add_row(f"{_promise(n)} asks for", str(n.agents))
     table.add_row("minimum staff", str(e.minimum_agents))
     table.add_row(f"on queue, decided by {driver}", f"{e.on_queue_agents:.0f}")
@@ -82,7 +85,9 @@ def requirement_explain(queue: Queue, interval: Annotated[str, typer.Argument(me
     )
     table.add_row(f"paid: / (1 − {e.placed_shrinkage:.1%}) that it does", f"{e.paid_agents:.2f}")
     out.print(table)
-    if not e.around:
+    if e.HasField("deferred"):
+        out.print(around_deferred(e))
+    if e.HasField("deferred") or not e.around:
         return
     table = table_of("Agents on queue would give", "agents", *[_promise(n) for n in e.needs], "ASA s", "abandoned", "occupancy")
     for a in e.around:

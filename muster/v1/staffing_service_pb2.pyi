@@ -771,7 +771,7 @@ class RequirementNeed(_message.Message):
     THRESHOLD_SECONDS_FIELD_NUMBER: _builtins.int
     AGENTS_FIELD_NUMBER: _builtins.int
     metric: _builtins.str
-    """SERVICE_LEVEL, ASA, ABANDONMENT or OCCUPANCY_CAP."""
+    """SERVICE_LEVEL, ASA, ABANDONMENT or OCCUPANCY_CAP; of deferred work DEADLINE_MET."""
     definition: _builtins.str
     """For SERVICE_LEVEL: what is divided by what, by the book's name."""
     target: _builtins.float
@@ -808,6 +808,8 @@ class RequirementAround(_message.Message):
     ASA_SECONDS_FIELD_NUMBER: _builtins.int
     ABANDONMENT_FIELD_NUMBER: _builtins.int
     OCCUPANCY_FIELD_NUMBER: _builtins.int
+    PLAN_SHARE_FIELD_NUMBER: _builtins.int
+    DAYS_KEPT_FIELD_NUMBER: _builtins.int
     agents: _builtins.int
     """Agents on queue."""
     asa_seconds: _builtins.float
@@ -816,9 +818,15 @@ class RequirementAround(_message.Message):
     """Abandonment, 0 to 1."""
     occupancy: _builtins.float
     """Occupancy, 0 to 1."""
+    plan_share: _builtins.float
+    """Of deferred work: the share done in time of all that falls due within the plan."""
+    days_kept: _builtins.float
+    """Of deferred work: the share of trial days that keep the target."""
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Value of each need's metric, in the order of needs."""
+        """Value of each need's metric, in the order of needs. Of deferred work: the share done in time of what falls due on the day, -1 where nothing
+        does.
+        """
 
     def __init__(
         self,
@@ -828,12 +836,21 @@ class RequirementAround(_message.Message):
         asa_seconds: _builtins.float = ...,
         abandonment: _builtins.float = ...,
         occupancy: _builtins.float = ...,
+        plan_share: _builtins.float | None = ...,
+        days_kept: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_days_kept", b"_days_kept", "_plan_share", b"_plan_share", "days_kept", b"days_kept", "plan_share", b"plan_share"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["abandonment", b"abandonment", "agents", b"agents", "asa_seconds", b"asa_seconds", "occupancy", b"occupancy", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_days_kept", b"_days_kept", "_plan_share", b"_plan_share", "abandonment", b"abandonment", "agents", b"agents", "asa_seconds", b"asa_seconds", "days_kept", b"days_kept", "occupancy", b"occupancy", "plan_share", b"plan_share", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__days_kept: _TypeAlias = _typing.Literal["days_kept"]  # noqa: Y015
+    _WhichOneofArgType__days_kept: _TypeAlias = _typing.Literal["_days_kept", b"_days_kept"]  # noqa: Y015
+    _WhichOneofReturnType__plan_share: _TypeAlias = _typing.Literal["plan_share"]  # noqa: Y015
+    _WhichOneofArgType__plan_share: _TypeAlias = _typing.Literal["_plan_share", b"_plan_share"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__days_kept) -> _WhichOneofReturnType__days_kept | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__plan_share) -> _WhichOneofReturnType__plan_share | None: ...
 
 Global___RequirementAround: _TypeAlias = RequirementAround  # noqa: Y015
 
@@ -866,6 +883,7 @@ class ExplainRequirementResponse(_message.Message):
     PATIENCE_HIGH_SECONDS_FIELD_NUMBER: _builtins.int
     AGENTS_AT_LOW_PATIENCE_FIELD_NUMBER: _builtins.int
     AGENTS_AT_HIGH_PATIENCE_FIELD_NUMBER: _builtins.int
+    DEFERRED_FIELD_NUMBER: _builtins.int
     offered_count: _builtins.float
     """Contacts expected."""
     aht_seconds: _builtins.float
@@ -920,6 +938,10 @@ class ExplainRequirementResponse(_message.Message):
     def campaign(self) -> Global___CampaignNeed:
         """For outbound: what the day's campaign takes."""
 
+    @_builtins.property
+    def deferred(self) -> Global___DeferredNeed:
+        """For deferred work: from items to whole agents; load_erlangs is the level plan's."""
+
     def __init__(
         self,
         *,
@@ -946,10 +968,11 @@ class ExplainRequirementResponse(_message.Message):
         patience_high_seconds: _builtins.float | None = ...,
         agents_at_low_patience: _builtins.float | None = ...,
         agents_at_high_patience: _builtins.float | None = ...,
+        deferred: Global___DeferredNeed | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_agents_at_high_patience", b"_agents_at_high_patience", "_agents_at_low_patience", b"_agents_at_low_patience", "_patience_high_seconds", b"_patience_high_seconds", "_patience_low_seconds", b"_patience_low_seconds", "_patience_seconds", b"_patience_seconds", "agents_at_high_patience", b"agents_at_high_patience", "agents_at_low_patience", b"agents_at_low_patience", "campaign", b"campaign", "patience_high_seconds", b"patience_high_seconds", "patience_low_seconds", b"patience_low_seconds", "patience_seconds", b"patience_seconds"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_agents_at_high_patience", b"_agents_at_high_patience", "_agents_at_low_patience", b"_agents_at_low_patience", "_patience_high_seconds", b"_patience_high_seconds", "_patience_low_seconds", b"_patience_low_seconds", "_patience_seconds", b"_patience_seconds", "agents_at_high_patience", b"agents_at_high_patience", "agents_at_low_patience", b"agents_at_low_patience", "campaign", b"campaign", "deferred", b"deferred", "patience_high_seconds", b"patience_high_seconds", "patience_low_seconds", b"patience_low_seconds", "patience_seconds", b"patience_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agents_at_high_patience", b"_agents_at_high_patience", "_agents_at_low_patience", b"_agents_at_low_patience", "_patience_high_seconds", b"_patience_high_seconds", "_patience_low_seconds", b"_patience_low_seconds", "_patience_seconds", b"_patience_seconds", "abandoned_count", b"abandoned_count", "agents_at_high_patience", b"agents_at_high_patience", "agents_at_low_patience", b"agents_at_low_patience", "aht_seconds", b"aht_seconds", "around", b"around", "campaign", b"campaign", "carried_erlangs", b"carried_erlangs", "driver", b"driver", "forecast_version", b"forecast_version", "formula", b"formula", "load_erlangs", b"load_erlangs", "minimum_agents", b"minimum_agents", "needs", b"needs", "offered_count", b"offered_count", "on_queue_agents", b"on_queue_agents", "paid_agents", b"paid_agents", "patience_high_seconds", b"patience_high_seconds", "patience_low_seconds", b"patience_low_seconds", "patience_seconds", b"patience_seconds", "patience_source", b"patience_source", "placed_shrinkage", b"placed_shrinkage", "scheduled_agents", b"scheduled_agents", "unplaced_shrinkage", b"unplaced_shrinkage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agents_at_high_patience", b"_agents_at_high_patience", "_agents_at_low_patience", b"_agents_at_low_patience", "_patience_high_seconds", b"_patience_high_seconds", "_patience_low_seconds", b"_patience_low_seconds", "_patience_seconds", b"_patience_seconds", "abandoned_count", b"abandoned_count", "agents_at_high_patience", b"agents_at_high_patience", "agents_at_low_patience", b"agents_at_low_patience", "aht_seconds", b"aht_seconds", "around", b"around", "campaign", b"campaign", "carried_erlangs", b"carried_erlangs", "deferred", b"deferred", "driver", b"driver", "forecast_version", b"forecast_version", "formula", b"formula", "load_erlangs", b"load_erlangs", "minimum_agents", b"minimum_agents", "needs", b"needs", "offered_count", b"offered_count", "on_queue_agents", b"on_queue_agents", "paid_agents", b"paid_agents", "patience_high_seconds", b"patience_high_seconds", "patience_low_seconds", b"patience_low_seconds", "patience_seconds", b"patience_seconds", "patience_source", b"patience_source", "placed_shrinkage", b"placed_shrinkage", "scheduled_agents", b"scheduled_agents", "unplaced_shrinkage", b"unplaced_shrinkage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__agents_at_high_patience: _TypeAlias = _typing.Literal["agents_at_high_patience"]  # noqa: Y015
     _WhichOneofArgType__agents_at_high_patience: _TypeAlias = _typing.Literal["_agents_at_high_patience", b"_agents_at_high_patience"]  # noqa: Y015
@@ -973,6 +996,89 @@ class ExplainRequirementResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__patience_seconds) -> _WhichOneofReturnType__patience_seconds | None: ...
 
 Global___ExplainRequirementResponse: _TypeAlias = ExplainRequirementResponse  # noqa: Y015
+
+@_typing.final
+class DeferredNeed(_message.Message):
+    """From deferred work to whole agents in one interval of its plan, which is made anew from now on when asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CAME_COUNT_FIELD_NUMBER: _builtins.int
+    DUE_COUNT_FIELD_NUMBER: _builtins.int
+    PLAN_BEGINS_AT_FIELD_NUMBER: _builtins.int
+    OPEN_COUNT_FIELD_NUMBER: _builtins.int
+    LEVEL_AGENTS_FIELD_NUMBER: _builtins.int
+    MARGIN_FIELD_NUMBER: _builtins.int
+    MARGIN_AGENTS_FIELD_NUMBER: _builtins.int
+    AWAY_AGENTS_FIELD_NUMBER: _builtins.int
+    IDLE_AGENTS_FIELD_NUMBER: _builtins.int
+    DAYS_KEPT_FIELD_NUMBER: _builtins.int
+    DAY_SHARE_FIELD_NUMBER: _builtins.int
+    TRIAL_COUNT_FIELD_NUMBER: _builtins.int
+    PUBLISHED_AGENTS_FIELD_NUMBER: _builtins.int
+    came_count: _builtins.float
+    """Items that can be begun in the interval and not before: those that come in it, came while there was no service, or are open."""
+    due_count: _builtins.float
+    """Items that the plan must have done by the next interval of service, and not before."""
+    open_count: _builtins.float
+    """Items open then."""
+    level_agents: _builtins.int
+    """Whole agents, at least the minimum staff, that do the expected work in time."""
+    margin: _builtins.float
+    """Standard deviations of what falls due within an item's span that are planned above what is expected."""
+    margin_agents: _builtins.int
+    """Whole agents with them."""
+    away_agents: _builtins.int
+    """Of those, agents that the trials can do without."""
+    idle_agents: _builtins.float
+    """Idle agents of calls who do items besides, in mean; 0: no blend, or not counted on."""
+    days_kept: _builtins.float
+    """Share of trial days on which the plan keeps the target; absent: nothing falls due."""
+    day_share: _builtins.float
+    """Share done in time of what falls due on the day; absent: nothing does."""
+    trial_count: _builtins.int
+    """How often each day was tried."""
+    published_agents: _builtins.float
+    """Agents on queue as last published; absent: none are."""
+    @_builtins.property
+    def plan_begins_at(self) -> _timestamp_pb2.Timestamp:
+        """The plan's begin: the first interval that is not over."""
+
+    def __init__(
+        self,
+        *,
+        came_count: _builtins.float = ...,
+        due_count: _builtins.float = ...,
+        plan_begins_at: _timestamp_pb2.Timestamp | None = ...,
+        open_count: _builtins.float = ...,
+        level_agents: _builtins.int = ...,
+        margin: _builtins.float = ...,
+        margin_agents: _builtins.int = ...,
+        away_agents: _builtins.int = ...,
+        idle_agents: _builtins.float = ...,
+        days_kept: _builtins.float | None = ...,
+        day_share: _builtins.float | None = ...,
+        trial_count: _builtins.int = ...,
+        published_agents: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_day_share", b"_day_share", "_days_kept", b"_days_kept", "_published_agents", b"_published_agents", "day_share", b"day_share", "days_kept", b"days_kept", "plan_begins_at", b"plan_begins_at", "published_agents", b"published_agents"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_day_share", b"_day_share", "_days_kept", b"_days_kept", "_published_agents", b"_published_agents", "away_agents", b"away_agents", "came_count", b"came_count", "day_share", b"day_share", "days_kept", b"days_kept", "due_count", b"due_count", "idle_agents", b"idle_agents", "level_agents", b"level_agents", "margin", b"margin", "margin_agents", b"margin_agents", "open_count", b"open_count", "plan_begins_at", b"plan_begins_at", "published_agents", b"published_agents", "trial_count", b"trial_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__day_share: _TypeAlias = _typing.Literal["day_share"]  # noqa: Y015
+    _WhichOneofArgType__day_share: _TypeAlias = _typing.Literal["_day_share", b"_day_share"]  # noqa: Y015
+    _WhichOneofReturnType__days_kept: _TypeAlias = _typing.Literal["days_kept"]  # noqa: Y015
+    _WhichOneofArgType__days_kept: _TypeAlias = _typing.Literal["_days_kept", b"_days_kept"]  # noqa: Y015
+    _WhichOneofReturnType__published_agents: _TypeAlias = _typing.Literal["published_agents"]  # noqa: Y015
+    _WhichOneofArgType__published_agents: _TypeAlias = _typing.Literal["_published_agents", b"_published_agents"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__day_share) -> _WhichOneofReturnType__day_share | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__days_kept) -> _WhichOneofReturnType__days_kept | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__published_agents) -> _WhichOneofReturnType__published_agents | None: ...
+
+Global___DeferredNeed: _TypeAlias = DeferredNeed  # noqa: Y015
 
 @_typing.final
 class CampaignNeed(_message.Message):

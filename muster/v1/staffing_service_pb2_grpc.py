@@ -160,7 +160,8 @@ class StaffingServiceServicer:
 
     def ExplainRequirement(self, request, context):
         """Read why an interval needs the agents it does, by the forecast and the book as they stand.
-        Errors: NOT_FOUND (NO_SUCH_QUEUE, NO_SUCH_INTERVAL), FAILED_PRECONDITION (NOT_FOR_DEFERRED).
+        Errors: NOT_FOUND (NO_SUCH_QUEUE, NO_SUCH_INTERVAL), FAILED_PRECONDITION (of deferred work INTERVAL_IS_OVER, NO_PLAN; NOT_FOR_DEFERRED where a
+        queue will only become that).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

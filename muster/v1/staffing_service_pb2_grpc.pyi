@@ -49,7 +49,8 @@ class StaffingServiceStub:
     """
     ExplainRequirement: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.ExplainRequirementRequest, _staffing_service_pb2.ExplainRequirementResponse]
     """Read why an interval needs the agents it does, by the forecast and the book as they stand.
-    Errors: NOT_FOUND (NO_SUCH_QUEUE, NO_SUCH_INTERVAL), FAILED_PRECONDITION (NOT_FOR_DEFERRED).
+    Errors: NOT_FOUND (NO_SUCH_QUEUE, NO_SUCH_INTERVAL), FAILED_PRECONDITION (of deferred work INTERVAL_IS_OVER, NO_PLAN; NOT_FOR_DEFERRED where a
+    queue will only become that).
     """
     PriceRequirement: _grpc.UnaryUnaryMultiCallable[_staffing_service_pb2.PriceRequirementRequest, _staffing_service_pb2.PriceRequirementResponse]
     """Read what staffing a day to its mean forecast, to all that may come, or to a chance, costs and gives: of calls, chats and deferred work.
@@ -115,7 +116,8 @@ class StaffingServiceAsyncStub(StaffingServiceStub):
     """
     ExplainRequirement: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.ExplainRequirementRequest, _staffing_service_pb2.ExplainRequirementResponse]  # type: ignore[assignment]
     """Read why an interval needs the agents it does, by the forecast and the book as they stand.
-    Errors: NOT_FOUND (NO_SUCH_QUEUE, NO_SUCH_INTERVAL), FAILED_PRECONDITION (NOT_FOR_DEFERRED).
+    Errors: NOT_FOUND (NO_SUCH_QUEUE, NO_SUCH_INTERVAL), FAILED_PRECONDITION (of deferred work INTERVAL_IS_OVER, NO_PLAN; NOT_FOR_DEFERRED where a
+    queue will only become that).
     """
     PriceRequirement: _aio.UnaryUnaryMultiCallable[_staffing_service_pb2.PriceRequirementRequest, _staffing_service_pb2.PriceRequirementResponse]  # type: ignore[assignment]
     """Read what staffing a day to its mean forecast, to all that may come, or to a chance, costs and gives: of calls, chats and deferred work.
@@ -208,7 +210,8 @@ class StaffingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_staffing_service_pb2.ExplainRequirementResponse, _abc.Awaitable[_staffing_service_pb2.ExplainRequirementResponse]]:
         """Read why an interval needs the agents it does, by the forecast and the book as they stand.
-        Errors: NOT_FOUND (NO_SUCH_QUEUE, NO_SUCH_INTERVAL), FAILED_PRECONDITION (NOT_FOR_DEFERRED).
+        Errors: NOT_FOUND (NO_SUCH_QUEUE, NO_SUCH_INTERVAL), FAILED_PRECONDITION (of deferred work INTERVAL_IS_OVER, NO_PLAN; NOT_FOR_DEFERRED where a
+        queue will only become that).
         """
 
     @_abc_1.abstractmethod

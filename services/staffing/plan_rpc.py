@@ -72,18 +72,22 @@ class PlanEdge:
         date = local_date(start, zone)
         forecast = plans.load_forecast(connection, queue.name, date.isoformat())
         if forecast is None or start not in forecast.starts:
-            raise NotFound("NO_SUCH_INTERVAL", f"no interval of {queue.name} that is forecast starts at {_clock(start, zone)}")
+            raise NotFound(
+                "NO_SUCH_INTERVAL", f"no interval of {queue.name} that is forecast starts at {clock_of(start, zone)}"
+            )
         book = self.work.streams.book.view(connection).at(date)
         rules = self.work.requiring.rules_of(connection, book, book.queues.get(queue.name, queue))
         if rules.due is not None:
-            raise NotNow("NOT_FOR_DEFERRED", f"{queue.name} is work with a deadline; see muster requirement show")
+            raise NotNow(
+                "NOT_FOR_DEFERRED", f"{queue.name} is work with a deadline on that day, not today; see muster requirement show"
+            )
         if rules.campaign is not None:
             called = self.work.requiring.calling_day(connection, book, book.queues.get(queue.name, queue), forecast)
             if start not in called.starts:
-                raise NotFound("NO_SUCH_INTERVAL", f"{queue.name} has no service at {_clock(start, zone)}")
+                raise NotFound("NO_SUCH_INTERVAL", f"{queue.name} has no service at {clock_of(start, zone)}")
             now = self.work.clock.now()
             return lambda: _called(called, start, rules, now)
-        return lambda: _explained(explain(forecast, forecast.starts.index(start), rules), rules, forecast.version)
+        return lambda: explained(explain(forecast, forecast.starts.index(start), rules), rules, forecast.version)
 
     def prediction(
         self, connection: sa.Connection, request: pb.PredictServiceRequest
@@ -215,7 +219,7 @@ def _predicted(found: Prediction, goal: Goal) -> pb.PredictServiceResponse:
 def _called(day: CallingDay, start: int, rules: QueueRules, now: int) -> pb.ExplainRequirementResponse:
     campaign, found = rules.campaign, explain_campaign(day, start, rules, now)
     assert campaign
-    answer = _explained(found, rules, day.forecast.version)
+    answer = explained(found, rules, day.forecast.version)
     answer.campaign.MergeFrom(
         pb.CampaignNeed(
             daily_contacts=campaign.contacts,
@@ -229,7 +233,8 @@ def _called(day: CallingDay, start: int, rules: QueueRules, now: int) -> pb.Expl
     return answer
 
 
-def _explained(found: Explanation, rules: QueueRules, version: int) -> pb.ExplainRequirementResponse:
+def explained(found: Explanation, rules: QueueRules, version: int) -> pb.ExplainRequirementResponse:
+    """Return an explanation as it is told, by a forecast's version."""
     needs = [
         pb.RequirementNeed(
             metric=g.metric,
@@ -242,7 +247,13 @@ def _explained(found: Explanation, rules: QueueRules, version: int) -> pb.Explai
     ]
     around = [
         pb.RequirementAround(
-            agents=a.agents, values=a.levels, asa_seconds=a.asa, abandonment=a.abandonment, occupancy=a.occupancy
+            agents=a.agents,
+            values=a.levels,
+            asa_seconds=a.asa,
+            abandonment=a.abandonment,
+            occupancy=a.occupancy,
+            plan_share=a.in_all,
+            days_kept=a.kept,
         )
         for a in found.around
     ]
@@ -282,5 +293,6 @@ def _patience(seen: Patience | None, agents: tuple[float, float] | None) -> dict
     }
 
 
-def _clock(instant: int, zone: str) -> str:
+def clock_of(instant: int, zone: str) -> str:
+    """Return an instant as a clock of the zone shows it."""
     return f"{to_local(instant, zone):%Y-%m-%d %H:%M} {zone}"

@@ -27,6 +27,7 @@ from muster.v1 import staffing_service_pb2_grpc as stubs
 from services.staffing import wire
 from services.staffing.attaining import due_through, judging_of, relief, standing, window_of, zone_of
 from services.staffing.blending_rpc import BlendingEdge
+from services.staffing.explaining_rpc import ExplainingEdge
 from services.staffing.handlers.ahead import windows_ahead
 from services.staffing.plan_rpc import PlanEdge
 from services.staffing.pricing_rpc import PricingEdge
@@ -45,7 +46,7 @@ class StaffingRpc(stubs.StaffingServiceServicer):
         self._parts, self._work = parts, work
         self._plans = PlanEdge(parts, work)
         self._simulations, self._prices = SimulationEdge(self._plans), PricingEdge(self._plans)
-        self._blends = BlendingEdge(self._plans)
+        self._blends, self._reasons = BlendingEdge(self._plans), ExplainingEdge(self._plans)
         self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="plans")
         self._owner = BookOwner(work.book, STAFFING_KINDS)
 
@@ -76,7 +77,7 @@ class StaffingRpc(stubs.StaffingServiceServicer):
         return await self._parts.database.read(work)
 
     async def ExplainRequirement(self, request: pb.ExplainRequirementRequest, context: Any) -> pb.ExplainRequirementResponse:
-        return await self._compute(await self._parts.database.read(lambda c: self._plans.explanation(c, request)))
+        return await self._compute(await self._parts.database.read(lambda c: self._reasons.gather(c, request)))
 
     async def PriceRequirement(self, request: pb.PriceRequirementRequest, context: Any) -> pb.PriceRequirementResponse:
         return await self._compute(await self._parts.database.read(lambda c: self._prices.gather(c, request)))

@@ -216,7 +216,11 @@ def _due(desk: Desk, begin: int, raw: Work, work: Work, day: Ints, days: int) ->
 
 def plan_days(case: DeskDays, minimum: int) -> Planned:
     """Return the plan of a queue's days together, from the interval that holds `now` on."""
-    found = prepare(case, minimum)
+    return plan_of(case, prepare(case, minimum), minimum)
+
+
+def plan_of(case: DeskDays, found: Prepared, minimum: int) -> Planned:
+    """Return the plan of what was prepared."""
     both = ((found.work, found.idle), (found.high, found.safe_idle))
     whole, safe = (staffed(w, found.margin, minimum, idle) for w, idle in both)
     asked, timely = (n.sum(axis=0) for n in (found.items.fell_due, found.items.in_time(whole + whole_of(found.idle))))
@@ -233,13 +237,14 @@ def on_deferred(case: DeskDays, rules: Rules, version: int, before: RequirementD
     if not case.days:
         return []
     planned = plan_days(case, rules.minimum)
-    found = [_answer(case, n, planned, rules, version) for n in range(len(case.days))]
+    found = [answer_of(case, n, planned, rules, version) for n in range(len(case.days))]
     if before is not None and before.local_date == found[0].local_date:
         found[0] = found[0].behind(before, planned.begin)
     return found
 
 
-def _answer(case: DeskDays, n: int, planned: Planned, rules: Rules, version: int) -> RequirementDay:
+def answer_of(case: DeskDays, n: int, planned: Planned, rules: Rules, version: int) -> RequirementDay:
+    """Return the requirement of one of a plan's days."""
     day, desk, target = case.days[n], case.desk, case.target
     date, minimum = parse_date(day.local_date), rules.minimum
     starts = [s for s in desk.hours.open_starts(date, desk.zone, desk.seconds) if s >= planned.begin]

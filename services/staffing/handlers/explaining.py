@@ -14,13 +14,17 @@ from services.staffing.handlers.spreading import levels_of, more_for
 
 @dataclasses.dataclass(frozen=True)
 class Around:
-    """What a number of agents on queue would give. `levels`: each goal's value, in the order of goals."""
+    """What a number of agents on queue would give. `levels`: each goal's value, in the order of goals. Of deferred work: the share of the day's
+    that is done in time (-1: nothing is due), in_all: of all that falls due within the plan, kept: the share of trial days that keep the
+    target."""
 
     agents: int
     levels: tuple[float, ...]
     asa: float
     abandonment: float
     occupancy: float
+    in_all: float | None = None
+    kept: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
