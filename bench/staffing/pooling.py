@@ -28,7 +28,7 @@ from services.staffing.domain.pooling import (
     pooled,
     repair,
 )
-from services.staffing.handlers.pooling import judge_of
+from services.staffing.handlers.pooling import Skills, judge_of
 
 SEARCH, LARGER, FRESH = 120, 1500, 4000
 STEPS, EASIER = 150, 0.01
@@ -61,6 +61,13 @@ CASES: dict[str, tuple[Wanted, ...]] = {
         Wanted(day(14, 20, 2), 420, np.inf, 120, 0.8),
         Wanted(day(10, 20, -2), 540, 300, 45, 0.75),
     ),
+}
+# Who is in the book, where not everybody serves one queue, two or all: groups and their agents, in the order of choice.
+BOOKS: dict[str, Skills] = {
+    "two alike": Skills(((0,), (0, 1), (1,), (1, 0)), (2, 3, 2, 3)),
+    "large and small": Skills(((0,), (1, 0)), (20, 6)),
+    "three languages": Skills(((0,), (0, 1), (1,), (1, 2), (2,), (2, 0, 1)), (12, 5, 6, 3, 2, 2)),
+    "peaks apart": Skills(((0,), (0, 1, 2), (1,), (2,)), (9, 3, 9, 9)),
 }
 VARIANTS = (("dedicated", dedicated, PRIORITY), ("chained", chained, PRIORITY), ("pooled", pooled, LONGEST))
 
@@ -134,10 +141,13 @@ def longer(pools: Pools, routing: int, found: Ints, larger: Judge) -> float:
 
 def report(name: str, with_longer: bool) -> None:
     base = 0.0
-    for variant, groups_of, routing in VARIANTS:
-        queues = CASES[name]
-        groups: Serves = groups_of(len(queues))
-        pools = Pools(queues, groups, 1800.0)
+    queues = CASES[name]
+    ways: list[tuple[str, Serves, int, tuple[int, ...]]] = [
+        (way, of(len(queues)), routing, ()) for way, of, routing in VARIANTS
+    ]
+    ways += [("book", BOOKS[name].groups, BOOKS[name].routing, BOOKS[name].heads)] if name in BOOKS else []
+    for variant, groups, routing, heads in ways:
+        pools = Pools(queues, groups, 1800.0, heads=heads)
         judge, larger = (
             judge_of(pools, routing, SEARCH, np.random.default_rng(1)),
             judge_of(pools, routing, LARGER, np.random.default_rng(2)),

@@ -157,6 +157,12 @@ class BookDay:
             and not (rule.home_based is False and agent.home_based)
         )
 
+    @staticmethod
+    def choice(agent: Agent, queue: Queue) -> int:
+        """Return which choice a queue is of an agent who may serve it, 1 the first: the priority of the skill that is ranked last."""
+        priority = {s.skill: s.priority for s in agent.skills}
+        return max(priority[s] for s in queue.required_skills)
+
     @functools.cached_property
     def eligible(self) -> dict[str, tuple[str, ...]]:
         """Queues that each employed agent may serve, first choice first: by priority of the skills, then by name."""
@@ -164,9 +170,8 @@ class BookDay:
         for name, agent in sorted(self.agents.items()):
             if not self.employed(agent) or not self.is_whole(agent):
                 continue
-            priority = {s.skill: s.priority for s in agent.skills}
             queues = [q for q in self.queues.values() if self.may_serve(agent, q)]
-            queues.sort(key=lambda q: (max(priority[s] for s in q.required_skills), q.name))
+            queues.sort(key=lambda q: (self.choice(agent, q), q.name))
             served[name] = tuple(q.name for q in queues)
         return served
 

@@ -9,6 +9,7 @@ import typer
 from muster.cli.connection import Zone, connect, console, read_instant, shown, table_of
 from muster.cli.deferred import around_deferred, rows_of_deferred
 from muster.cli.plans import Day, Queue
+from muster.cli.pooling import show_intervals, show_ways, way_of
 from muster.cli.simulation import show_simulation
 from muster.kit.errors import Refusal
 from muster.v1 import requirement_pb2
@@ -125,8 +126,11 @@ def requirement_simulate(
 def requirement_pool(
     queues: Annotated[list[str], typer.Argument(metavar="CLIENT/QUEUE CLIENT/QUEUE …")],
     day: Annotated[str, typer.Option(help="local day of the first, YYYY-MM-DD; default: today")] = "",
+    intervals: Annotated[bool, typer.Option("--intervals", help="show the agents of each group in each interval")] = False,
+    way: Annotated[str, typer.Option(help="whose intervals: DEDICATED, CHAINED, POOLED or BOOK; default: the cheapest")] = "",
+    zone: Zone = "UTC",
 ) -> None:
-    """Show what walls between queues cost: a day's hours with agents of one queue, of two, and of all, each played until it holds."""
+    """Show what walls between queues cost: a day's hours with agents of one queue, of two, of all, and as the book has them."""
     muster, out = connect(), console()
     job = muster.staffing.StartPooling(staffing.StartPoolingRequest(queues=queues, local_date=day)).job
     deadline = time.monotonic() + PATIENCE_SECONDS
@@ -135,17 +139,9 @@ def requirement_pool(
             if time.monotonic() > deadline:
                 raise Refusal("STILL_RUNNING", f"{job} is not done after {PATIENCE_SECONDS:.0f} s; see the log")
             time.sleep(POLL_SECONDS)
-    walls = next(way.agent_hours for way in found.ways if way.name == "DEDICATED")
-    table = table_of(
-        "Hours on queue, and the share of days that each queue keeps its target", "skills", "hours", "saves", *queues
-    )
-    for way in found.ways:
-        saved = f"{1 - way.agent_hours / walls:+.1%}" if walls > 0 else "–"
-        table.add_row(way.name, f"{way.agent_hours:,.1f}", saved, *[f"{share:.1%}" for share in way.days_met])
-    out.print(table)
-    for way in found.ways:
-        groups = "; ".join(f"{' + '.join(g.queues)}: {g.agent_hours:,.1f} h" for g in way.groups)
-        out.print(f"{way.name}: {groups}", highlight=False)
+    show_ways(found, queues, out)
+    if intervals or way:
+        show_intervals(found, way_of(found, way), zone, out)
 
 
 @requirement.command("blend")

@@ -1968,21 +1968,31 @@ class PoolGroup(_message.Message):
 
     QUEUES_FIELD_NUMBER: _builtins.int
     AGENT_HOURS_FIELD_NUMBER: _builtins.int
+    AGENTS_FIELD_NUMBER: _builtins.int
+    BOOK_AGENTS_FIELD_NUMBER: _builtins.int
     agent_hours: _builtins.float
     """Their hours on queue."""
+    book_agents: _builtins.int
+    """How many of them the book has on the day, in the way BOOK; else 0."""
     @_builtins.property
     def queues(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The queues that they serve, best first."""
+
+    @_builtins.property
+    def agents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How many of them are on queue in each interval; nobody is in two groups."""
 
     def __init__(
         self,
         *,
         queues: _abc.Iterable[_builtins.str] | None = ...,
         agent_hours: _builtins.float = ...,
+        agents: _abc.Iterable[_builtins.int] | None = ...,
+        book_agents: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_hours", b"agent_hours", "queues", b"queues"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_hours", b"agent_hours", "agents", b"agents", "book_agents", b"book_agents", "queues", b"queues"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1999,7 +2009,7 @@ class PoolWay(_message.Message):
     GROUPS_FIELD_NUMBER: _builtins.int
     DAYS_MET_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """DEDICATED, CHAINED or POOLED."""
+    """DEDICATED, CHAINED, POOLED, or BOOK: groups as the book's agents are skilled."""
     agent_hours: _builtins.float
     """Hours on queue."""
     @_builtins.property
@@ -2034,21 +2044,33 @@ class GetPoolingResponse(_message.Message):
 
     DONE_FIELD_NUMBER: _builtins.int
     WAYS_FIELD_NUMBER: _builtins.int
+    STARTS_AT_EPOCH_SECONDS_FIELD_NUMBER: _builtins.int
+    UNSERVED_QUEUES_FIELD_NUMBER: _builtins.int
     done: _builtins.bool
     """Whether it is done."""
     @_builtins.property
     def ways(self) -> _containers.RepeatedCompositeFieldContainer[Global___PoolWay]:
-        """The ways."""
+        """The ways. BOOK is missing where there are unserved queues."""
+
+    @_builtins.property
+    def starts_at_epoch_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Starts of the intervals, seconds since 1970 UTC."""
+
+    @_builtins.property
+    def unserved_queues(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Queues that nobody in the book may serve on the day."""
 
     def __init__(
         self,
         *,
         done: _builtins.bool = ...,
         ways: _abc.Iterable[Global___PoolWay] | None = ...,
+        starts_at_epoch_seconds: _abc.Iterable[_builtins.int] | None = ...,
+        unserved_queues: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "ways", b"ways"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "starts_at_epoch_seconds", b"starts_at_epoch_seconds", "unserved_queues", b"unserved_queues", "ways", b"ways"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

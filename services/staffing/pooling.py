@@ -1,5 +1,6 @@
 """What walls between queues cost: gathered from SQL, computed in a child process, read when it is done."""
 
+import collections
 import dataclasses
 import datetime as dt
 import uuid
@@ -9,15 +10,32 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
+from muster.book.view import BookDay
 from muster.domain.calendar import day_bounds, local_date, parse_date
 from muster.kit.clock import Clock
 from muster.kit.errors import NotFound, NotNow, Refusal
 from muster.kit.jobs import JobKind, Jobs
 from services.staffing.domain.pooling import Wanted
-from services.staffing.handlers.pooling import PoolCase, pool_ways
+from services.staffing.handlers.pooling import PoolCase, Skills, pool_ways
 from services.staffing.handlers.simulating import OF_ANSWERED
 from services.staffing.requiring import Requiring
 from services.staffing.store import plans
+
+MOST_GROUPS = 40
+
+
+def skills_of(book: BookDay, names: Sequence[str]) -> Skills:
+    """Return the skill groups of the agents who may serve some of the queues, each agent in one: by the queues and their order of choice.
+
+    Where no agent prefers one of these queues to another, or there would be more than MOST_GROUPS, by the queues alone.
+    """
+    number = {name: n for n, name in enumerate(names)}
+    served = {agent: [q for q in queues if q in number] for agent, queues in book.eligible.items()}
+    ranked = any(len({book.choice(book.agents[a], book.queues[q]) for q in queues}) > 1 for a, queues in served.items())
+    orders = [tuple(number[q] for q in queues) for queues in served.values() if queues]
+    ranked = ranked and len(set(orders)) <= MOST_GROUPS
+    heads = collections.Counter(order if ranked else tuple(sorted(order)) for order in orders)
+    return Skills(tuple(sorted(heads)), tuple(heads[group] for group in sorted(heads)), ranked)
 
 
 @dataclasses.dataclass
@@ -29,7 +47,7 @@ class Pooling:
     clock: Clock
 
     def declare(self) -> None:
-        self.jobs.declare("pools", JobKind(self.load, pool_ways, lambda c, request, result: {"ways": result}, aside=True))
+        self.jobs.declare("pools", JobKind(self.load, pool_ways, lambda c, request, result: dict(result), aside=True))
 
     def ask(self, connection: sa.Connection, queues: Sequence[str], day: str) -> str:
         """Queue a comparison. Raise NotFound, NotNow, Refusal(INVALID_POOL)."""
@@ -39,14 +57,14 @@ class Pooling:
         self.jobs.ask(connection, name, "pools", request)
         return name
 
-    def answer(self, connection: sa.Connection, name: str) -> list[dict[str, Any]] | None:
-        """Return what was found; None while it runs. Raise NotFound, or what the job failed with."""
+    def answer(self, connection: sa.Connection, name: str) -> dict[str, Any] | None:
+        """Return ways, starts of intervals and unserved queues; None while it runs. Raise NotFound, or what the job failed with."""
         row = self.jobs.look(connection, name)
         if row.kind != "pools":
             raise NotFound("NO_SUCH_OPERATION", f"no comparison of pools {name}")
         if row.state == "FAILED":
             raise NotNow(row.result["reason"], row.result["message"])
-        return list(row.result["ways"]) if row.state == "DONE" else None
+        return dict(row.result) if row.state == "DONE" else None
 
     def load(self, connection: sa.Connection, request: dict[str, Any]) -> PoolCase:
         """Gather a day of the queues on the grid of the first."""
@@ -83,8 +101,8 @@ class Pooling:
             work = np.array([n * a for n, a in (told.get(s, (0.0, 0.0)) for s in grid)])
             handle = float(work.sum() / volume.sum()) if volume.sum() > 0 else 300.0
             goals.append((volume, handle, rules.patience, goal.threshold, goal.target, goal.definition == OF_ANSWERED))
+        skills = skills_of(self.requiring.streams.book.view(connection).at(date), names)
         try:
-            wanted = [Wanted(*goal) for goal in goals]
-            return PoolCase(names, date.isoformat(), tuple(wanted), own.seconds)
+            return PoolCase(names, date.isoformat(), tuple(Wanted(*goal) for goal in goals), own.seconds, grid[0], skills)
         except ValueError as error:
             raise Refusal("INVALID_POOL", str(error)) from error

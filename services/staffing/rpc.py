@@ -39,6 +39,20 @@ from services.staffing.work import Work
 T = TypeVar("T")
 
 
+def pooling_answer(found: dict[str, Any] | None) -> pb.GetPoolingResponse:
+    """Return what was found of pools, None: not yet done, on the wire. Jobs done before a group's agents were kept have none."""
+    if found is None:
+        return pb.GetPoolingResponse()
+    starts, unserved = found.get("starts", ()), found.get("unserved", ())
+    answer = pb.GetPoolingResponse(done=True, starts_at_epoch_seconds=starts, unserved_queues=unserved)
+    for way in found["ways"]:
+        told = answer.ways.add(name=way["name"], agent_hours=way["hours"], days_met=way["kept"])
+        agents, heads = (way.get(key) or [default] * len(way["groups"]) for key, default in (("agents", ()), ("heads", 0)))
+        for queues, hours, there, many in zip(way["groups"], way["group_hours"], agents, heads, strict=True):
+            told.groups.add(queues=queues, agent_hours=hours, agents=there, book_agents=many)
+    return answer
+
+
 class StaffingRpc(stubs.StaffingServiceServicer):
     """The book's demand side, requirement and decision."""
 
@@ -94,13 +108,8 @@ class StaffingRpc(stubs.StaffingServiceServicer):
         return pb.StartPoolingResponse(job=job)
 
     async def GetPooling(self, request: pb.GetPoolingRequest, context: Any) -> pb.GetPoolingResponse:
-        ways = await self._parts.database.read(lambda c: self._work.pooling.answer(c, request.job))
-        answer = pb.GetPoolingResponse(done=ways is not None)
-        for way in ways or ():
-            told = answer.ways.add(name=way["name"], agent_hours=way["hours"], days_met=way["kept"])
-            for queues, hours in zip(way["groups"], way["group_hours"], strict=True):
-                told.groups.add(queues=queues, agent_hours=hours)
-        return answer
+        found = await self._parts.database.read(lambda c: self._work.pooling.answer(c, request.job))
+        return pooling_answer(found)
 
     async def PredictService(self, request: pb.PredictServiceRequest, context: Any) -> pb.PredictServiceResponse:
         return await self._compute(await self._parts.database.read(lambda c: self._plans.prediction(c, request)))

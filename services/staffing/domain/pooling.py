@@ -49,7 +49,7 @@ class Pools:
     """Queues and the groups that serve them, each by numbers of queues, best first. seconds: of an interval.
 
     share_of_days: on which each queue's service level of the day must reach its target; slack: by how much an interval's service level
-    over all days may lie below the target.
+    over all days may lie below the target; heads: agents there are of each group, the work that groups share is divided so; none: evenly.
     """
 
     queues: tuple[Wanted, ...]
@@ -57,6 +57,7 @@ class Pools:
     seconds: float
     share_of_days: float = 0.95
     slack: float = 0.1
+    heads: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         sizes = sorted({q.volume.size for q in self.queues})
@@ -65,9 +66,16 @@ class Pools:
         served = {q for group in self.groups for q in group}
         if served != set(range(len(self.queues))) or any(len(set(g)) < len(g) or not g for g in self.groups):
             raise ValueError(f"groups are {self.groups}; allowed: every queue 0 to {len(self.queues) - 1}, in a group once")
+        if self.heads and (len(self.heads) != len(self.groups) or min(self.heads) < 1):
+            raise ValueError(f"heads are {self.heads}; allowed: 1 or more of each of {len(self.groups)} groups, or none")
         if not 0 < self.seconds < np.inf or not 0 < self.share_of_days < 1 or not 0 < self.slack < 1:
             told = f"seconds {self.seconds}, share_of_days {self.share_of_days}, slack {self.slack}"
             raise ValueError(f"{told}; allowed: seconds above 0, shares between 0 and 1")
+
+    @property
+    def weights(self) -> Floats:
+        """What each group weighs (G,) where several serve a queue."""
+        return np.array(self.heads or [1] * len(self.groups), float)
 
     @property
     def targets(self) -> Floats:
@@ -180,9 +188,10 @@ def _part(pools: Pools, queues: list[int], groups: list[int]) -> _Part:
     least = fewest_agents_for(SL_OFFERED, max(float(target.min()) - pools.slack, 0.05), load, wait, 0.0)
     most = int(max(least.max(initial=0), load.erlangs.max(initial=0.0)) * 1.4 + 30)
     worth = np.array([total * service(load, np.full(total.size, float(n)), wait).within for n in range(most + 1)])
-    served = [sum(q in pools.groups[g] for g in groups) for q in queues]
+    served = [sum(pools.weights[g] for g in groups if q in pools.groups[g]) for q in queues]
     work = volume * np.array([[q.handle] for q in chosen]) / np.array(served)[:, None]
-    shares = np.array([sum((work[queues.index(q)] for q in pools.groups[g]), np.zeros(total.size)) for g in groups])
+    weighed = [pools.weights[g] * sum((work[queues.index(q)] for q in pools.groups[g]), np.zeros(total.size)) for g in groups]
+    shares = np.array(weighed)
     whole = shares.sum(axis=0)
     return _Part(queues, groups, worth, least, np.where(whole > 0, shares / np.maximum(whole, 1e-12), 1 / len(groups)))
 
@@ -254,7 +263,7 @@ def repair(pools: Pools, judge: Judge, agents: Ints) -> tuple[Ints, Floats]:
         late = (seen.offered - seen.in_time)[:, q].sum(axis=0)
         interval = int(low.argmax() if low.max() > 0 else late.argmax())
         able = [g for g, group in enumerate(pools.groups) if q in group]
-        agents[min(able, key=lambda g: (pools.groups[g].index(q), agents[g, interval])), interval] += 1
+        agents[min(able, key=lambda g: (pools.groups[g].index(q), agents[g, interval] / pools.weights[g])), interval] += 1
     return agents, by
 
 

@@ -1,7 +1,6 @@
-"""What walls between queues cost: one day staffed by groups of one queue, of two, and of all, each judged by simulation."""
+"""What walls between queues cost: one day staffed by groups of one queue, of two, of all, and as the book has them, judged by simulation."""
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,19 +17,42 @@ SEARCHED, PLAYED, FEWEST_DAYS = 60_000, 1_500_000, 40
 
 
 @dataclasses.dataclass(frozen=True)
+class Skills:
+    """Who may serve which queues: groups, by numbers of queues, first choice first; heads: agents of each; ranked: whether any choose."""
+
+    groups: Serves = ()
+    heads: tuple[int, ...] = ()
+    ranked: bool = True
+
+    @property
+    def routing(self) -> int:
+        """Who has no first choice takes who waits longest."""
+        return PRIORITY if self.ranked or all(len(group) == 1 for group in self.groups) else LONGEST
+
+
+@dataclasses.dataclass(frozen=True)
 class PoolCase:
-    """Queues of one day on one grid of intervals. names: of queues; date: local day of the first."""
+    """Queues of one day on one grid of intervals. names: of queues; date: local day of the first; seconds: of an interval; begin: of the
+    first interval, seconds since 1970 UTC; skills: of the book's agents."""
 
     names: tuple[str, ...]
     date: str
     queues: tuple[Wanted, ...]
     seconds: int
+    begin: int = 0
+    skills: Skills = Skills()
 
     def __post_init__(self) -> None:
         if not 2 <= len(self.names) <= MOST_QUEUES or len(set(self.names)) < len(self.names):
             raise ValueError(f"queues are {', '.join(self.names)}; allowed: 2 to {MOST_QUEUES}, each once")
         if self.contacts > MOST_CONTACTS:
             raise ValueError(f"{self.contacts:,.0f} contacts a day; allowed: {MOST_CONTACTS:,}")
+
+    @property
+    def unserved(self) -> list[str]:
+        """Queues that nobody in the book may serve."""
+        served = {q for group in self.skills.groups for q in group}
+        return [name for q, name in enumerate(self.names) if q not in served]
 
     @property
     def contacts(self) -> float:
@@ -57,9 +79,9 @@ def judge_of(pools: Pools, routing: int, days: int, luck: np.random.Generator, d
     return judge
 
 
-def _way(case: PoolCase, name: str, groups: Serves) -> dict[str, Any]:
-    pools = Pools(case.queues, groups, float(case.seconds))
-    routing = LONGEST if name == "POOLED" else PRIORITY
+def _way(case: PoolCase, name: str, skills: Skills) -> dict[str, Any]:
+    pools = Pools(case.queues, skills.groups, float(case.seconds), heads=skills.heads)
+    routing = skills.routing
     luck = luck_of(*case.names, case.date, name)
     few, more = case.days(DAYS, SEARCHED), case.days(MORE_DAYS, PLAYED)
     found = find(pools, judge_of(pools, routing, few, luck), judge_of(pools, routing, more, luck))
@@ -68,19 +90,35 @@ def _way(case: PoolCase, name: str, groups: Serves) -> dict[str, Any]:
     return {
         "name": name,
         "hours": found.hours,
-        "groups": [[case.names[q] for q in group] for group in groups],
+        "groups": [[case.names[q] for q in group] for group in skills.groups],
         "group_hours": (found.agents.sum(axis=1) * case.seconds / 3600).tolist(),
+        "agents": found.agents.tolist(),
+        "heads": list(skills.heads),
         "kept": kept.tolist(),
     }
 
 
-def pool_ways(case: PoolCase, report: Any = None) -> list[dict[str, Any]]:
-    """Return how a day is staffed DEDICATED, CHAINED and POOLED: hours, groups, and on which share of fresh days each queue keeps its
-    target. The same case always gives the same."""
+def _booked(case: PoolCase, others: dict[str, Skills], found: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the way BOOK; where the book's groups are those of another way, and are told apart by nothing else, that way's staffing."""
+    skills = case.skills
+    apart = sum(map(len, skills.groups)) == len(case.names)  # each queue in one group: no share to divide by heads
+    for other, way in zip(others.values(), found, strict=True):
+        if (other.groups, other.routing) == (skills.groups, skills.routing) and (apart or len(set(skills.heads)) == 1):
+            return {**way, "name": "BOOK", "heads": list(skills.heads)}
+    return _way(case, "BOOK", skills)
+
+
+def pool_ways(case: PoolCase, report: Any = None) -> dict[str, Any]:
+    """Return ways: how a day is staffed DEDICATED, CHAINED, POOLED and by the BOOK's groups: hours, groups, their agents in each interval,
+    and on which share of fresh days each queue keeps its target; starts of intervals; unserved queues. The same case always gives the same."""
     count = len(case.queues)
-    ways: Sequence[tuple[str, Serves]] = (
-        ("DEDICATED", dedicated(count)),
-        ("CHAINED", chained(count)),
-        ("POOLED", pooled(count)),
-    )
-    return [_way(case, name, groups) for name, groups in ways]
+    invented = {
+        "DEDICATED": Skills(dedicated(count)),
+        "CHAINED": Skills(chained(count)),
+        "POOLED": Skills(pooled(count), ranked=False),
+    }
+    found = [_way(case, name, skills) for name, skills in invented.items()]
+    if not case.unserved:
+        found.append(_booked(case, invented, found))
+    starts = [case.begin + i * case.seconds for i in range(case.queues[0].volume.size)]
+    return {"ways": found, "starts": starts, "unserved": case.unserved}
