@@ -163,6 +163,17 @@ class Own:
         return parts, totals, tuple(map(float, self.work_totals[place] * (mean * seconds).sum() / 3600 / whole))
 
 
+def _within_days(days: Sequence[dt.date], offered: Floats, usual: Floats, hours: NDArray[np.bool_]) -> list[Incident]:
+    """Return the incidents within days (T, S): each run of hours, what came in it and what the rest of its day let expect."""
+    found, each = [], DAY // hours.shape[1]
+    for d in np.flatnonzero(hours.any(axis=1)).tolist():
+        ends = np.flatnonzero(np.diff(hours[d].astype(int), prepend=0, append=0)).reshape(-1, 2).tolist()
+        for a, b in ends:
+            came, due = float(offered[d, a:b].sum()), float(usual[d, a:b].sum())
+            found.append(Incident(days[d], came, due, False, (a * each, b * each)))
+    return found
+
+
 def fit(
     members: Sequence[QueueFacts],
     grids: Sequence[Grid],
@@ -194,6 +205,8 @@ def fit(
             Incident(days[d], float(np.nansum(grid.offered[d])), float(usual[row, d]), bool(ruled[row, d]))
             for d in np.flatnonzero(summed.incidents[row]).tolist()
         ]
+        left_out += _within_days(days, grid.offered, summed.counts[row], summed.hours[row])
+        left_out.sort(key=lambda i: (i.day, i.hours or (0, 0)))
         by_day = {days[d]: float(summed.total[row, d]) for d in np.flatnonzero(summed.counted[row]).tolist()}
         seen = ~np.isnan(grid.offered)
         opened = np.stack([seen[weekdays == d].any(axis=0) for d in range(7)])

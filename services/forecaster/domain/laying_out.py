@@ -217,6 +217,6 @@ def _rests_on(known: int, trust: float, left_out: Sequence[Incident], shape: str
     rests_on = f"{known} days of history" + (f" and the declared profile, {shape}" if trust < 1 else "")
     if not left_out:
         return rests_on
-    incidents = [f"{i.day.isoformat()} ({i.offered:,.0f} contacts)" for i in left_out]
+    incidents = [f"{i.words} ({i.offered:,.0f} contacts)" for i in left_out]
     more = f" and {len(incidents) - MOST_NAMED} more" if len(incidents) > MOST_NAMED else ""
     return f"{rests_on}, without {', '.join(incidents[-MOST_NAMED:])}{more}"

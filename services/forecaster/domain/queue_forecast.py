@@ -106,14 +106,26 @@ class DayForecast:
     drift: Drift = Drift()
 
 
+def hours_in_words(begin: int, end: int) -> str:
+    """Return hours of a day, seconds since midnight, as 10:00-13:00."""
+    return "-".join(f"{at // 3600:02}:{at % 3600 // 60:02}" for at in (begin, end))
+
+
 @dataclasses.dataclass(frozen=True)
 class Incident:
-    """A past day that nothing is learnt from: what it brought, what was usual, and whether people said so or it stood out."""
+    """A past day, or hours of one, that nothing is learnt from: what came, what was usual, and whether people said so or it stood out.
+    hours: from when to when by the clock, in seconds since midnight; none: the whole day."""
 
     day: dt.date
     offered: float
     usual: float
     ruled: bool
+    hours: tuple[int, int] | None = None
+
+    @property
+    def words(self) -> str:
+        """Return when it was: the day, and the hours if it is not all of it."""
+        return " ".join([self.day.isoformat(), *([hours_in_words(*self.hours)] if self.hours else [])])
 
 
 @dataclasses.dataclass(frozen=True)
