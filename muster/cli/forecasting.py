@@ -26,14 +26,14 @@ POLL_SECONDS, PATIENCE_SECONDS = 0.3, 600.0
 
 
 def incidents(queue: Queue) -> None:
-    """Show the past days that nothing is learnt from, and why; an event of the book makes one count, or leaves another out."""
+    """Show the past days and hours that nothing is learnt from, and why; an event of the book makes one count, or leaves another out."""
     rows = connect().forecaster.ListForecastIncidents(forecasting.ListForecastIncidentsRequest(queue=queue)).incidents
     if not rows:
         console().print("none: every known day counts, or no forecast was made yet")
         return
-    table = table_of(f"Days of {queue} that nothing is learnt from", "day", "came", "usual", "kind", "why")
+    table = table_of(f"Days of {queue} that nothing is learnt from", "day", "hours", "came", "usual", "kind", "why")
     for r in rows:
-        table.add_row(r.local_date, f"{r.offered_count:,.0f}", f"{r.usual_count:,.0f}", r.kind, r.reason)
+        table.add_row(r.local_date, r.hours or "all", f"{r.offered_count:,.0f}", f"{r.usual_count:,.0f}", r.kind, r.reason)
     console().print(table)
 
 

@@ -1002,7 +1002,7 @@ Global___ListForecastIncidentsRequest: _TypeAlias = ListForecastIncidentsRequest
 
 @_typing.final
 class ForecastIncident(_message.Message):
-    """A past day that nothing is learnt from."""
+    """A past day, or hours of one, that nothing is learnt from."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1011,16 +1011,19 @@ class ForecastIncident(_message.Message):
     USUAL_COUNT_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    HOURS_FIELD_NUMBER: _builtins.int
     local_date: _builtins.str
     """The day, "YYYY-MM-DD"."""
     offered_count: _builtins.float
-    """Contacts that came."""
+    """Contacts that came, that day or in its hours."""
     usual_count: _builtins.float
-    """The median of the same weekday around it."""
+    """The median of the same weekday around it; of hours, times what the rest of the day brought of its own."""
     kind: _builtins.str
     """SPIKE, OUTAGE, or EVENT where the book says so."""
     reason: _builtins.str
     """Why, in words."""
+    hours: _builtins.str
+    """Of a day that counts but for some hours: which, by the queue's clock, "10:00-13:00". Empty: the whole day."""
     def __init__(
         self,
         *,
@@ -1029,10 +1032,11 @@ class ForecastIncident(_message.Message):
         usual_count: _builtins.float = ...,
         kind: _builtins.str = ...,
         reason: _builtins.str = ...,
+        hours: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "local_date", b"local_date", "offered_count", b"offered_count", "reason", b"reason", "usual_count", b"usual_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hours", b"hours", "kind", b"kind", "local_date", b"local_date", "offered_count", b"offered_count", "reason", b"reason", "usual_count", b"usual_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -201,5 +201,5 @@ class Fitting:
             for kind, rows in found.items()
         }
         body["years"] = forecast.outlook_years
-        body["incidents"] = [[i.day.isoformat(), i.offered, i.usual, i.ruled] for i in forecast.incidents]
+        body["incidents"] = [[i.day.isoformat(), i.offered, i.usual, i.ruled, *(i.hours or ())] for i in forecast.incidents]
         outlooks.save_outlook(connection, forecast.queue, now, body)

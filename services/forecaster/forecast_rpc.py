@@ -19,6 +19,7 @@ from muster.v1 import forecaster_service_pb2 as pb
 from services.forecaster import forecast_wire
 from services.forecaster.domain.comparing import Comparison, compare
 from services.forecaster.domain.facts import PublishedDay, Received
+from services.forecaster.domain.queue_forecast import hours_in_words
 from services.forecaster.locking import lock_instant, stood, tolerance_of
 from services.forecaster.scoring import contacts_that_came
 from services.forecaster.store import forecasts, outlooks
@@ -87,7 +88,7 @@ class ForecastEdge:
         book, queue = self.queue(connection, name)
         found = outlooks.load_outlook(connection, name)
         answer = pb.ListForecastIncidentsResponse()
-        for day, offered, usual, ruled in found[1]["incidents"] if found else ():
+        for day, offered, usual, ruled, *hours in found[1]["incidents"] if found else ():
             kind = "EVENT" if ruled else "SPIKE" if offered > usual else "OUTAGE"
             if ruled:
                 said = [
@@ -98,10 +99,12 @@ class ForecastEdge:
                 reason = "; ".join(said) or "an event of the book"
             else:
                 share = f"{offered / usual:.1f} times" if usual > 0 else "unlike"
-                reason = f"{share} what its weekday brought around it; to have it count, declare an event with learned: true"
-            answer.incidents.append(
-                pb.ForecastIncident(local_date=day, offered_count=offered, usual_count=usual, kind=kind, reason=reason)
-            )
+                what = f"{hours_in_words(*hours)}: {share} what these hours" if hours else f"{share} what its weekday"
+                reason = f"{what} brought around it; to have it count, declare an event with learned: true"
+            incident = pb.ForecastIncident(local_date=day, offered_count=offered, usual_count=usual, kind=kind, reason=reason)
+            if hours:
+                incident.hours = hours_in_words(*hours)
+            answer.incidents.append(incident)
         return answer
 
     def periods(self, connection: sa.Connection, request: pb.ListForecastPeriodsRequest) -> pb.ListForecastPeriodsResponse:

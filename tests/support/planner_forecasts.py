@@ -39,8 +39,8 @@ def compare_forecasts(home: pathlib.Path, folder: pathlib.Path) -> None:
 
 def look_far_and_back(home: pathlib.Path, folder: pathlib.Path) -> None:
     ruled = rows_of(muster(home, "forecast", "incidents", "acme/help"), "2026-03-18")
-    assert ruled[0][3] == "EVENT"
-    assert ruled[0][4].startswith("acme/outage: the lines were down")
+    assert ruled[0][4] == "EVENT"
+    assert ruled[0][5].startswith("acme/outage: the lines were down")
     assert muster(home, "forecast", "incidents", "acme/sales").startswith("none") is False
     months = rows_of(muster(home, "forecast", "outlook", "acme/help"), "202")
     assert len(months) == 13
