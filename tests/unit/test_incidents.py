@@ -3,6 +3,7 @@
 import dataclasses
 import datetime as dt
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from services.forecaster.domain.engine.mean import expected_contacts
 from services.forecaster.domain.engine.panel import LEARNED, Floats, Panel, days_of
 from services.forecaster.domain.forecast import forecast_queue
 from services.forecaster.domain.queue_forecast import QueueFacts, QueueForecast
+from services.forecaster.forecast_rpc import ForecastEdge
+from services.forecaster.store import outlooks
 from tests.unit.test_engine import HOURS, MONDAY, cells
 
 DAYS, AHEAD, SLOTS = 56, 7, 48
@@ -117,3 +120,16 @@ def test_hours_are_named_by_the_clock_and_an_event_lets_them_count() -> None:
     counted = come((broken, broken, True))
     assert counted.incidents == ()
     assert counted.days[1].offered.sum() > 1.08 * found.days[1].offered.sum()
+
+
+def test_the_list_tells_the_hours_and_reads_what_was_kept_before_there_were_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = {"incidents": [["2026-03-20", 9000.0, 960.0, False], ["2026-03-31", 6.0, 120.0, False, 36000, 46800]]}
+    monkeypatch.setattr(outlooks, "load_outlook", lambda connection, name: (0, kept))
+    monkeypatch.setattr(ForecastEdge, "queue", lambda self, connection, name: (None, None))
+    edge: Any = ForecastEdge
+    whole, part = edge(None, None).incidents(None, "a/b").incidents
+    assert (whole.kind, whole.hours) == ("SPIKE", "")
+    assert (part.kind, part.hours, part.offered_count, part.usual_count) == ("OUTAGE", "10:00-13:00", 6.0, 120.0)
+    assert part.reason.startswith(
+        "10:00-13:00: 0.1 times what these hours brought around it; to have it count, declare an event"
+    )

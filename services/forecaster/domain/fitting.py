@@ -18,6 +18,7 @@ from services.forecaster.domain.engine.panel import (
     EPSILON,
     LEFT_OUT,
     NORMAL,
+    Days,
     Floats,
     Panel,
     days_of,
@@ -163,15 +164,22 @@ class Own:
         return parts, totals, tuple(map(float, self.work_totals[place] * (mean * seconds).sum() / 3600 / whole))
 
 
-def _within_days(days: Sequence[dt.date], offered: Floats, usual: Floats, hours: NDArray[np.bool_]) -> list[Incident]:
-    """Return the incidents within days (T, S): each run of hours, what came in it and what the rest of its day let expect."""
-    found, each = [], DAY // hours.shape[1]
+def _left_out(
+    days: Sequence[dt.date], offered: Floats, summed: Days, row: int, usual: Floats, ruled: NDArray[np.bool_]
+) -> list[Incident]:
+    """Return the incidents of a queue in order of time: whole days, and runs of hours (T, S) with what the rest of their day let
+    expect."""
+    found = [
+        Incident(days[d], float(np.nansum(offered[d])), float(usual[d]), bool(ruled[d]))
+        for d in np.flatnonzero(summed.incidents[row]).tolist()
+    ]
+    hours, each = summed.hours[row], DAY // offered.shape[1]
     for d in np.flatnonzero(hours.any(axis=1)).tolist():
         ends = np.flatnonzero(np.diff(hours[d].astype(int), prepend=0, append=0)).reshape(-1, 2).tolist()
         for a, b in ends:
-            came, due = float(offered[d, a:b].sum()), float(usual[d, a:b].sum())
+            came, due = float(offered[d, a:b].sum()), float(summed.counts[row, d, a:b].sum())
             found.append(Incident(days[d], came, due, False, (a * each, b * each)))
-    return found
+    return sorted(found, key=lambda i: (i.day, i.hours or (0, 0)))
 
 
 def fit(
@@ -201,12 +209,7 @@ def fit(
     special = panel.special[:, panel.past :] == CLOSED_OR_PARTIAL
     for row, place in enumerate(known):
         grid, dispersion = grids[place], float(spread.intervals.overdispersion[row, 0])
-        left_out = [
-            Incident(days[d], float(np.nansum(grid.offered[d])), float(usual[row, d]), bool(ruled[row, d]))
-            for d in np.flatnonzero(summed.incidents[row]).tolist()
-        ]
-        left_out += _within_days(days, grid.offered, summed.counts[row], summed.hours[row])
-        left_out.sort(key=lambda i: (i.day, i.hours or (0, 0)))
+        left_out = _left_out(days, grid.offered, summed, row, usual[row], ruled[row])
         by_day = {days[d]: float(summed.total[row, d]) for d in np.flatnonzero(summed.counted[row]).tolist()}
         seen = ~np.isnan(grid.offered)
         opened = np.stack([seen[weekdays == d].any(axis=0) for d in range(7)])
