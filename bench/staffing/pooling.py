@@ -1,4 +1,4 @@
-"""What a wall between queues costs: five cases, each dedicated, chained and pooled, and how near the fewest hours that a longer search finds.
+"""What a wall between queues costs: five cases, dedicated, chained, pooled and as a book has it, beside a longer search.
 
 python -m bench.staffing.pooling [CASE …] [--longer]: agent-hours and seconds of search; the least share of days, over queues, on which a
 queue's target is kept on FRESH days that no search has seen; with --longer the ratio to an independent search (annealing from the
@@ -67,7 +67,6 @@ BOOKS: dict[str, Skills] = {
     "two alike": Skills(((0,), (0, 1), (1,), (1, 0)), (2, 3, 2, 3)),
     "large and small": Skills(((0,), (1, 0)), (20, 6)),
     "three languages": Skills(((0,), (0, 1), (1,), (1, 2), (2,), (2, 0, 1)), (12, 5, 6, 3, 2, 2)),
-    "peaks apart": Skills(((0,), (0, 1, 2), (1,), (2,)), (9, 3, 9, 9)),
 }
 VARIANTS = (("dedicated", dedicated, PRIORITY), ("chained", chained, PRIORITY), ("pooled", pooled, LONGEST))
 
