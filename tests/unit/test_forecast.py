@@ -9,6 +9,8 @@ import pytest
 from muster.domain.calendar import Opening, OpeningHours, dates
 from services.forecaster.domain.cold import Profile
 from services.forecaster.domain.engine.intraday import Drift, learn_drift, rest_of_day
+from services.forecaster.domain.engine.panel import Panel
+from services.forecaster.domain.engine.spread import past_origins
 from services.forecaster.domain.facts import PublishedDay, merge_days
 from services.forecaster.domain.forecast import forecast_queue
 from services.forecaster.domain.laying_out import spread_out
@@ -137,6 +139,13 @@ def test_a_surge_beyond_all_past_days_is_followed_after_two_intervals() -> None:
     assert rest_of_day(mean, actual, calm)[0][0, 1] < 1.1  # one is chance
     actual[0, 1:4] = 120
     assert rest_of_day(mean, actual, calm)[0][0, 4] > 2.5
+
+
+def test_bands_are_learnt_from_forecasts_that_had_seen_four_weeks_and_a_third_of_what_is_known() -> None:
+    for weeks, first in ((6, 4 * 7), (30, 10 * 7)):
+        dates = np.datetime64("2026-01-05") + np.arange(7 * weeks + 7)
+        panel = Panel(np.ones((1, 7 * weeks, 4)), dates, np.zeros((1, len(dates)), np.int64))
+        assert first <= past_origins(panel)[0] < first + 14
 
 
 def test_a_surge_of_a_few_calls_in_the_night_moves_the_day_by_no_more_than_those_calls() -> None:
