@@ -12,13 +12,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from muster.book.demand import Queue
 from muster.book.terms import Target
 from muster.book.view import BookDay
+from muster.book.windows import window_end_of, window_of
 from muster.book.words import Channel
 from muster.domain.calendar import local_date, parse_date, to_local
 from muster.kit.errors import NotFound, NotNow
 from muster.kit.parts import Parts
 from muster.v1 import requirement_pb2
 from muster.v1 import staffing_service_pb2 as pb
-from services.staffing.attaining import standing, window_end_of, window_of
+from services.staffing.attaining import standing
 from services.staffing.domain.facts import ForecastDay, RequirementDay
 from services.staffing.domain.patience import Patience
 from services.staffing.domain.requirement import Goal

@@ -16,6 +16,7 @@ from muster.book.rpc import apply_book, list_rows
 from muster.book.terms import Target
 from muster.book.types import STAFFING_KINDS
 from muster.book.view import BookDay
+from muster.book.windows import window_of, zone_of
 from muster.domain.calendar import local_date
 from muster.kit.errors import NotFound, Refusal
 from muster.kit.outbox import Outbox
@@ -25,7 +26,7 @@ from muster.v1 import book_pb2, decision_pb2, requirement_pb2
 from muster.v1 import staffing_service_pb2 as pb
 from muster.v1 import staffing_service_pb2_grpc as stubs
 from services.staffing import wire
-from services.staffing.attaining import due_through, judging_of, relief, standing, window_of, zone_of
+from services.staffing.attaining import due_through, judging_of, relief, standing
 from services.staffing.blending_rpc import BlendingEdge
 from services.staffing.explaining_rpc import ExplainingEdge
 from services.staffing.handlers.ahead import windows_ahead

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from muster.book.demand import Queue
 from muster.book.terms import Target
 from muster.book.view import BookDay
+from muster.book.windows import window_end_of, window_of
 from muster.book.words import Channel, TargetMetric
 from muster.domain.calendar import day_bounds, local_date, parse_date
 from muster.domain.deadlines import deadline_of
@@ -17,7 +18,7 @@ from muster.kit.clock import Clock
 from muster.kit.due import DueWork
 from muster.kit.jobs import JobKind, Jobs
 from muster.kit.logs import get_log
-from services.staffing.attaining import judging_of, window_end_of, window_of
+from services.staffing.attaining import judging_of
 from services.staffing.domain.facts import ForecastDay
 from services.staffing.domain.window import METRICS, Pledge
 from services.staffing.handlers.ahead import QueueAhead, WindowCase, windows_ahead

@@ -9,8 +9,9 @@ import pytest
 
 from muster.domain.calendar import day_starts, resolve
 from muster.domain.paths import GAUSS
+from muster.domain.windows import window_end
 from muster.simulator.chats import ChatDay, play_chats
-from services.staffing.domain.attainment import Judging, window_end
+from services.staffing.domain.attainment import Judging
 from services.staffing.domain.facts import ForecastDay, merge_forecast
 from services.staffing.domain.requirement import Goal, Rules
 from services.staffing.domain.window import Counted, Pledge

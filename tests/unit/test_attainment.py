@@ -8,6 +8,7 @@ import pytest
 from muster.domain.calendar import Opening, OpeningHours, local_date, resolve
 from muster.domain.deadlines import Deadlines
 from muster.domain.due_rule import parse_due
+from muster.domain.windows import window_end, window_start
 from services.staffing.domain.attainment import (
     Added,
     CellFacts,
@@ -17,8 +18,6 @@ from services.staffing.domain.attainment import (
     contributions,
     in_deadline,
     stand,
-    window_end,
-    window_start,
     within,
 )
 
