@@ -15,7 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from bench.forecast import cold, paying, peers
+from bench.forecast import after, cold, paying, peers
 from bench.forecast.plug import forecast, panel_of
 from services.forecaster.domain.engine.handle_time import learn_handle_time
 from services.forecaster.domain.engine.intraday import learn_drift, rest_of_day
@@ -211,6 +211,7 @@ def main() -> None:
         paying.each_queue(judge, tasks, task)
         paying.after_closures(judge, task)
         intraday(judge, task)
+        after.days_after(judge, task)
         handle_time(judge, tasks, task)
         cold.eight_weeks(task)
     speed()

@@ -37,7 +37,9 @@ def forecast_show(
         low, high = _nearest(list(d.quantile_levels), 0.1), _nearest(list(d.quantile_levels), 0.9)
         width = len(d.quantile_levels)
         title = f"Forecast of {d.queue}, {d.local_date}; rests on {d.rests_on}; version {d.version}"
-        if d.HasField("day_factor"):
+        if d.HasField("day_factor") and _is_to_come(d):
+            title += f"; moved to {d.day_factor:.0%} of its forecast as a day before it runs"
+        elif d.HasField("day_factor"):
             title += f"; it now runs at {d.day_factor:.0%} of the morning's forecast"
         plain, plain_aht = list(d.statistical_offered_count), list(d.statistical_aht_seconds)
         beside = [("statistical", plain, 1)] if plain else []
@@ -91,7 +93,8 @@ def forecast_explain(queue: Queue, interval: Annotated[str, typer.Argument(metav
     table.add_row("the interval's share of the day", f"{as_fitted / max(whole, 1e-9):.2%}")
     table.add_row("= the interval, as fitted", f"{as_fitted:.2f}")
     if d.HasField("day_factor"):
-        table.add_row("× today so far", f"{plain / as_fitted if as_fitted > 0 else 1.0:.3f}")
+        so_far = "× as a day before it runs" if _is_to_come(d) else "× today so far"
+        table.add_row(so_far, f"{plain / as_fitted if as_fitted > 0 else 1.0:.3f}")
     table.add_row("statistical", f"{plain:.2f}")
     table.add_row("overrides", f"{final - plain:+.2f}")
     table.add_row("final", f"{final:.2f}")
@@ -108,6 +111,11 @@ def _statistical(d: forecast_pb2.ForecastDay, start: int) -> tuple[float, float]
     place = list(d.starts_at_epoch_seconds).index(start)
     offered, aht = d.statistical_offered_count or d.offered_count, d.statistical_aht_seconds or d.aht_seconds
     return offered[place], aht[place]
+
+
+def _is_to_come(d: forecast_pb2.ForecastDay) -> bool:
+    """Return whether nothing of a day was known when it was forecast."""
+    return bool(d.starts_at_epoch_seconds) and d.data_watermark.seconds <= d.starts_at_epoch_seconds[0]
 
 
 def _add_parts(table: Table, p: forecast_pb2.ForecastParts) -> None:

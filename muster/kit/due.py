@@ -51,8 +51,8 @@ class DueWork(mode.Service):
             self.plan(connection, kind, key, due_at)
 
     def _next(self, connection: sa.Connection, now: int) -> tuple[str, str, int] | None:
-        order = list(self._works)
-        rows = [(str(kind), str(key), int(at)) for kind, key, at in self._due.rows(connection, at=now)]
+        order = list(self._works)  # what only a newer process knows, one that may run beside this, is left to it
+        rows = [(str(kind), str(key), int(at)) for kind, key, at in self._due.rows(connection, at=now) if kind in self._works]
         return min(rows, key=lambda r: (order.index(r[0]), r[1]), default=None)
 
     def is_planned(self, connection: sa.Connection, kind: str, key: str, due_at: int) -> bool:

@@ -172,7 +172,9 @@ class ForecastDay(_message.Message):
     history_days: _builtins.int
     """Days of history used, 0 or more."""
     day_factor: _builtins.float
-    """Share by which today is above (over 1) or below (under 1) the morning's forecast; absent: not intraday."""
+    """Factor at which today runs, above (over 1) or below (under 1) the morning's forecast; of a day to come: by which an earlier day that is
+    under way has moved it. Absent: not intraday.
+    """
     between_days_correlation: _builtins.float
     """Correlation, 0 to 1, of the errors of this forecast's day totals: with the quantiles, joint paths can be drawn."""
     @_builtins.property

@@ -1,4 +1,4 @@
-"""Forecasts as they are published: overridden by the book's rules, and today followed as its intervals close."""
+"""Forecasts as they are published: overridden by the book's rules; today followed as its intervals close, and the days after with it."""
 
 import dataclasses
 import datetime as dt
@@ -7,37 +7,103 @@ import sqlalchemy as sa
 
 from muster.book.demand import Queue
 from muster.book.view import BookDay
+from muster.book.windows import window_end_of
 from muster.book.words import OverrideMeasure
 from muster.domain.calendar import local_date, resolve
 from muster.kit.clock import Clock
+from muster.kit.due import DueWork
 from muster.kit.logs import get_log
 from muster.kit.outbox import Outbox
 from services.forecaster import wire
+from services.forecaster.domain.engine.lasting import ENDS, kept
 from services.forecaster.domain.facts import PublishedDay
 from services.forecaster.domain.overriding import Rule
 from services.forecaster.domain.volume import merge_range
 from services.forecaster.feeds import presumed_empty
-from services.forecaster.handlers.forecasting import doubted_zeros, updated_day
+from services.forecaster.handlers.forecasting import doubted_zeros, moved_day, run_of, updated_day
 from services.forecaster.store import closing, forecasts, volume
+
+# Days after are told again where tomorrow has moved by so much.
+MOVED = 0.02
 
 
 @dataclasses.dataclass
 class Today:
-    """Publishes days, and the rest of today."""
+    """Publishes days, the rest of today, and what the days after keep of it."""
 
     outbox: Outbox
     clock: Clock
+    due: DueWork
 
     def update(self, connection: sa.Connection, book: BookDay, queue: Queue, through: int) -> None:
-        """Publish the rest of the day in which `through` lies, given its closed intervals.
+        """Publish the rest of the day in which `through` lies, given its closed intervals; have the days after told where that moves them."""
+        now, zone = self.clock.now(), book.zone_of(queue)
+        day = local_date(now, zone)
+        stood = self._stood(connection, queue, day)
+        if stood is None or not stood.morning.starts or through <= stood.morning.starts[0]:
+            return
+        rules, version = self.rules(book, queue), forecasts.next_version(connection, queue.name)
+        morning = stood.morning
+        if stood.moved is not None:
+            morning = moved_day(morning, stood.moved, version, through, now, rules)
+        actual = self._observed(connection, book, queue, morning, through)
+        updated = updated_day(morning, actual, version, through, now, rules)
+        if updated is not None:
+            self.publish(connection, [updated])
+        if self._fitted_today(stood, zone):
+            tomorrow = 1 + kept(morning.lasting, 1) * run_of(morning, actual)
+            if abs(tomorrow - (stood.moved_tomorrow or 1.0)) >= MOVED:
+                self.due.plan(connection, "days_after", queue.name, now)
+
+    def tell_days_after(self, connection: sa.Connection, book: BookDay, queue: Queue) -> None:
+        """Publish the days after today, to the end of the contract's window, as far as they keep how today runs.
+
+        Tomorrow is always told, the night's shifts reach into it; days that nothing is kept of are not.
+        """
+        now, zone = self.clock.now(), book.zone_of(queue)
+        today, through = local_date(now, zone), closing.closed_through(connection, queue.name)
+        stood = self._stood(connection, queue, today)
+        if stood is None or not self._fitted_today(stood, zone):
+            return
+        run = run_of(stood.morning, self._observed(connection, book, queue, stood.morning, through))
+        rules, version = self.rules(book, queue), forecasts.next_version(connection, queue.name)
+        moved, factors = list[PublishedDay](), dict[str, float]()
+        for ahead in range(1, min((self._window_ends(book, queue, now) - today).days, ENDS - 1) + 1):
+            text = (today + dt.timedelta(days=ahead)).isoformat()
+            factors[text] = 1 + kept(stood.morning.lasting, ahead) * run
+            day = forecasts.load_morning(connection, queue.name, text)
+            if day is not None and day.starts:
+                moved.append(moved_day(day, factors[text], version, through, now, rules))
+        self.publish(connection, moved)
+        forecasts.keep_moved(connection, queue.name, factors)
+        get_log().info("days_after_told", queue=queue.name, days=len(moved), run=round(run, 4))
+
+    def _stood(self, connection: sa.Connection, queue: Queue, day: dt.date) -> forecasts.Stood | None:
+        tomorrow = day + dt.timedelta(days=1)
+        return forecasts.load_today(connection, queue.name, day.isoformat(), tomorrow.isoformat())
+
+    @staticmethod
+    def _fitted_today(stood: forecasts.Stood, zone: str) -> bool:
+        """Return whether the night's fit has been: until then, days after stand as the day before has moved them."""
+        return local_date(stood.morning.made_at, zone).isoformat() == stood.morning.local_date
+
+    @staticmethod
+    def _window_ends(book: BookDay, queue: Queue, now: int) -> dt.date:
+        """Return the last local day of the longest window of the queue's contract, tomorrow at least."""
+        zone, contract = book.zone_of(queue), book.contract_of(queue.name)
+        ends = [local_date(now, zone) + dt.timedelta(days=1)]
+        for target in contract.targets if contract else ():
+            if contract and (not target.queues or queue.name in target.queues):
+                ends.append(local_date(window_end_of(book, contract.name, target, now) - 1, zone))
+        return max(ends)
+
+    def _observed(
+        self, connection: sa.Connection, book: BookDay, queue: Queue, morning: PublishedDay, through: int
+    ) -> dict[int, int]:
+        """Return what was offered in a day's intervals that ended by an instant.
 
         What is empty against all odds, and closed by a feed's grace alone, was not observed.
         """
-        now, zone = self.clock.now(), book.zone_of(queue)
-        day = local_date(now, zone)
-        morning = forecasts.load_morning(connection, queue.name, day.isoformat())
-        if morning is None or not morning.starts or through <= morning.starts[0]:
-            return
         closed = [s for s in morning.starts if s + queue.interval_seconds <= through]
         said = closing.closed_cells(connection, queue.name, closed)
         counts = {start: was.offered for start, was in said.items()}
@@ -53,10 +119,7 @@ class Today:
             if unseen:
                 then = "today's forecast leaves them out; look after the feed, and have it say how far it has told"
                 get_log().warning("empty_intervals_doubted", queue=queue.name, intervals=len(unseen), then=then)
-        version = forecasts.next_version(connection, queue.name)
-        updated = updated_day(morning, actual, version, through, now, self.rules(book, queue))
-        if updated is not None:
-            self.publish(connection, [updated])
+        return actual
 
     def rules(self, book: BookDay, queue: Queue) -> list[Rule]:
         """Return the overrides of a queue that hold today."""

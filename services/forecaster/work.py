@@ -45,7 +45,7 @@ class Work:
     gathering: Gathering
 
     def __post_init__(self) -> None:
-        self.today = Today(self.outbox, self.clock)
+        self.today = Today(self.outbox, self.clock, self.due)
         self.fitting = Fitting(self.settings, self.streams, self.due, self.jobs, self.clock, self.gathering, self.today)
 
     def declare(self) -> None:
@@ -53,6 +53,7 @@ class Work:
         self.due.declare("unpark", self.unpark)
         self.due.declare("close", self.close)
         self.due.declare("reclose", self.reclose)
+        self.due.declare("days_after", self.days_after)
         self.fitting.declare()
         self.due.declare("prune", self.prune)
 
@@ -126,6 +127,13 @@ class Work:
             begin = int(first) - int(first) % queue.interval_seconds
             self._publish_closed(connection, book, queue, begin, end, zeros=False)
             self.today.update(connection, book, queue, closing.closed_through(connection, name))
+
+    def days_after(self, connection: sa.Connection, name: str, due_at: int) -> None:
+        """Move the days after today as it runs."""
+        book = self.streams.book_today(connection)
+        queue = book.queues.get(name)
+        if queue is not None:
+            self.today.tell_days_after(connection, book, queue)
 
     def _publish_closed(
         self, connection: sa.Connection, book: BookDay, queue: Queue, begin: int, end: int, zeros: bool = True

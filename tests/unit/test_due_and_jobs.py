@@ -31,6 +31,21 @@ def test_work_that_is_due_together_is_done_once_as_the_newest(database: Database
     assert done == [("a", 90), ("a", 200)]
 
 
+def test_work_of_a_kind_that_only_a_newer_process_knows_is_left_to_it(database: Database) -> None:
+    older, newer = (DueWork(database, metadata, ConductedClock(100), runs_itself=False) for _ in range(2))
+    done = list[tuple[str, str]]()
+    for due, kinds in ((older, ("close",)), (newer, ("close", "days_after"))):
+        for kind in kinds:
+            due.declare(kind, lambda connection, key, at, kind=kind: done.append((kind, key)))  # type: ignore[misc]
+    database.run_here(lambda c: newer.plan(c, "days_after", "a", 50))
+    database.run_here(lambda c: newer.plan(c, "close", "b", 60))
+    asyncio.run(older.settle())
+    assert done == [("close", "b")]
+    assert not database.run_here(older.has_due)
+    asyncio.run(newer.settle())
+    assert done == [("close", "b"), ("days_after", "a")]
+
+
 def test_work_that_fails_is_still_due(database: Database) -> None:
     due = DueWork(database, metadata, ConductedClock(100), runs_itself=False)
 

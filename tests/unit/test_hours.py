@@ -15,8 +15,8 @@ from services.forecaster.domain.facts import Observed, Progress, ReportFact
 from services.forecaster.domain.queue_forecast import QueueForecast
 from services.forecaster.domain.tally import Tally
 from services.forecaster.fitting import fit_queues
+from tests.support.forecaster import HALF_HOUR, HELP, NOON, Forecaster, forecaster_on
 from tests.support.small_world import HOUR, WEDNESDAY, book
-from tests.unit.test_today import HALF_HOUR, HELP, NOON, Forecaster, forecaster_on
 
 WEEKDAYS = ["mon", "tue", "wed", "thu", "fri"]
 SHORT = [{"days": WEEKDAYS, "opens": "08:00", "closes": "18:00"}]

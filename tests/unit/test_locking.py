@@ -20,8 +20,8 @@ from services.forecaster.domain.facts import Said as SaidForecast
 from services.forecaster.domain.tally import Tally
 from services.forecaster.forecast_rpc import ForecastEdge
 from services.forecaster.store import outlooks
+from tests.support.forecaster import HALF_HOUR, NOON, Forecaster, forecaster_on
 from tests.support.small_world import HOUR, QUEUES, WEDNESDAY, book
-from tests.unit.test_today import HALF_HOUR, NOON, Forecaster, forecaster_on
 
 HELP, DAY = QUEUES[0], 86_400
 LOCK = {"days_ahead": 1, "tolerance_up": 0.1}

@@ -113,7 +113,7 @@ class PublishedDay:
     Lists have one value an interval; quantiles are lists of seven. `versions` says which version each interval is of;
     `statistical` what was expected before overrides, empty where none touches the day; `parts` the factors of its total;
     workload_quantiles and work_total_quantiles: of contacts × AHT, hours of handling; drift: how such a day leaves its morning's
-    forecast, as `Drift.flat` has it.
+    forecast, as `Drift.flat` has it; lasting: what share of that later days keep.
     """
 
     queue: str
@@ -142,6 +142,7 @@ class PublishedDay:
     between_days: float = 0.0
     workload_quantiles: list[list[float]] = dataclasses.field(default_factory=list)
     work_total_quantiles: list[float] = dataclasses.field(default_factory=list)
+    lasting: tuple[float, ...] = ()
 
     def workload_band(self) -> list[list[float]]:
         """Return quantiles of workload, hours; of a day of an earlier version, as if volume and AHT had nothing to do with each other."""

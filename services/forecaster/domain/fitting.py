@@ -132,7 +132,7 @@ class Own:
     """What the engine says of one queue: mean (H, S), quantiles (H, S, 7) and of day totals (H, 7), and of workload the same in
     contacts of the AHT expected (tells_work: whether any AHT is known); parts (H, 6), φ a day ahead, drift; what it saw, in words
     which days of it were left out, which slots it saw open on which weekday (7, S), and which days to come are part days or
-    holidays (H,); the correlation of days' errors; contacts of past normal days."""
+    holidays (H,); the correlation of days' errors; contacts of past normal days; what days after keep of a day's run."""
 
     mean: Floats
     quantiles: Floats
@@ -149,6 +149,7 @@ class Own:
     between_days: float
     by_day: Mapping[dt.date, float]
     tells_work: bool
+    lasting: tuple[float, ...] = ()
 
     def of_day(
         self, place: int, mean: Floats, seconds: Floats
@@ -229,5 +230,6 @@ def fit(
             spread.between_days,
             by_day,
             learnt[place] is not None,
+            spread.lasting,
         )
     return found

@@ -118,6 +118,7 @@ def lay_out(
         tuple(outlook),
         years,
         facts.known_through,
+        own.lasting if own and trust == 1 else (),
     )
 
 

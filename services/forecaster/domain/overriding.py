@@ -131,6 +131,7 @@ def without_overrides(day: PublishedDay) -> PublishedDay:
     return dataclasses.replace(
         day,
         **_workload_moved(day, day.statistical, day.statistical_aht),
+        total_quantiles=_moved(day.total_quantiles, sum(day.offered), sum(day.statistical)) if day.total_quantiles else [],
         offered=list(day.statistical),
         aht=list(day.statistical_aht),
         offered_quantiles=[

@@ -132,7 +132,7 @@ class Incident:
 class QueueForecast:
     """Days in order; what they rest on; φ of the variance a day ahead; incidents: days left out of learning, with what they brought
     and what was usual; totals: contacts of the past's normal days; outlook: the days of twelve months, and how many earlier years they
-    rest on; known_through: the instant up to which what it saw was closed."""
+    rest on; known_through: the instant up to which what it saw was closed; lasting: what share of how today runs later days keep."""
 
     queue: str
     days: tuple[DayForecast, ...]
@@ -145,3 +145,4 @@ class QueueForecast:
     outlook: tuple[OutlookDay, ...] = ()
     outlook_years: int = 0
     known_through: int = 0
+    lasting: tuple[float, ...] = ()

@@ -8,7 +8,9 @@ import numpy as np
 
 from muster.domain.calendar import parse_date
 from services.forecaster.domain.engine.intraday import Drift
+from services.forecaster.domain.engine.lasting import run_now
 from services.forecaster.domain.facts import PublishedDay
+from services.forecaster.domain.laying_out import SPECIAL
 from services.forecaster.domain.overriding import Rule, overridden, without_overrides
 from services.forecaster.domain.queue_forecast import DayForecast, QueueForecast
 from services.forecaster.domain.today import impossible_zeros, update_day
@@ -18,7 +20,7 @@ def published_days(
     forecast: QueueForecast, seconds: int, version: int, trigger: str, watermark: int, now: int
 ) -> list[PublishedDay]:
     """Return a fit's days, ready to publish."""
-    return [
+    days = [
         _published(
             forecast.queue,
             seconds,
@@ -34,6 +36,7 @@ def published_days(
         )
         for day in forecast.days
     ]
+    return [dataclasses.replace(day, lasting=tuple(_rounded(forecast.lasting))) for day in days]
 
 
 def _published(
@@ -130,3 +133,41 @@ def updated_day(
     if morning.statistical:
         new = without_overrides(dataclasses.replace(new, statistical=statistical, statistical_aht=plain_aht))
     return overridden(dataclasses.replace(new, day_factor=round(factor, 6)), rules)
+
+
+def run_of(morning: PublishedDay, actual: Mapping[int, int]) -> float:
+    """Return by what share a day runs above its morning's forecast, or below (< 0), by all that was offered so far.
+
+    0 where that says nothing of days after: of a holiday, a day after a closure, or one on which people changed what was to be expected.
+    """
+    special = len(morning.parts) > SPECIAL and morning.parts[SPECIAL] != 1
+    if special or not morning.starts or morning.before_overrides()[0] != morning.offered:
+        return 0.0
+    counts = np.array([actual.get(s, np.nan) for s in morning.starts], dtype=float)
+    return run_now(np.array(morning.offered), counts, Drift.of_flat(morning.drift))
+
+
+def moved_day(
+    day: PublishedDay, factor: float, version: int, through: int, now: int, rules: Sequence[Rule] = ()
+) -> PublishedDay:
+    """Return a day to come, moved by a factor as an earlier day runs, with overrides laid over it anew. Bands move with their means."""
+    plain = without_overrides(day)
+
+    def times(values: Sequence[Any]) -> list[Any]:
+        return _rounded(np.array(values, dtype=float) * factor)
+
+    new = dataclasses.replace(
+        plain,
+        offered=times(plain.offered),
+        offered_quantiles=times(plain.offered_quantiles),
+        total_quantiles=times(plain.total_quantiles),
+        workload_quantiles=times(plain.workload_band()),
+        work_total_quantiles=times(plain.work_total_quantiles),
+        versions=[version] * len(plain.starts),
+        version=version,
+        trigger="INTRADAY",
+        day_factor=round(factor, 6),
+        data_watermark=through,
+        made_at=now,
+    )
+    return overridden(new, rules)

@@ -1,6 +1,8 @@
 """SQL of forecasts: the newest of each day, and every one ever published."""
 
 import functools
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import orjson
 import sqlalchemy as sa
@@ -13,6 +15,10 @@ _d, _v = t.forecast_day.c, t.forecast_version.c
 _of_day = (_d.queue == given("of_queue")) & (_d.local_date == given("day"))
 _DAY = Prepared(sa.select(_d.body).where(_of_day))
 _MORNING = Prepared(sa.select(sa.cast(_d.morning, sa.Text)).where(_of_day))
+_next = t.forecast_day.alias().c
+_MOVED_NEXT = sa.select(_next.moved).where((_next.queue == given("of_queue")) & (_next.local_date == given("tomorrow")))
+_TODAY = Prepared(sa.select(sa.cast(_d.morning, sa.Text), _d.moved, _MOVED_NEXT.scalar_subquery()).where(_of_day))
+_MOVE = Prepared(sa.update(t.forecast_day).where(_of_day).values(moved=sa.bindparam("factor", type_=sa.Float)))
 _UPDATE = Prepared(sa.update(t.forecast_day).where(_of_day).values(body=sa.bindparam("updated", type_=sa.JSON)))
 _LAST_VERSION = Prepared(sa.select(sa.func.max(_v.version)).where(_v.queue == given("of_queue")))
 
@@ -27,6 +33,30 @@ def load_morning(connection: sa.Connection, queue: str, local_date: str) -> Publ
     """Return the newest forecast of a day that was not an intraday update."""
     text = _MORNING.value(connection, of_queue=queue, day=local_date)
     return _morning(text) if text and text != "null" else None
+
+
+class Stood(NamedTuple):
+    """What stands of today: the newest forecast that was not an intraday update, the factor by which the day on which it was fitted has
+    moved it, and the one by which today has moved tomorrow; None: by none."""
+
+    morning: PublishedDay
+    moved: float | None
+    moved_tomorrow: float | None
+
+
+def load_today(connection: sa.Connection, queue: str, today: str, tomorrow: str) -> Stood | None:
+    """Return what stands of today."""
+    found = _TODAY.rows(connection, of_queue=queue, day=today, tomorrow=tomorrow)
+    if not found or not found[0][0] or found[0][0] == "null":
+        return None
+    text, *factors = found[0]
+    return Stood(_morning(text), *(None if factor is None else float(factor) for factor in factors))
+
+
+def keep_moved(connection: sa.Connection, queue: str, factors: Mapping[str, float]) -> None:
+    """Keep by what factor days, by local date, are moved."""
+    for day, factor in factors.items():
+        _MOVE.change(connection, of_queue=queue, day=day, factor=factor)
 
 
 @functools.lru_cache(maxsize=200)  # 100 kB each; read at each close of its day, and changed by nobody
@@ -71,6 +101,6 @@ def save_day(connection: sa.Connection, day: PublishedDay, message: bytes) -> No
         if _UPDATE.change(connection, of_queue=day.queue, day=day.local_date, updated=vars(merged)) == 0:
             upsert(connection, d, [{**key, "body": vars(merged), "morning": vars(merged)}])
     else:
-        upsert(connection, d, [{**key, "body": vars(merged), "morning": vars(merged)}])
+        upsert(connection, d, [{**key, "body": vars(merged), "morning": vars(merged), "moved": None}])
     version = {"version": day.version, "made_at": day.made_at, "data_watermark": day.data_watermark, "message": message}
     upsert(connection, t.forecast_version, [{**key, **version}])

@@ -127,7 +127,8 @@ parked = sa.Table(
     sa.Column("headers_json", sa.Boolean, nullable=False),
 )
 
-# The newest forecast of each local day, merged interval by interval; and the newest that was not an intraday update.
+# The newest forecast of each local day, merged interval by interval; the newest that was not an intraday update; and by what factor the
+# run of the day on which that was fitted has moved it, if it has.
 forecast_day = sa.Table(
     "forecast_day",
     metadata,
@@ -135,6 +136,7 @@ forecast_day = sa.Table(
     sa.Column("local_date", sa.Text, primary_key=True),
     sa.Column("body", sa.JSON, nullable=False),
     sa.Column("morning", sa.JSON, nullable=False),
+    sa.Column("moved", sa.Float),
 )
 
 # Every forecast ever published, as published.

@@ -127,7 +127,7 @@ def rest_of_day(mean: Floats, actual: Floats, drift: Drift) -> tuple[Floats, Flo
     ten calls more in the night don't make ten times the day.
     """
     noises, trust = drift.rows(mean.shape[1])
-    calm, states = (_states(mean, actual, drift, noises, surges) for surges in (False, True))
+    calm, states = (states_before(mean, actual, drift, noises, surges) for surges in (False, True))
     factor, narrowed = np.ones(mean.shape), np.ones(mean.shape)
     said = calm.day + calm.fading, states.day + states.fading, states.spread, states.surged
     _believe(mean, actual, said, (drift.day + drift.fading, drift.surged), noises, trust, factor, narrowed)
@@ -145,7 +145,7 @@ class _States:
     surged: Flags
 
 
-def _states(mean: Floats, actual: Floats, drift: Drift, noises: Floats, surges: bool = True) -> _States:
+def states_before(mean: Floats, actual: Floats, drift: Drift, noises: Floats, surges: bool = True) -> _States:
     """Return the states; surges: whether a day may leave what was known of it."""
     day, fading, spread = (np.zeros(mean.shape) for _ in range(3))
     found = _States(day, fading, spread, np.zeros(mean.shape, dtype=np.bool_))
@@ -183,7 +183,7 @@ def _what_was_said(mean: Floats, actual: Floats, drift: Drift) -> _Said:
     deviations of days is cut, of days that surged only beyond as many contacts in each slot left as had been seen too many in one."""
     slots = mean.shape[-1]
     mean, actual = mean.reshape(-1, slots), actual.reshape(-1, slots)
-    states = _states(mean, actual, drift, drift.rows(slots)[0])
+    states = states_before(mean, actual, drift, drift.rows(slots)[0])
     off, known = np.where(np.isnan(actual), 0.0, actual - mean), np.where(np.isnan(actual), 0.0, mean)
     rest, brought, faded = np.zeros(len(mean)), np.zeros(len(mean)), np.zeros(len(mean))
     products, squares, due = np.zeros((2, slots)), np.zeros((2, slots)), np.zeros(slots)

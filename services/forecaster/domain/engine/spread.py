@@ -11,6 +11,7 @@ from scipy.special import stdtrit
 
 from muster.domain.paths import GAUSS, QUANTILES
 from services.forecaster.domain.engine.intraday import Drift, learn_drift
+from services.forecaster.domain.engine.lasting import Pair, learn_lasting
 from services.forecaster.domain.engine.mean import expected_contacts
 from services.forecaster.domain.engine.panel import EPSILON, LEFT_OUT, NORMAL, Floats, Ints, Panel
 from services.forecaster.domain.engine.workload import Handling
@@ -36,8 +37,9 @@ class Scale:
 @dataclasses.dataclass(frozen=True)
 class Spread:
     """What past errors say. groups: (first, last) horizon in days of the grid; of intervals and of whole days; drift: how days
-    leave their morning's forecast; between_days: the correlation of the errors of one forecast's day totals within a week; work,
-    work_days: the same of workload, in contacts over `compound` (N,), where it is known."""
+    leave their morning's forecast; lasting: what share of that days after keep (see `kept`); between_days: the correlation of the
+    errors of one forecast's day totals within a week; work, work_days: the same of workload, in contacts over `compound` (N,), where it
+    is known."""
 
     groups: tuple[tuple[int, int], ...]
     intervals: Scale
@@ -47,6 +49,7 @@ class Spread:
     work: Scale | None = None
     work_days: Scale | None = None
     compound: Floats | None = None
+    lasting: tuple[float, ...] = ()
 
 
 def horizon_groups(panel: Panel) -> tuple[tuple[int, int], ...]:
@@ -113,6 +116,11 @@ class _Told:
         total = np.where(seen.any(axis=2), np.where(seen, came, 0.0).sum(axis=2), np.nan)
         return total, np.where(seen, mean, 0.0).sum(axis=2), np.concatenate(self.weight)
 
+    def pairs(self, days: slice) -> list[Pair]:
+        """Return what was expected and what came, origin by origin, of some of the group's days; of those that reach any."""
+        both = [(mean[:, days], came[:, days]) for mean, came in zip(self.mean, self.came, strict=True)]
+        return [(mean, came) for mean, came in both if mean.shape[1]]
+
 
 def learn_spread(panel: Panel, handling: Handling | None = None) -> Spread:
     """Learn errors by horizon from forecasts made at past origins with what was known then; those of workload from how AHT went."""
@@ -136,9 +144,10 @@ def learn_spread(panel: Panel, handling: Handling | None = None) -> Spread:
                     of_work.came.append(work[:, within])
                     of_work.mean.append(forecast[:, within] / handling.compound[:, None, None])
                     of_work.weight.append(group.weight[-1])
-    drift = Drift()
+    drift, lasting = Drift(), tuple[float, ...]()
     if groups and told[0].came:
         drift = learn_drift(np.concatenate(told[0].mean, 1).swapaxes(0, 1), np.concatenate(told[0].came, 1).swapaxes(0, 1))
+        lasting = _learn_lasting(told, drift)
     foretold = panel.past - _first_origin(panel)
     scales = [
         _scale(panel.series, foretold, [(of(g), len(g.came)) if g.came else None for g in kind])
@@ -148,8 +157,15 @@ def learn_spread(panel: Panel, handling: Handling | None = None) -> Spread:
     between = _between_days(told[1]) if len(told) > 1 else USUAL_BETWEEN_DAYS
     intervals, days = scales[:2]
     if handling is None:
-        return Spread(groups, intervals, days, drift, between)
-    return Spread(groups, intervals, days, drift, between, scales[2], scales[3], handling.compound)
+        return Spread(groups, intervals, days, drift, between, lasting=lasting)
+    return Spread(groups, intervals, days, drift, between, scales[2], scales[3], handling.compound, lasting)
+
+
+def _learn_lasting(told: list[_Told], drift: Drift) -> tuple[float, ...]:
+    """Return what share of a day's run tomorrow, the rest of the week and the week after keep, as far as past forecasts reach."""
+    later = [told[1].pairs(slice(0, 1)), told[1].pairs(slice(1, None))] if len(told) > 1 else []
+    later += [told[2].pairs(slice(0, None))] if len(told) > 2 else []
+    return learn_lasting([(mean[:, 0], came[:, 0]) for mean, came in told[0].pairs(slice(0, 1))], later, drift)
 
 
 def _between_days(told: _Told) -> float:
