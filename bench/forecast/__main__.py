@@ -17,8 +17,9 @@ import numpy as np
 
 from bench.forecast import after, cold, paying, peers
 from bench.forecast.plug import forecast, panel_of
+from services.forecaster.domain.engine.drift import learn_drift
 from services.forecaster.domain.engine.handle_time import learn_handle_time
-from services.forecaster.domain.engine.intraday import learn_drift, rest_of_day
+from services.forecaster.domain.engine.intraday import rest_of_day
 from services.forecaster.domain.engine.mean import expected_contacts
 from services.forecaster.domain.engine.panel import Panel
 from services.forecaster.domain.engine.spread import learn_spread, quantiles_of, work_quantiles_of

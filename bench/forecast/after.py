@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from bench.forecast.plug import panel_of
-from services.forecaster.domain.engine.intraday import learn_drift
+from services.forecaster.domain.engine.drift import learn_drift
 from services.forecaster.domain.engine.lasting import kept, learn_lasting, runs
 from services.forecaster.domain.engine.mean import expected_contacts
 

@@ -9,18 +9,19 @@ from muster.book.demand import Queue
 from muster.book.view import BookDay
 from muster.book.windows import window_end_of
 from muster.book.words import OverrideMeasure
-from muster.domain.calendar import local_date, resolve
+from muster.domain.calendar import day_bounds, local_date, parse_date, resolve
 from muster.kit.clock import Clock
 from muster.kit.due import DueWork
 from muster.kit.logs import get_log
 from muster.kit.outbox import Outbox
 from services.forecaster import wire
 from services.forecaster.domain.engine.lasting import ENDS, kept
+from services.forecaster.domain.engine.panel import Floats
 from services.forecaster.domain.facts import PublishedDay
 from services.forecaster.domain.overriding import Rule
 from services.forecaster.domain.volume import merge_range
 from services.forecaster.feeds import presumed_empty
-from services.forecaster.handlers.forecasting import doubted_zeros, moved_day, run_of, updated_day
+from services.forecaster.handlers.forecasting import doubted_zeros, evening_of_day, moved_day, run_of, still_fades, updated_day
 from services.forecaster.store import closing, forecasts, volume
 
 # Days after are told again where tomorrow has moved by so much.
@@ -40,14 +41,17 @@ class Today:
         now, zone = self.clock.now(), book.zone_of(queue)
         day = local_date(now, zone)
         stood = self._stood(connection, queue, day)
-        if stood is None or not stood.morning.starts or through <= stood.morning.starts[0]:
+        if stood is None or not stood.morning.starts or through < stood.morning.starts[0]:
+            return
+        evening = self._evening(connection, book, queue, stood.morning, through)
+        if evening is None and through == stood.morning.starts[0]:
             return
         rules, version = self.rules(book, queue), forecasts.next_version(connection, queue.name)
         morning = stood.morning
         if stood.moved is not None:
             morning = moved_day(morning, stood.moved, version, through, now, rules)
         actual = self._observed(connection, book, queue, morning, through)
-        updated = updated_day(morning, actual, version, through, now, rules)
+        updated = updated_day(morning, actual, version, through, now, rules, evening)
         if updated is not None:
             self.publish(connection, [updated])
         if self._fitted_today(stood, zone):
@@ -81,6 +85,19 @@ class Today:
     def _stood(self, connection: sa.Connection, queue: Queue, day: dt.date) -> forecasts.Stood | None:
         tomorrow = day + dt.timedelta(days=1)
         return forecasts.load_today(connection, queue.name, day.isoformat(), tomorrow.isoformat())
+
+    def _evening(
+        self, connection: sa.Connection, book: BookDay, queue: Queue, morning: PublishedDay, through: int
+    ) -> Floats | None:
+        """Return what fades of yesterday where today goes on without a break: a surge does not end at midnight."""
+        day = parse_date(morning.local_date)
+        midnight, _ = day_bounds(day, book.zone_of(queue))
+        if not still_fades(morning, midnight, through):
+            return None
+        yesterday = forecasts.load_morning(connection, queue.name, (day - dt.timedelta(days=1)).isoformat())
+        if yesterday is None or not yesterday.starts or yesterday.starts[-1] + yesterday.seconds != midnight:
+            return None
+        return evening_of_day(yesterday, self._observed(connection, book, queue, yesterday, midnight))
 
     @staticmethod
     def _fitted_today(stood: forecasts.Stood, zone: str) -> bool:

@@ -12,15 +12,16 @@ from muster.book.copy import BookOwner
 from muster.book.types import KINDS
 from muster.domain.calendar import DAY
 from muster.kit.clock import ConductedClock
-from services.forecaster.domain.engine.intraday import Drift
+from services.forecaster.domain.engine.intraday import Drift, evening_of, rest_of_day
 from services.forecaster.domain.engine.lasting import kept, learn_lasting, run_now
 from services.forecaster.domain.facts import PublishedDay
 from services.forecaster.fitting import fit_queues
 from services.forecaster.store import forecasts
-from tests.support.forecaster import HELP, HOUR, NOON, Forecaster, forecaster_on
-from tests.support.small_world import book
+from tests.support.forecaster import HALF_HOUR, HELP, HOUR, NOON, Forecaster, forecaster_on
+from tests.support.small_world import WEDNESDAY, book
 
 DRIFT = Drift(0.04, 0.001, 0.5, 0.001)
+FADING = Drift(0.001, 0.04, 0.8, 0.001)
 LASTING = (0.6, 0.4, 0.2)
 
 
@@ -75,13 +76,13 @@ class World(Forecaster):
         assert day is not None
         return day
 
-    def learnt(self) -> None:
+    def learnt(self, drift: Drift = DRIFT) -> None:
         """Publish its days as a fit would that had a history to rest on."""
 
         def work(c: sa.Connection) -> None:
             days = forecasts.list_days(c, HELP, "2026-03-25", "2026-04-10", 20, 0)
             made = [
-                dataclasses.replace(d, lasting=LASTING, drift=DRIFT.flat(), trigger="BOOK", version=d.version + 1) for d in days
+                dataclasses.replace(d, lasting=LASTING, drift=drift.flat(), trigger="BOOK", version=d.version + 1) for d in days
             ]
             self.work.today.publish(c, made)
 
@@ -212,3 +213,41 @@ def test_a_fit_during_the_day_is_moved_at_once_as_the_day_runs(world: World) -> 
         world.work.today.update(connection, book_day, book_day.queues[HELP], NOON)
     assert world.follow()
     assert sum(world.day("2026-03-26").offered) < 0.95 * fitted
+
+
+def test_a_rush_does_not_end_at_midnight() -> None:
+    mean, seen = np.full((1, 48), 50.0), np.full((1, 48), 50.0)
+    calm = evening_of(mean, seen, FADING)
+    seen[0, 44:] = 70.0
+    evening = evening_of(mean, seen, FADING)
+    assert np.abs(calm).max() < 0.01
+    factor = rest_of_day(mean, np.full((1, 48), np.nan), FADING, evening)[0][0]
+    assert 1.2 < factor[0] < 1.4
+    assert (np.diff(factor) <= 0).all()
+    assert factor[20] < 1.01
+    assert (rest_of_day(mean, np.full((1, 48), np.nan), FADING)[0] == 1.0).all()
+
+
+@pytest.mark.parametrize(("opens", "goes_on"), [("00:00", True), ("06:00", False)])
+def test_a_queue_that_is_open_at_midnight_takes_a_rush_along_into_the_new_day(
+    engine: sa.Engine, opens: str, goes_on: bool
+) -> None:
+    made = forecaster_on(engine, book(opens=opens, closes="24:00"))
+    world = World(made.database, made.work)
+    world.learnt(FADING)
+    usual = world.day("2026-03-25").offered[30]
+    thursday = world.day("2026-03-26").offered
+    clock = world.work.clock
+    assert isinstance(clock, ConductedClock)
+    clock.move(WEDNESDAY + DAY)
+    world.told(WEDNESDAY + 6 * HOUR, 32, round(usual))
+    world.told(WEDNESDAY + 22 * HOUR, 4, round(1.4 * usual))
+    day = world.day("2026-03-26")
+    assert (day.trigger == "INTRADAY") == goes_on
+    ratio = np.array(day.offered) / thursday
+    assert (ratio[0] > 1.1) == goes_on
+    assert ratio[20] == pytest.approx(1.0, abs=0.02)
+    if goes_on:
+        clock.move(WEDNESDAY + DAY + HALF_HOUR)
+        world.told(WEDNESDAY + DAY, 1, round(1.2 * thursday[0]))
+        assert world.day("2026-03-26").offered[1] > 1.08 * thursday[1]

@@ -8,7 +8,8 @@ import pytest
 
 from muster.domain.calendar import Opening, OpeningHours, dates
 from services.forecaster.domain.cold import Profile
-from services.forecaster.domain.engine.intraday import Drift, learn_drift, rest_of_day
+from services.forecaster.domain.engine.drift import learn_drift
+from services.forecaster.domain.engine.intraday import Drift, rest_of_day
 from services.forecaster.domain.engine.panel import Panel
 from services.forecaster.domain.engine.spread import past_origins
 from services.forecaster.domain.facts import PublishedDay, merge_days

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from muster.domain.paths import spread_of
-from services.forecaster.domain.engine.intraday import rest_of_day
+from services.forecaster.domain.engine.intraday import evening_of, rest_of_day
 from services.forecaster.domain.engine.panel import EPSILON, Floats, Ints
 from services.forecaster.domain.queue_forecast import DayForecast
 
@@ -59,14 +59,25 @@ def _chance_of_none(mean: Floats, phi: Floats, share: float) -> float:
     return float(np.exp(-np.log1p(together * expected * share) / together))
 
 
-def update_day(today: DayForecast, actual: Mapping[int, int], from_instant: int, seconds: int) -> tuple[DayForecast, float]:
+def fading_at_its_end(day: DayForecast, actual: Mapping[int, int]) -> Floats:
+    """Return what of a day still fades when it ends (2, 1), see `evening_of`."""
+    return evening_of(day.offered[None], _counts(day, actual)[None], day.drift)
+
+
+def _counts(day: DayForecast, actual: Mapping[int, int]) -> Floats:
+    return np.array([actual.get(int(s), np.nan) for s in day.starts], dtype=float)
+
+
+def update_day(
+    today: DayForecast, actual: Mapping[int, int], from_instant: int, seconds: int, evening: Floats | None = None
+) -> tuple[DayForecast, float]:
     """Return the rest of today, from an instant on, given what was offered so far; and the factor at which it runs now.
 
-    Bands move with their means and narrow by what is known. An interval that is not closed yet says nothing.
+    Bands move with their means and narrow by what is known. An interval that is not closed yet says nothing. evening: what fades of the day
+    before, where it goes on without a break.
     """
-    starts = np.array(today.starts)
-    counts = np.array([actual.get(int(s), np.nan) for s in today.starts], dtype=float)
-    factors, narrowed = (row[0] for row in rest_of_day(today.offered[None], counts[None], today.drift))
+    starts, counts = np.array(today.starts), _counts(today, actual)
+    factors, narrowed = (row[0] for row in rest_of_day(today.offered[None], counts[None], today.drift, evening))
     rest = starts + seconds > from_instant
     mean = today.offered * factors
     around = (today.offered_quantiles - today.offered[:, None]) * (factors * narrowed)[:, None]

@@ -9,11 +9,15 @@ import numpy as np
 from muster.domain.calendar import parse_date
 from services.forecaster.domain.engine.intraday import Drift
 from services.forecaster.domain.engine.lasting import run_now
+from services.forecaster.domain.engine.panel import Floats
 from services.forecaster.domain.facts import PublishedDay
 from services.forecaster.domain.laying_out import SPECIAL
 from services.forecaster.domain.overriding import Rule, overridden, without_overrides
 from services.forecaster.domain.queue_forecast import DayForecast, QueueForecast
-from services.forecaster.domain.today import impossible_zeros, update_day
+from services.forecaster.domain.today import fading_at_its_end, impossible_zeros, update_day
+
+# Less than this share of what faded at midnight is nothing.
+FADED = 0.05
 
 
 def published_days(
@@ -104,13 +108,19 @@ def doubted_zeros(morning: PublishedDay, actual: Mapping[int, int]) -> frozenset
 
 
 def updated_day(
-    morning: PublishedDay, actual: Mapping[int, int], version: int, through: int, now: int, rules: Sequence[Rule] = ()
+    morning: PublishedDay,
+    actual: Mapping[int, int],
+    version: int,
+    through: int,
+    now: int,
+    rules: Sequence[Rule] = (),
+    evening: Floats | None = None,
 ) -> PublishedDay | None:
-    """Return the rest of a day after `through`, given what was offered so far; None when nothing of it is left.
+    """Return the rest of a day after `through`, given what was offered so far; None when nothing of it is left. evening: see `evening_of_day`.
 
     What came is held against the morning's forecast with its overrides; they are applied anew to what that says of the rest.
     """
-    rest, factor = update_day(_as_forecast(morning), actual, through, morning.seconds)
+    rest, factor = update_day(_as_forecast(morning), actual, through, morning.seconds, evening)
     if not rest.starts:
         return None
     new = _published(
@@ -133,6 +143,17 @@ def updated_day(
     if morning.statistical:
         new = without_overrides(dataclasses.replace(new, statistical=statistical, statistical_aht=plain_aht))
     return overridden(dataclasses.replace(new, day_factor=round(factor, 6)), rules)
+
+
+def still_fades(today: PublishedDay, midnight: int, through: int) -> bool:
+    """Return whether a day is open from its midnight on, and something of what faded then may be left by an instant."""
+    passed = (through - midnight) // today.seconds
+    return today.starts[0] == midnight and Drift.of_flat(today.drift).kept ** passed >= FADED
+
+
+def evening_of_day(yesterday: PublishedDay, actual: Mapping[int, int]) -> Floats:
+    """Return what of a day still fades when it ends, given what was offered, as `updated_day` takes it."""
+    return fading_at_its_end(_as_forecast(yesterday), actual)
 
 
 def run_of(morning: PublishedDay, actual: Mapping[int, int]) -> float:

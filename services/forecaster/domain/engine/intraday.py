@@ -1,8 +1,8 @@
 """Today, as it turns out: what closed intervals say of the rest of the day.
 
 The share by which a day runs above its morning forecast is a level that holds all day plus a drift that fades, seen through the
-noise of counts; a Kalman filter (1960) follows both, and what it expects of the rest is its prediction. How large each part
-is, is learnt from how past days went against the forecasts that were made for them, and pooled over the client's queues.
+noise of counts; a Kalman filter (1960) follows both, and what it expects of the rest is its prediction. How large each part is, is
+learnt (`drift`).
 """
 
 import dataclasses
@@ -11,18 +11,15 @@ from typing import Any
 
 import numba
 import numpy as np
-from scipy.optimize import nnls
 
 from services.forecaster.domain.engine.panel import EPSILON, Flags, Floats, Ints
 
 compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True)
-KEPT = (0.5, 0.7, 0.8, 0.87, 0.92, 0.96, 0.98)
-LONGEST_LAG = 24
 NOISE = 0.03
 CLIP, SURPRISE, FAR = 4.0, 3.0, 2.0
 SURGE = 0.5
-PRIOR_DAYS, PRIOR_SURGES = 10.0, 2.0
-LEAST_FACTOR, LEAST_NOISE = 0.1, 1e-4
+PRIOR_DAYS = 10.0
+LEAST_FACTOR = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,58 +62,15 @@ class Drift:
         return np.array(self.noises), np.array(self.trust)
 
 
-def learn_drift(mean: Floats, actual: Floats) -> Drift:
-    """Learn the parts from past days (O, N, S) of forecasts made on the eve and of what came (NaN: not observed).
-
-    By moments: the covariance of relative errors some intervals apart is day + fading · kept^lag; what is left at lag 0, less
-    Poisson's share, is noise, of all slots and of each. What the filter then says before each slot of these days is held against
-    what their rest brought, by regression: a morning that says little of its day is believed little, and none is believed more than wholly.
-    Few days are pulled to the usual.
-    """
-    usual = Drift()
-    days, slots = len(mean), mean.shape[-1] if len(mean) else 0
-    seen = ~np.isnan(actual) & (mean > EPSILON)
-    if days == 0 or slots < 4 or not seen.any():
-        return usual
-    m = np.where(seen, mean, 0.0)
-    most = CLIP * np.sqrt(m + 0.05 * m**2)
-    weight = 1 / (1 + NOISE * m)
-    error, due = np.clip(np.where(seen, actual - m, 0.0), -most, most) * weight, m * weight
-    lags = np.arange(min(slots - 1, LONGEST_LAG) + 1)
-    over = np.array([(error[..., : slots - lag] * error[..., lag:]).sum() for lag in lags])
-    under = np.array([(due[..., : slots - lag] * due[..., lag:]).sum() for lag in lags])
-    covariance = over / np.maximum(under, EPSILON)
-    root = np.sqrt(under[1:])
-    fits = []
-    for kept in KEPT:
-        both, miss = nnls(np.stack([np.ones(len(lags) - 1), kept ** lags[1:]], 1) * root[:, None], covariance[1:] * root)
-        fits.append((miss, kept, *both))
-    _, kept, day, fading = min(fits)
-    beyond = error**2 - weight**2 * m - (day + fading) * due**2
-    noise = max(float(beyond.sum() / max(under[0], EPSILON)), LEAST_NOISE)
-    worth = PRIOR_DAYS * under[0] / days / slots
-    noises = np.maximum((beyond.sum(axis=(0, 1)) + worth * noise) / ((due**2).sum(axis=(0, 1)) + worth), LEAST_NOISE)
-    believed = days / (days + PRIOR_DAYS)
-
-    def pulled(own: float, prior: float) -> float:
-        return float(believed * own + (1 - believed) * prior)
-
-    noises = believed * noises + (1 - believed) * usual.noise
-    found = Drift(
-        pulled(day, usual.day),
-        pulled(fading, usual.fading),
-        kept,
-        pulled(noise, usual.noise),
-        noises=tuple(noises.tolist()),
-        trust=(1.0,) * slots,
-    )
-    said = _what_was_said(np.where(seen, mean, 0.0), np.where(seen, actual, np.nan), found)
-    trust = said.right(PRIOR_DAYS / days)
-    surged = (said.surges * said.right_of_surges() + PRIOR_SURGES) / (said.surges + PRIOR_SURGES)
-    return dataclasses.replace(found, surged=surged, trust=tuple(trust.tolist()))
+def evening_of(mean: Floats, actual: Floats, drift: Drift) -> Floats:
+    """Return what of days (N, S) still fades when they end, as shares (2, N): as `rest_of_day` has it without surges and with them."""
+    noises, _ = drift.rows(mean.shape[1])
+    longer = np.pad(mean, ((0, 0), (0, 1))), np.pad(actual, ((0, 0), (0, 1)), constant_values=np.nan)
+    both = [states_before(*longer, drift, np.append(noises, noises[-1]), surges).fading[:, -1] for surges in (False, True)]
+    return np.array(both)
 
 
-def rest_of_day(mean: Floats, actual: Floats, drift: Drift) -> tuple[Floats, Floats]:
+def rest_of_day(mean: Floats, actual: Floats, drift: Drift, evening: Floats | None = None) -> tuple[Floats, Floats]:
     """Return by what factor each slot of the day will differ from its morning forecast (N, S), and by what its spread narrows.
 
     mean (N, S): the morning's; actual (N, S): NaN where nothing is observed, or not yet: that says nothing. Slots are taken in
@@ -124,10 +78,12 @@ def rest_of_day(mean: Floats, actual: Floats, drift: Drift) -> tuple[Floats, Flo
     beyond three standard errors is cut to that, unless the slot before did too: then the day has left what was known of it. Then no
     slot to come is moved by more than two standard deviations of days, unless as many contacts were seen too many (or too few) in one;
     and a surge moves none by more contacts than were seen so, or than it would without the surge:
-    ten calls more in the night don't make ten times the day.
+    ten calls more in the night don't make ten times the day. evening: see `evening_of`, of the day before where days follow each other
+    without a break.
     """
     noises, trust = drift.rows(mean.shape[1])
-    calm, states = (states_before(mean, actual, drift, noises, surges) for surges in (False, True))
+    begins = np.zeros((2, len(mean))) if evening is None else evening
+    calm, states = (states_before(mean, actual, drift, noises, bool(surges), begins[surges]) for surges in (0, 1))
     factor, narrowed = np.ones(mean.shape), np.ones(mean.shape)
     said = calm.day + calm.fading, states.day + states.fading, states.spread, states.surged
     _believe(mean, actual, said, (drift.day + drift.fading, drift.surged), noises, trust, factor, narrowed)
@@ -145,63 +101,25 @@ class _States:
     surged: Flags
 
 
-def states_before(mean: Floats, actual: Floats, drift: Drift, noises: Floats, surges: bool = True) -> _States:
-    """Return the states; surges: whether a day may leave what was known of it."""
+def states_before(
+    mean: Floats, actual: Floats, drift: Drift, noises: Floats, surges: bool = True, begins: Floats | None = None
+) -> _States:
+    """Return the states; surges: whether a day may leave what was known of it; begins (R,): what fades when they begin, none if nothing."""
     day, fading, spread = (np.zeros(mean.shape) for _ in range(3))
     found = _States(day, fading, spread, np.zeros(mean.shape, dtype=np.bool_))
     _follow(
-        mean, actual, (drift.day, drift.fading, drift.kept), noises, found.day, found.fading, found.spread, found.surged, surges
+        mean,
+        actual,
+        (drift.day, drift.fading, drift.kept),
+        noises,
+        np.zeros(len(mean)) if begins is None else begins,
+        found.day,
+        found.fading,
+        found.spread,
+        found.surged,
+        surges,
     )
     return found
-
-
-@dataclasses.dataclass(frozen=True)
-class _Said:
-    """Sums for the regression of what the rest of past days brought on what was said of it: of their products, and of the squares of what
-    was said; before each slot (S,) of days that had not surged, and of those that had together, which are so many; due (S,): the squares
-    that the variances known let expect."""
-
-    products: Floats
-    squares: Floats
-    due: Floats
-    of_surges: tuple[float, float]
-    surges: int
-
-    def right(self, prior: float) -> Floats:
-        """Return the share of what was said that came (S,), 0 to 1, as if all had of `prior` times as much as was to be said: where days
-        hardly ever left their forecast, nothing speaks against it."""
-        more = prior * self.due + EPSILON
-        share: Floats = np.clip((self.products + more) / (self.squares + more), 0.0, 1.0)
-        return share
-
-    def right_of_surges(self) -> float:
-        return float(np.clip(self.of_surges[0] / max(self.of_surges[1], EPSILON), 0.0, 1.0))
-
-
-def _what_was_said(mean: Floats, actual: Floats, drift: Drift) -> _Said:
-    """Return what was said of past days (O, N, S). Each day counts by how well its rest can be foretold; what lies beyond two standard
-    deviations of days is cut, of days that surged only beyond as many contacts in each slot left as had been seen too many in one."""
-    slots = mean.shape[-1]
-    mean, actual = mean.reshape(-1, slots), actual.reshape(-1, slots)
-    states = states_before(mean, actual, drift, drift.rows(slots)[0])
-    off, known = np.where(np.isnan(actual), 0.0, actual - mean), np.where(np.isnan(actual), 0.0, mean)
-    rest, brought, faded = np.zeros(len(mean)), np.zeros(len(mean)), np.zeros(len(mean))
-    products, squares, due = np.zeros((2, slots)), np.zeros((2, slots)), np.zeros(slots)
-    above, below = (np.maximum.accumulate(np.maximum(side, 0.0), axis=1) for side in (off, -off))
-    for slot in range(slots - 1, 0, -1):
-        rest, brought, faded = rest + known[:, slot], brought + off[:, slot], known[:, slot] + drift.kept * faded
-        said = states.day[:, slot] * rest + states.fading[:, slot] * faded
-        most, surged = FAR * np.sqrt(drift.day + drift.fading) * rest, states.surged[:, slot]
-        low, high = (np.where(surged, np.maximum(most, (slots - slot) * side[:, slot - 1]), most) for side in (below, above))
-        said, came = (np.clip(part, -low, high) for part in (said, brought))
-        weight = 1 / np.maximum(rest + NOISE * rest**2, EPSILON)
-        for kind, some in enumerate((~surged, surged)):
-            products[kind, slot] = (weight * said * came)[some].sum()
-            squares[kind, slot] = (weight * said**2)[some].sum()
-        explained = np.maximum(drift.day + drift.fading - states.spread[:, slot], 0.0)
-        due[slot] = (weight * explained * rest**2).sum()
-    of_surges = float(products[1].sum()), float(squares[1].sum())
-    return _Said(products[0], squares[0], due, of_surges, int(states.surged.any(axis=1).sum()))
 
 
 def warm_up() -> None:
@@ -215,16 +133,19 @@ def _follow(
     actual: Floats,
     drift: tuple[float, float, float],
     noises: Floats,
+    begins: Floats,
     day_at: Floats,
     fading_at: Floats,
     spread_at: Floats,
     surged_at: Flags,
     surges: bool,
 ) -> None:
-    """Fill in the states (R, S) before each slot; drift: variances of the day and of what fades, and what is kept."""
+    """Fill in the states (R, S) before each slot; drift: variances of the day and of what fades, and what is kept; begins (R,): what fades
+    before the first."""
     on_day, on_fading, kept = drift
     for n in range(mean.shape[0]):
-        day = fading = shared = surprised = 0.0
+        day = shared = surprised = 0.0
+        fading = begins[n]
         day_var, fading_var, surged = on_day, on_fading, False
         for slot in range(mean.shape[1]):
             if slot:

@@ -10,7 +10,8 @@ import numpy as np
 from scipy.special import stdtrit
 
 from muster.domain.paths import GAUSS, QUANTILES
-from services.forecaster.domain.engine.intraday import Drift, learn_drift
+from services.forecaster.domain.engine.drift import learn_drift
+from services.forecaster.domain.engine.intraday import Drift
 from services.forecaster.domain.engine.lasting import Pair, learn_lasting
 from services.forecaster.domain.engine.mean import expected_contacts
 from services.forecaster.domain.engine.panel import EPSILON, LEFT_OUT, NORMAL, Floats, Ints, Panel
