@@ -2,10 +2,9 @@
 
 import hashlib
 import math
-import operator
 from collections.abc import Mapping
 from itertools import repeat
-from operator import add, gt
+from operator import add, attrgetter, gt
 from typing import Any
 
 from google.protobuf.message import Message
@@ -89,7 +88,7 @@ CHECKED = (
     "answered_wait_ms",
     "abandoned_wait_ms",
 )
-_checked = operator.attrgetter(*CHECKED)
+_checked = attrgetter(*CHECKED)
 
 
 def _check_counts(tally: Tally) -> Tally:
