@@ -156,6 +156,30 @@ def test_the_day_after_a_closure_catches_up_and_teaches_nothing_about_normal_day
     assert masked == pytest.approx(week_of(panel), rel=0.05)
 
 
+def after_closure(closed: int, seen: int = 0, brought: float = 1.0) -> float:
+    """Return by how much the first open day after so many closed ones is expected to differ from a normal one. seen: the closed days
+    of an earlier closure, after which the first day brought so many times its normal contacts."""
+    panel = made(days=112, ahead=closed + 1, series=3)
+    offered, special = panel.offered.copy(), panel.special.copy()
+    if seen:
+        offered[:, 100 - seen : 100], special[:, 100 - seen : 100] = np.nan, CLOSED_OR_PARTIAL
+        offered[:, 100], special[:, 100] = offered[:, 100] * brought, AFTER_CLOSURE
+    plain = expected_contacts(Panel(offered, panel.dates, special))
+    special[:, 112 : 112 + closed], special[:, -1] = CLOSED_OR_PARTIAL, AFTER_CLOSURE
+    found = expected_contacts(Panel(offered, panel.dates, special))
+    return float(found[:, -1].sum() / plain[:, -1].sum()) - 1
+
+
+def test_the_day_after_a_month_of_closure_is_expected_as_one_after_a_day_or_two() -> None:
+    assert after_closure(28) == pytest.approx(after_closure(2), abs=0.01)
+    assert after_closure(28) < 1.5 * after_closure(1)
+
+
+def test_what_the_day_after_a_month_of_closure_brought_teaches_as_much_as_the_one_after_a_day() -> None:
+    assert after_closure(1, seen=28, brought=1.9) == pytest.approx(after_closure(1, seen=1, brought=1.9), abs=0.12)
+    assert after_closure(1, seen=28, brought=1.9) > 1.5 * after_closure(1)
+
+
 def test_bands_hold_as_often_as_they_say() -> None:
     inside, count = 0, 0
     for seed in range(6):
