@@ -32,11 +32,16 @@ def counting_feeds(book: BookDay, queue: Queue, told: Iterable[str]) -> dict[str
     return spoken or dict.fromkeys(told)
 
 
+def silent_feeds(connection: sa.Connection, book: BookDay, queue: Queue) -> set[str]:
+    """Return the feeds whose word closes the queue and that never say how far they have told."""
+    told = progress(connection, queue)
+    return {f for f in counting_feeds(book, queue, told) if told[f].complete_through is None}
+
+
 def presumed_empty(connection: sa.Connection, book: BookDay, queue: Queue, starts: Iterable[int]) -> set[int]:
     """Return those of some empty intervals that closed by a feed's grace alone: it never says how far it has told, and told nothing
     of them. A report of nothing is a word, an official one speaks for all feeds."""
-    told, wanted = progress(connection, queue), sorted(starts)
-    silent = {f for f in counting_feeds(book, queue, told) if told[f].complete_through is None}
+    silent, wanted = silent_feeds(connection, book, queue), sorted(starts)
     if not silent or not wanted:
         return set()
     seconds = queue.interval_seconds

@@ -19,6 +19,7 @@ from services.forecaster.domain.laying_out import ENOUGH_DAYS
 from services.forecaster.domain.part_days import earlier_dates
 from services.forecaster.domain.queue_forecast import QueueFacts, held_then
 from services.forecaster.domain.volume import merge_range
+from services.forecaster.doubting import not_observed
 from services.forecaster.handlers.volume import LATENESS_HORIZON_SECONDS
 from services.forecaster.settings import ForecasterSettings
 from services.forecaster.store import closing, forecasts, outlooks, volume
@@ -80,7 +81,8 @@ class Gathering:
             past,
             through,
         )
-        return facts, local_date(now, zone)
+        unseen = dict.fromkeys(not_observed(connection, book, queue, facts), (None, None, None))
+        return dataclasses.replace(facts, cells=cells | unseen), local_date(now, zone)
 
     def _profile(self, connection: sa.Connection, book: BookDay, cold: ColdStart | None, seconds: int) -> Profile:
         """Return how what is declared spreads over the week: as another queue does, else as an industry's, else evenly."""
