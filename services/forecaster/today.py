@@ -121,13 +121,14 @@ class Today:
 
         What is empty against all odds, and closed by a feed's grace alone, was not observed.
         """
-        closed = [s for s in morning.starts if s + queue.interval_seconds <= through]
+        seconds, other = morning.seconds, morning.seconds != queue.interval_seconds or queue.valid_from >= morning.local_date
+        closed = [s for s in morning.starts if s + seconds <= through]
         said = closing.closed_cells(connection, queue.name, closed)
         counts = {start: was.offered for start, was in said.items()}
+        if said and other:  # some of the day may have closed in intervals of another length
+            counts = dict.fromkeys((s for s in closed if s >= min(said)), None)
         if None in counts.values():  # not observed; or closed by a version that did not keep it
-            cells = merge_range(
-                volume.reports_between(connection, queue.name, closed[0], through), closed, queue.interval_seconds
-            )
+            cells = merge_range(volume.reports_between(connection, queue.name, closed[0], through), closed, seconds)
             counts = {start: cells[start].tally.offered if start in cells else 0 for start in counts}
         actual = {start: count for start, count in counts.items() if count is not None}
         if doubted := doubted_zeros(morning, actual):
