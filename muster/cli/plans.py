@@ -114,8 +114,8 @@ def _statistical(d: forecast_pb2.ForecastDay, start: int) -> tuple[float, float]
 
 
 def _is_to_come(d: forecast_pb2.ForecastDay) -> bool:
-    """Return whether nothing of a day was known when it was forecast."""
-    return bool(d.starts_at_epoch_seconds) and d.data_watermark.seconds <= d.starts_at_epoch_seconds[0]
+    """Return whether a day had not begun when it was forecast: what faded at its midnight is no part of one that had."""
+    return bool(d.starts_at_epoch_seconds) and d.data_watermark.seconds < d.starts_at_epoch_seconds[0]
 
 
 def _add_parts(table: Table, p: forecast_pb2.ForecastParts) -> None:

@@ -15,13 +15,13 @@ from muster.kit.due import DueWork
 from muster.kit.logs import get_log
 from muster.kit.outbox import Outbox
 from services.forecaster import wire
-from services.forecaster.domain.engine.lasting import ENDS, kept
+from services.forecaster.domain.engine.lasting import ENDS, day_after, kept
 from services.forecaster.domain.engine.panel import Floats
 from services.forecaster.domain.facts import PublishedDay
 from services.forecaster.domain.overriding import Rule
 from services.forecaster.domain.volume import merge_range
 from services.forecaster.feeds import presumed_empty
-from services.forecaster.handlers.forecasting import doubted_zeros, evening_of_day, moved_day, run_of, still_fades, updated_day
+from services.forecaster.handlers.forecasting import doubted_zeros, evening_of_day, moved_day, run_of, updated_day
 from services.forecaster.store import closing, forecasts, volume
 
 # Days after are told again where tomorrow has moved by so much.
@@ -43,21 +43,18 @@ class Today:
         stood = self._stood(connection, queue, day)
         if stood is None or not stood.morning.starts or through < stood.morning.starts[0]:
             return
-        evening = self._evening(connection, book, queue, stood.morning, through)
+        evening = self._evening(connection, book, queue, stood.morning)
         if evening is None and through == stood.morning.starts[0]:
             return
         rules, version = self.rules(book, queue), forecasts.next_version(connection, queue.name)
-        morning = stood.morning
-        if stood.moved is not None:
-            morning = moved_day(morning, stood.moved, version, through, now, rules)
+        morning = self._begun(stood, version, through, now, rules)
         actual = self._observed(connection, book, queue, morning, through)
         updated = updated_day(morning, actual, version, through, now, rules, evening)
         if updated is not None:
             self.publish(connection, [updated])
-        if self._fitted_today(stood, zone):
-            tomorrow = 1 + kept(morning.lasting, 1) * run_of(morning, actual)
-            if abs(tomorrow - (stood.moved_tomorrow or 1.0)) >= MOVED:
-                self.due.plan(connection, "days_after", queue.name, now)
+        tomorrow = day_after(morning.lasting, 1, run_of(morning, actual, evening), stood.moved)
+        if abs(tomorrow - (stood.moved_tomorrow or 1.0)) >= MOVED:
+            self.due.plan(connection, "days_after", queue.name, now)
 
     def tell_days_after(self, connection: sa.Connection, book: BookDay, queue: Queue) -> None:
         """Publish the days after today, to the end of the contract's window, as far as they keep how today runs.
@@ -67,14 +64,18 @@ class Today:
         now, zone = self.clock.now(), book.zone_of(queue)
         today, through = local_date(now, zone), closing.closed_through(connection, queue.name)
         stood = self._stood(connection, queue, today)
-        if stood is None or not self._fitted_today(stood, zone):
+        if stood is None or not stood.morning.starts:
             return
-        run = run_of(stood.morning, self._observed(connection, book, queue, stood.morning, through))
         rules, version = self.rules(book, queue), forecasts.next_version(connection, queue.name)
+        morning, lasting = self._begun(stood, version, through, now, rules), stood.morning.lasting
+        evening = self._evening(connection, book, queue, stood.morning)
+        run = run_of(morning, self._observed(connection, book, queue, morning, through), evening)
         moved, factors = list[PublishedDay](), dict[str, float]()
         for ahead in range(1, min((self._window_ends(book, queue, now) - today).days, ENDS - 1) + 1):
+            if ahead > 1 and kept(lasting, ahead) == 0:
+                continue
             text = (today + dt.timedelta(days=ahead)).isoformat()
-            factors[text] = 1 + kept(stood.morning.lasting, ahead) * run
+            factors[text] = day_after(lasting, ahead, run, stood.moved)
             day = forecasts.load_morning(connection, queue.name, text)
             if day is not None and day.starts:
                 moved.append(moved_day(day, factors[text], version, through, now, rules))
@@ -86,13 +87,11 @@ class Today:
         tomorrow = day + dt.timedelta(days=1)
         return forecasts.load_today(connection, queue.name, day.isoformat(), tomorrow.isoformat())
 
-    def _evening(
-        self, connection: sa.Connection, book: BookDay, queue: Queue, morning: PublishedDay, through: int
-    ) -> Floats | None:
+    def _evening(self, connection: sa.Connection, book: BookDay, queue: Queue, morning: PublishedDay) -> Floats | None:
         """Return what fades of yesterday where today goes on without a break: a surge does not end at midnight."""
         day = parse_date(morning.local_date)
         midnight, _ = day_bounds(day, book.zone_of(queue))
-        if not still_fades(morning, midnight, through):
+        if morning.starts[0] != midnight:
             return None
         yesterday = forecasts.load_morning(connection, queue.name, (day - dt.timedelta(days=1)).isoformat())
         if yesterday is None or not yesterday.starts or yesterday.starts[-1] + yesterday.seconds != midnight:
@@ -100,9 +99,9 @@ class Today:
         return evening_of_day(yesterday, self._observed(connection, book, queue, yesterday, midnight))
 
     @staticmethod
-    def _fitted_today(stood: forecasts.Stood, zone: str) -> bool:
-        """Return whether the night's fit has been: until then, days after stand as the day before has moved them."""
-        return local_date(stood.morning.made_at, zone).isoformat() == stood.morning.local_date
+    def _begun(stood: forecasts.Stood, version: int, through: int, now: int, rules: list[Rule]) -> PublishedDay:
+        """Return today's forecast as it began: until the next fit, as the day before has moved it."""
+        return stood.morning if stood.moved is None else moved_day(stood.morning, stood.moved, version, through, now, rules)
 
     @staticmethod
     def _window_ends(book: BookDay, queue: Queue, now: int) -> dt.date:

@@ -15,6 +15,7 @@ from muster.kit.jobs import Jobs
 from muster.kit.loop import Fact
 from muster.kit.outbox import Outbox
 from muster.kit.sql import Database, migrate
+from services.forecaster.domain.engine.intraday import Drift
 from services.forecaster.domain.facts import Observed, Progress, PublishedDay, ReportFact
 from services.forecaster.domain.tally import Tally
 from services.forecaster.fitting import fit_queues
@@ -28,6 +29,10 @@ from tests.support.small_world import QUEUES, WEDNESDAY, book
 
 HOUR, HALF_HOUR = 3600, 1800
 HELP, NOON = QUEUES[0], WEDNESDAY + 12 * HOUR
+# How a day of the worlds below is told to leave its forecast, and what the days after keep of it.
+DRIFT = Drift(0.04, 0.001, 0.5, 0.001)
+FADING = Drift(0.001, 0.04, 0.8, 0.001)
+LASTING = (0.6, 0.4, 0.2)
 
 
 @dataclasses.dataclass
@@ -54,10 +59,10 @@ class Forecaster:
         return day
 
 
-def forecaster_on(engine: sa.Engine, small: dict[str, Any] | None = None) -> Forecaster:
+def forecaster_on(engine: sa.Engine, small: dict[str, Any] | None = None, now: int = NOON) -> Forecaster:
     """Return the forecaster's work on the small book, fitted."""
     migrate(engine, pathlib.Path("services/forecaster/store/migrations"))
-    database, clock, copy = Database(engine), ConductedClock(NOON), BookCopy(metadata)
+    database, clock, copy = Database(engine), ConductedClock(now), BookCopy(metadata)
     with engine.begin() as connection:
         BookOwner(copy, tuple(KINDS)).apply(connection, parse_book(small or book()), False, 1)
     outbox, due = Outbox(metadata, clock), DueWork(database, metadata, clock, runs_itself=False)
@@ -68,3 +73,44 @@ def forecaster_on(engine: sa.Engine, small: dict[str, Any] | None = None) -> For
     fitted = fit_queues(database.run_here(lambda c: work.fitting.load_fit(c, request)), lambda told: None)
     database.run_here(lambda c: work.fitting.save_fit(c, request, fitted))
     return Forecaster(database, work)
+
+
+class World(Forecaster):
+    """A forecaster of whose queue past days are known to have kept some of how their day before ran."""
+
+    def day(self, text: str) -> PublishedDay:
+        day = self.database.run_here(lambda c: forecasts.load_day(c, HELP, text))
+        assert day is not None
+        return day
+
+    def learnt(self, drift: Drift = DRIFT, lasting: tuple[float, ...] = LASTING) -> None:
+        """Publish its days as a fit would that had a history to rest on."""
+
+        def work(c: sa.Connection) -> None:
+            days = forecasts.list_days(c, HELP, "2026-03-25", "2026-04-10", 20, 0)
+            made = [
+                dataclasses.replace(d, lasting=lasting, drift=drift.flat(), trigger="BOOK", version=d.version + 1) for d in days
+            ]
+            self.work.today.publish(c, made)
+
+        self.database.run_here(work)
+
+    def follow(self) -> bool:
+        """Do what is due of days after; return whether anything was."""
+
+        def work(c: sa.Connection) -> bool:
+            due = self.work.due.cancel(c, "days_after", HELP, self.work.clock.now())
+            if due:
+                self.work.days_after(c, HELP, self.work.clock.now())
+            return due
+
+        return self.database.run_here(work)
+
+    def half_a_morning(self) -> None:
+        """Tell of four hours with half as many contacts as were expected."""
+        self.told(NOON - 4 * HOUR, 8, round(0.5 * self.day("2026-03-25").offered[7]))
+
+    def apply(self, **kinds: Any) -> None:
+        """Apply the small book with some kinds of rows changed."""
+        with self.database.engine.begin() as connection:
+            BookOwner(self.work.book, tuple(KINDS)).apply(connection, parse_book({**book(), **kinds}), False, 2)

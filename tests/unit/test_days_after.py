@@ -1,28 +1,19 @@
 """What the days after keep of how today runs: learnt from past forecasts, and told to the end of the contract's window."""
 
-import dataclasses
 from typing import Any
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from muster.book.check import parse_book
-from muster.book.copy import BookOwner
-from muster.book.types import KINDS
 from muster.domain.calendar import DAY
 from muster.kit.clock import ConductedClock
-from services.forecaster.domain.engine.intraday import Drift, evening_of, rest_of_day
+from services.forecaster.domain.engine.intraday import evening_of, rest_of_day
 from services.forecaster.domain.engine.lasting import kept, learn_lasting, run_now
-from services.forecaster.domain.facts import PublishedDay
 from services.forecaster.fitting import fit_queues
 from services.forecaster.store import forecasts
-from tests.support.forecaster import HALF_HOUR, HELP, HOUR, NOON, Forecaster, forecaster_on
+from tests.support.forecaster import DRIFT, FADING, HALF_HOUR, HELP, HOUR, LASTING, NOON, World, forecaster_on
 from tests.support.small_world import WEDNESDAY, book
-
-DRIFT = Drift(0.04, 0.001, 0.5, 0.001)
-FADING = Drift(0.001, 0.04, 0.8, 0.001)
-LASTING = (0.6, 0.4, 0.2)
 
 
 def played(lasts: float, origins: int = 40) -> tuple[float, ...]:
@@ -66,47 +57,6 @@ def test_a_day_runs_above_by_what_is_seen_and_no_further_than_days_go() -> None:
     seen[12:] = 60.0
     assert 0.18 < run_now(mean, seen, DRIFT) < 0.21  # what the last interval says counts, too
     assert run_now(mean, np.full(24, 500.0), DRIFT) <= 0.4 + 1e-9
-
-
-class World(Forecaster):
-    """A forecaster of whose queue past days are known to have kept some of how their day before ran."""
-
-    def day(self, text: str) -> PublishedDay:
-        day = self.database.run_here(lambda c: forecasts.load_day(c, HELP, text))
-        assert day is not None
-        return day
-
-    def learnt(self, drift: Drift = DRIFT) -> None:
-        """Publish its days as a fit would that had a history to rest on."""
-
-        def work(c: sa.Connection) -> None:
-            days = forecasts.list_days(c, HELP, "2026-03-25", "2026-04-10", 20, 0)
-            made = [
-                dataclasses.replace(d, lasting=LASTING, drift=drift.flat(), trigger="BOOK", version=d.version + 1) for d in days
-            ]
-            self.work.today.publish(c, made)
-
-        self.database.run_here(work)
-
-    def follow(self) -> bool:
-        """Do what is due of days after; return whether anything was."""
-
-        def work(c: sa.Connection) -> bool:
-            due = self.work.due.cancel(c, "days_after", HELP, self.work.clock.now())
-            if due:
-                self.work.days_after(c, HELP, self.work.clock.now())
-            return due
-
-        return self.database.run_here(work)
-
-    def half_a_morning(self) -> None:
-        """Tell of four hours with half as many contacts as were expected."""
-        self.told(NOON - 4 * HOUR, 8, round(0.5 * self.day("2026-03-25").offered[7]))
-
-    def apply(self, **kinds: Any) -> None:
-        """Apply the small book with some kinds of rows changed."""
-        with self.database.engine.begin() as connection:
-            BookOwner(self.work.book, tuple(KINDS)).apply(connection, parse_book({**book(), **kinds}), False, 2)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The rest of today, as its closed intervals say."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -59,9 +59,14 @@ def _chance_of_none(mean: Floats, phi: Floats, share: float) -> float:
     return float(np.exp(-np.log1p(together * expected * share) / together))
 
 
-def fading_at_its_end(day: DayForecast, actual: Mapping[int, int]) -> Floats:
+def fading_at_its_end(day: DayForecast, actual: Mapping[int, int], seconds: int) -> Floats:
     """Return what of a day still fades when it ends (2, 1), see `evening_of`."""
-    return evening_of(day.offered[None], _counts(day, actual)[None], day.drift)
+    return evening_of(day.offered[None], _counts(day, actual)[None], day.drift, steps_of(day.starts, seconds))
+
+
+def steps_of(starts: Sequence[int], seconds: int) -> Floats:
+    """Return how many intervals after the one before each begins (I,): 1, but for the first after a break."""
+    return np.diff(starts, prepend=starts[0] - seconds) / seconds if len(starts) else np.zeros(0)
 
 
 def _counts(day: DayForecast, actual: Mapping[int, int]) -> Floats:
@@ -77,7 +82,8 @@ def update_day(
     before, where it goes on without a break.
     """
     starts, counts = np.array(today.starts), _counts(today, actual)
-    factors, narrowed = (row[0] for row in rest_of_day(today.offered[None], counts[None], today.drift, evening))
+    steps = steps_of(today.starts, seconds)
+    factors, narrowed = (row[0] for row in rest_of_day(today.offered[None], counts[None], today.drift, evening, steps))
     rest = starts + seconds > from_instant
     mean = today.offered * factors
     around = (today.offered_quantiles - today.offered[:, None]) * (factors * narrowed)[:, None]

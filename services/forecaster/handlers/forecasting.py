@@ -14,10 +14,7 @@ from services.forecaster.domain.facts import PublishedDay
 from services.forecaster.domain.laying_out import SPECIAL
 from services.forecaster.domain.overriding import Rule, overridden, without_overrides
 from services.forecaster.domain.queue_forecast import DayForecast, QueueForecast
-from services.forecaster.domain.today import fading_at_its_end, impossible_zeros, update_day
-
-# Less than this share of what faded at midnight is nothing.
-FADED = 0.05
+from services.forecaster.domain.today import fading_at_its_end, impossible_zeros, steps_of, update_day
 
 
 def published_days(
@@ -145,27 +142,24 @@ def updated_day(
     return overridden(dataclasses.replace(new, day_factor=round(factor, 6)), rules)
 
 
-def still_fades(today: PublishedDay, midnight: int, through: int) -> bool:
-    """Return whether a day is open from its midnight on, and something of what faded then may be left by an instant."""
-    passed = (through - midnight) // today.seconds
-    return today.starts[0] == midnight and Drift.of_flat(today.drift).kept ** passed >= FADED
-
-
 def evening_of_day(yesterday: PublishedDay, actual: Mapping[int, int]) -> Floats:
     """Return what of a day still fades when it ends, given what was offered, as `updated_day` takes it."""
-    return fading_at_its_end(_as_forecast(yesterday), actual)
+    return fading_at_its_end(_as_forecast(yesterday), actual, yesterday.seconds)
 
 
-def run_of(morning: PublishedDay, actual: Mapping[int, int]) -> float:
-    """Return by what share a day runs above its morning's forecast, or below (< 0), by all that was offered so far.
+def run_of(morning: PublishedDay, actual: Mapping[int, int], evening: Floats | None = None) -> float:
+    """Return by what share a day runs above its morning's forecast, or below (< 0), by all that was offered so far. evening: see `updated_day`.
 
     0 where that says nothing of days after: of a holiday, a day after a closure, or one on which people changed what was to be expected.
+    Neither do intervals in which impossibly nothing came: whether the feed or the lines were dead, tomorrow they need not be.
     """
     special = len(morning.parts) > SPECIAL and morning.parts[SPECIAL] != 1
     if special or not morning.starts or morning.before_overrides()[0] != morning.offered:
         return 0.0
-    counts = np.array([actual.get(s, np.nan) for s in morning.starts], dtype=float)
-    return run_now(np.array(morning.offered), counts, Drift.of_flat(morning.drift))
+    dead = doubted_zeros(morning, actual)
+    counts = np.array([np.nan if s in dead else actual.get(s, np.nan) for s in morning.starts], dtype=float)
+    steps = steps_of(morning.starts, morning.seconds)
+    return run_now(np.array(morning.offered), counts, Drift.of_flat(morning.drift), evening, steps)
 
 
 def moved_day(

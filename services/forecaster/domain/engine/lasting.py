@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from services.forecaster.domain.engine.intraday import CLIP, FAR, NOISE, PRIOR_DAYS, Drift, states_before
+from services.forecaster.domain.engine.intraday import CLIP, FAR, NOISE, PRIOR_DAYS, Drift, states_through
 from services.forecaster.domain.engine.panel import EPSILON, Floats
 
 CUTS = 8
@@ -18,24 +18,23 @@ BEGINS, ENDS = (1, 2, 7), 14
 Pair = tuple[Floats, Floats]
 
 
-def runs(mean: Floats, actual: Floats, drift: Drift) -> Floats:
+def runs(mean: Floats, actual: Floats, drift: Drift, begins: Floats | None = None, steps: Floats | None = None) -> Floats:
     """Return by what share each day (N,) runs above its forecast, or below (< 0), once so much of it is seen: before each slot, and
     after the last (N, S + 1).
 
-    mean, actual (N, S): see `rest_of_day`. It is the part that holds all day, as far as past days bear it out, and no more than two of its
-    standard deviations: a surge says nothing of tomorrow.
+    mean, actual (N, S): see `rest_of_day`; begins (N,), steps (S,): see `states_before`. It is the part that holds all
+    day, as far as past days bear it out, and no more than two of its standard deviations: a surge says nothing of tomorrow.
     """
-    noises, trust = drift.rows(mean.shape[1])
-    longer = np.pad(mean, ((0, 0), (0, 1))), np.pad(actual, ((0, 0), (0, 1)), constant_values=np.nan)
-    day = states_before(*longer, drift, np.append(noises, noises[-1]), surges=False).day
+    _, trust = drift.rows(mean.shape[1])
+    day = states_through(mean, actual, drift, False, begins, steps).day
     most = FAR * np.sqrt(drift.day)
     shares: Floats = np.clip(np.append(trust, trust[-1]) * day, -most, most)
     return shares
 
 
-def run_now(mean: Floats, actual: Floats, drift: Drift) -> float:
-    """Return by what share one day (S,) runs above or below its forecast, by all that is seen of it."""
-    return float(runs(mean[None], actual[None], drift)[0, -1])
+def run_now(mean: Floats, actual: Floats, drift: Drift, evening: Floats | None = None, steps: Floats | None = None) -> float:
+    """Return by what share one day (S,) runs above or below its forecast, by all that is seen of it. evening, steps: see `rest_of_day`."""
+    return float(runs(mean[None], actual[None], drift, None if evening is None else evening[0], steps)[0, -1])
 
 
 def learn_lasting(first: Sequence[Pair], later: Sequence[Sequence[Pair]], drift: Drift) -> tuple[float, ...]:
@@ -61,6 +60,14 @@ def learn_lasting(first: Sequence[Pair], later: Sequence[Sequence[Pair]], drift:
         pulled = len(group) / (len(group) + PRIOR_DAYS)
         found.append(pulled * float(np.clip(products / max(squares, EPSILON), 0.0, 1.0)))
     return tuple(found)
+
+
+def day_after(lasting: Sequence[float], days: int, run: float, moved: float | None = None) -> float:
+    """Return by what factor today's run moves a day so many days later. moved: by what the day before has moved today, where no fit has been
+    since: it moved that day, too, and today runs beside what it was moved to."""
+    share = kept(lasting, 1)
+    before = (moved - 1) / share if moved is not None and share > 0 else 0.0
+    return (1 + kept(lasting, days + 1) * before) * (1 + kept(lasting, days) * run)
 
 
 def kept(lasting: Sequence[float], days: int) -> float:
