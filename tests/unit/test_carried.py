@@ -12,6 +12,8 @@ from muster.domain.calendar import DAY, resolve
 from muster.kit.clock import ConductedClock
 from services.forecaster.domain.engine.intraday import Drift
 from services.forecaster.domain.engine.lasting import day_after
+from services.forecaster.domain.engine.panel import Panel
+from services.forecaster.domain.engine.spread import learn_spread, past_origins
 from services.forecaster.domain.laying_out import spread_out
 from services.forecaster.wire import day_message
 from tests.support.forecaster import DRIFT, HALF_HOUR, HOUR, LASTING, NOON, World, forecaster_on
@@ -104,6 +106,17 @@ def test_days_after_rest_on_what_the_day_before_moved_them_to_until_a_fit_has_be
     assert [day_after(LASTING, n, 0.0, yesterday[0]) for n in range(1, 7)] == pytest.approx(yesterday[1:])
     assert day_after(LASTING, 1, 0.1, yesterday[0]) == pytest.approx(yesterday[1] * (1 + 0.6 * 0.1))
     assert day_after((), 1, 0.1, 0.9) == 1.0
+
+
+def test_an_outage_of_two_days_teaches_nothing_of_what_lasts() -> None:
+    chance, dates = np.random.default_rng(5), np.arange("2025-10-01", "2026-03-18", dtype="datetime64[D]")
+    past = len(dates) - 28
+    level = 1 + chance.normal(0, 0.1, (3, past))  # days that have nothing to do with each other
+    counts = chance.poisson(50 * np.broadcast_to(level[..., None], (3, past, 24))).astype(float)
+    panel = Panel(counts, dates, np.zeros((3, len(dates)), np.int64))
+    plain, begins = learn_spread(panel).lasting, past_origins(panel)[-6]
+    counts[:, begins : begins + 2] = 0.0
+    assert learn_spread(panel).lasting == pytest.approx(plain, abs=0.1)
 
 
 def test_a_day_that_has_begun_is_not_told_as_one_to_come(engine: sa.Engine) -> None:

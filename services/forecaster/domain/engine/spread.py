@@ -14,7 +14,7 @@ from services.forecaster.domain.engine.drift import learn_drift
 from services.forecaster.domain.engine.intraday import Drift
 from services.forecaster.domain.engine.lasting import Pair, learn_lasting
 from services.forecaster.domain.engine.mean import expected_contacts
-from services.forecaster.domain.engine.panel import EPSILON, LEFT_OUT, NORMAL, Floats, Ints, Panel
+from services.forecaster.domain.engine.panel import EPSILON, LEFT_OUT, NORMAL, Flags, Floats, Ints, Panel, days_of
 from services.forecaster.domain.engine.workload import Handling
 
 LEAST, MOST_OVERDISPERSION, USUAL_OVERDISPERSION = 1e-4, 4.0, 0.15
@@ -97,11 +97,13 @@ def past_origins(panel: Panel) -> list[int]:
 
 @dataclasses.dataclass
 class _Told:
-    """Past forecasts of one group of horizons, by origin: what came and what was expected (N, D, S), and each day's weight."""
+    """Past forecasts of one group of horizons, by origin: what came and what was expected (N, D, S), each day's weight, and
+    what came but for incidents."""
 
     came: list[Floats] = dataclasses.field(default_factory=list)
     mean: list[Floats] = dataclasses.field(default_factory=list)
     weight: list[Floats] = dataclasses.field(default_factory=list)
+    usual: list[Floats] = dataclasses.field(default_factory=list)
 
     def intervals(self) -> tuple[Floats, Floats, Floats]:
         """Return what came, what was expected (N, K), and weights (K,), interval by interval."""
@@ -118,15 +120,15 @@ class _Told:
         return total, np.where(seen, mean, 0.0).sum(axis=2), np.concatenate(self.weight)
 
     def pairs(self, days: slice) -> list[Pair]:
-        """Return what was expected and what came, origin by origin, of some of the group's days; of those that reach any."""
-        both = [(mean[:, days], came[:, days]) for mean, came in zip(self.mean, self.came, strict=True)]
-        return [(mean, came) for mean, came in both if mean.shape[1]]
+        """Return what was expected and what came but for incidents, origin by origin, of some of the group's days; of those that reach any."""
+        both = [(mean[:, days], usual[:, days]) for mean, usual in zip(self.mean, self.usual, strict=True)]
+        return [(mean, usual) for mean, usual in both if mean.shape[1]]
 
 
 def learn_spread(panel: Panel, handling: Handling | None = None) -> Spread:
     """Learn errors by horizon from forecasts made at past origins with what was known then; those of workload from how AHT went."""
     groups, origins = horizon_groups(panel), past_origins(panel)
-    told, left_out = [_Told() for _ in groups], panel.ruled(LEFT_OUT)
+    told, left_out, strange = [_Told() for _ in groups], panel.ruled(LEFT_OUT), _incidents(panel)
     works = [_Told() for _ in groups]
     for origin in origins:
         ahead = min(panel.ahead, panel.past - origin)
@@ -138,6 +140,7 @@ def learn_spread(panel: Panel, handling: Handling | None = None) -> Spread:
             within = np.arange(low - 1, min(high, ahead))
             if within.size:
                 group.came.append(came[:, within])
+                group.usual.append(np.where(strange[:, origin : origin + ahead], np.nan, came)[:, within])
                 group.mean.append(forecast[:, within])
                 share = 0.5 ** ((panel.past - origin) / panel.week() / 13) / within.size
                 group.weight.append(np.full(within.size, share))
@@ -160,6 +163,13 @@ def learn_spread(panel: Panel, handling: Handling | None = None) -> Spread:
     if handling is None:
         return Spread(groups, intervals, days, drift, between, lasting=lasting)
     return Spread(groups, intervals, days, drift, between, scales[2], scales[3], handling.compound, lasting)
+
+
+def _incidents(panel: Panel) -> Flags:
+    """Return the past intervals that stand out by far, or lie in a day that does (N, T, S)."""
+    days = days_of(panel)
+    found: Flags = days.hours | days.incidents[:, :, None]
+    return found
 
 
 def _learn_lasting(told: list[_Told], drift: Drift) -> tuple[float, ...]:
