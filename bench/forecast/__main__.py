@@ -16,7 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from bench.forecast import after, cold, paying, peers
-from bench.forecast.plug import forecast, panel_of
+from bench.forecast.plug import forecast, panel_of, without_incidents
 from services.forecaster.domain.engine.drift import learn_drift
 from services.forecaster.domain.engine.handle_time import learn_handle_time
 from services.forecaster.domain.engine.intraday import rest_of_day
@@ -81,13 +81,18 @@ def volume(judge: Any, task: Any) -> None:
 
 def intraday(judge: Any, task: Any) -> None:
     """Print the rest of the day's WAPE at each cut, with the morning's forecast and with today's intervals taken in."""
-    actual, mornings, days, scored = task.Y(), [], [], []
+    actual, mornings, days, scored, places = task.Y(), [], [], [], []
     for day in range(8 * task.D, task.n_days):  # from the twelfth week on they are scored, as in the judge's tables
         if task.special[day] == 0 and not np.isnan(actual[:, day]).all():
             mornings.append(expected_contacts(panel_of(judge.masked(task, day), day, 1))[:, 0])
             days.append(actual[:, day])
             scored.append(day >= 12 * task.D)
+            places.append(day)
     mean, came = np.array(mornings), np.array(days)
+    drifts = {}
+    for n in np.flatnonzero(scored).tolist():
+        usual = without_incidents(judge, task, places[n])[:, places[max(0, n - DRIFT_DAYS) : n]].swapaxes(0, 1)
+        drifts[n] = learn_drift(mean[max(0, n - DRIFT_DAYS) : n], usual)
     shown, worse = [], []
     for hour in CUTS:
         cut = hour * 3600 // task.secs - task.start_slot
@@ -97,8 +102,7 @@ def intraday(judge: Any, task: Any) -> None:
         for n in np.flatnonzero(scored):
             seen = came[n].copy()
             seen[:, cut:] = np.nan
-            drift = learn_drift(mean[max(0, n - DRIFT_DAYS) : n], came[max(0, n - DRIFT_DAYS) : n])
-            updated = mean[n] * rest_of_day(mean[n], seen, drift)[0]
+            updated = mean[n] * rest_of_day(mean[n], seen, drifts[n])[0]
             plain += np.nansum(abs(came[n] - mean[n])[:, cut:])
             with_today += np.nansum(abs(came[n] - updated)[:, cut:])
             total += np.nansum(came[n][:, cut:])

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.forecast.plug import panel_of
+from bench.forecast.plug import panel_of, without_incidents
 from services.forecaster.domain.engine.drift import learn_drift
 from services.forecaster.domain.engine.lasting import kept, learn_lasting, runs
 from services.forecaster.domain.engine.mean import expected_contacts
@@ -29,16 +29,18 @@ def _weeks(judge: Any, task: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.array(days), np.array(means), np.array(cames)
 
 
-def _learnt(days: np.ndarray, mean: np.ndarray, came: np.ndarray, now: int) -> tuple[Any, tuple[float, ...]]:
-    """Return the drift and what lasts, as known on the eve of a day."""
-    past = range(max(0, now - PAST), now)
-    drift = learn_drift(mean[past, :, 0], came[past, :, 0])
-    later: list[list[Any]] = [[], []]
-    for n in past:
-        known = np.where((days[n] + np.arange(WEEK) < days[now])[None, :, None], came[n], np.nan)
+def _learnt(days: np.ndarray, mean: np.ndarray, came: np.ndarray, usual: np.ndarray, now: int) -> tuple[Any, tuple[float, ...]]:
+    """Return the drift and what lasts, as known on the eve of a day; usual (N, T, S): what came by then, without incidents."""
+    first, later = [], [list[Any](), list[Any]()]
+    for n in range(max(0, now - PAST), now):
+        known, told = np.full(came[n].shape, np.nan), min(days[now] - days[n], WEEK)
+        known[:, :told] = usual[:, days[n] : days[n] + told]
+        known[np.isnan(came[n])] = np.nan  # no normal day
+        first.append((mean[n][:, 0], known[:, 0]))
         for group, part in zip(later, (slice(1, 2), slice(2, WEEK)), strict=True):
             group.append((np.nan_to_num(mean[n][:, part]), known[:, part]))
-    return drift, learn_lasting([(mean[n][:, 0], came[n][:, 0]) for n in past], later, drift)
+    drift = learn_drift(*(np.array(side) for side in zip(*first, strict=True)))
+    return drift, learn_lasting(first, later, drift)
 
 
 def days_after(judge: Any, task: Any) -> None:
@@ -48,7 +50,7 @@ def days_after(judge: Any, task: Any) -> None:
     wrong, total, lasting = np.zeros((2, len(cuts), 2)), np.zeros(2), np.zeros(2)
     scored = np.flatnonzero(days >= SCORED * task.D)
     for now in scored.tolist():
-        drift, lasts = _learnt(days, mean, came, now)
+        drift, lasts = _learnt(days, mean, came, without_incidents(judge, task, days[now]), now)
         said = runs(mean[now][:, 0], came[now][:, 0], drift)
         lasting += lasts
         for place, part in enumerate((slice(1, 2), slice(2, WEEK))):

@@ -150,14 +150,14 @@ def evening_of_day(yesterday: PublishedDay, actual: Mapping[int, int]) -> Floats
 def run_of(morning: PublishedDay, actual: Mapping[int, int], evening: Floats | None = None) -> float:
     """Return by what share a day runs above its morning's forecast, or below (< 0), by all that was offered so far. evening: see `updated_day`.
 
-    0 where that says nothing of days after: of a holiday, a day after a closure, or one on which people changed what was to be expected.
-    Neither do intervals in which impossibly nothing came: whether the feed or the lines were dead, tomorrow they need not be.
+    0 where that says nothing of days after: of a holiday or a day after a closure. Neither do intervals of which people changed what was to
+    be expected, nor those in which impossibly nothing came: whether the feed or the lines were dead, tomorrow they need not be.
     """
-    special = len(morning.parts) > SPECIAL and morning.parts[SPECIAL] != 1
-    if special or not morning.starts or morning.before_overrides()[0] != morning.offered:
+    if not morning.starts or (len(morning.parts) > SPECIAL and morning.parts[SPECIAL] != 1):
         return 0.0
-    dead = doubted_zeros(morning, actual)
-    counts = np.array([np.nan if s in dead else actual.get(s, np.nan) for s in morning.starts], dtype=float)
+    says_nothing, plain = set(doubted_zeros(morning, actual)), morning.before_overrides()[0]
+    says_nothing |= {s for s, was, now in zip(morning.starts, plain, morning.offered, strict=True) if was != now}
+    counts = np.array([np.nan if s in says_nothing else actual.get(s, np.nan) for s in morning.starts], dtype=float)
     steps = steps_of(morning.starts, morning.seconds)
     return run_now(np.array(morning.offered), counts, Drift.of_flat(morning.drift), evening, steps)
 

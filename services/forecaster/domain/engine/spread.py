@@ -150,7 +150,7 @@ def learn_spread(panel: Panel, handling: Handling | None = None) -> Spread:
                     of_work.weight.append(group.weight[-1])
     drift, lasting = Drift(), tuple[float, ...]()
     if groups and told[0].came:
-        drift = learn_drift(np.concatenate(told[0].mean, 1).swapaxes(0, 1), np.concatenate(told[0].came, 1).swapaxes(0, 1))
+        drift = learn_drift(np.concatenate(told[0].mean, 1).swapaxes(0, 1), np.concatenate(told[0].usual, 1).swapaxes(0, 1))
         lasting = _learn_lasting(told, drift)
     foretold = panel.past - _first_origin(panel)
     scales = [
