@@ -17,8 +17,8 @@ from services.staffing.handlers.blending import calls_day
 from services.staffing.pricing_rpc import PricingEdge
 from services.staffing.store import plans
 from services.staffing.windowing import Windowing
+from tests.support.staffing_world import MAIL, MONDAY, Staffing, applied, staffing_on, with_mail_and_chat
 from tests.unit.test_blending import calls
-from tests.unit.test_requiring import MAIL, MONDAY, Staffing, applied, staffing_on, with_mail_and_chat
 from tests.unit.test_simulation_rpc import edge_of, played
 
 HELP, SALES, TUESDAY = "acme/help", "acme/sales", "2026-03-24"

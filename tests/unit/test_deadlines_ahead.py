@@ -27,9 +27,7 @@ from services.staffing.outlooks import Outlooks
 from services.staffing.plan_rpc import PlanEdge
 from services.staffing.store.tables import target_cell
 from services.staffing.windowing import Windowing
-from tests.unit.test_deferring import DAY, HALF_HOUR, LONDON, PLAIN, desk, mails, nine_o_clock
-from tests.unit.test_pricing import uncertain
-from tests.unit.test_requiring import (
+from tests.support.staffing_world import (
     CALLS,
     CHAT,
     MAIL,
@@ -40,6 +38,8 @@ from tests.unit.test_requiring import (
     with_a_campaign,
     with_mail_and_chat,
 )
+from tests.unit.test_deferring import DAY, HALF_HOUR, LONDON, PLAIN, desk, mails, nine_o_clock
+from tests.unit.test_pricing import uncertain
 from tests.unit.test_simulation_rpc import four_by_day
 
 NAME = ("acme/back-office", 0)

@@ -15,9 +15,9 @@ from services.staffing.explaining_rpc import ExplainingEdge
 from services.staffing.handlers.deferring import DeskDays, on_deferred, prepare
 from services.staffing.handlers.explaining import Around
 from services.staffing.handlers.explaining_mail import MailWhy, explain_mail
+from tests.support.staffing_world import DAY, MAIL, MONDAY, Staffing, applied, staffing_on
 from tests.unit.test_blended_requirements import HELP, with_a_blend
 from tests.unit.test_deferring import HALF_HOUR, PLAIN, desk, mails, nine_o_clock
-from tests.unit.test_requiring import DAY, MAIL, MONDAY, Staffing, applied, staffing_on
 from tests.unit.test_simulation_rpc import edge_of
 
 

@@ -18,8 +18,8 @@ from services.staffing.handlers.pooling import PoolCase, Skills, pool_ways
 from services.staffing.pooling import Pooling
 from services.staffing.rpc import pooling_answer
 from tests.support.small_world import QUEUES, book
+from tests.support.staffing_world import MONDAY, Staffing, applied, staffing_on
 from tests.unit.test_pooling import BUSY, PAIR, SECONDS, judge_of
-from tests.unit.test_requiring import MONDAY, Staffing, applied, staffing_on
 
 TUESDAY, TUESDAY_BEGINS = "2026-03-24", MONDAY + 86_400
 MIXED = Skills(((0,), (0, 1), (1, 0)), (4, 2, 3))

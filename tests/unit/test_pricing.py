@@ -22,10 +22,10 @@ from services.staffing.handlers.simulating import Asked
 from services.staffing.handlers.simulating_mail import MailPlan, simulate_mail
 from services.staffing.handlers.spreading import levels_of, luck_of, paths_of, price_day
 from services.staffing.pricing_rpc import PricingEdge
+from tests.support.staffing_world import CALLS, CHAT, MAIL, Staffing, applied, staffing_on, with_a_campaign
 from tests.unit.test_ahead import SLOTS, forecast
 from tests.unit.test_chatting import GOAL, LEVELS
 from tests.unit.test_deferring import PLAIN, desk, mails
-from tests.unit.test_requiring import CALLS, CHAT, MAIL, Staffing, applied, staffing_on, with_a_campaign
 from tests.unit.test_simulation_rpc import TUESDAY, changed_on_tuesday, edge_of
 
 # Chats

@@ -29,7 +29,7 @@ from services.staffing.store import plans
 from services.staffing.windowing import Windowing
 from services.staffing.wire import read_closed
 from tests.support.small_world import QUEUES, book
-from tests.unit.test_requiring import HALF_HOUR, MONDAY, Staffing, staffing_on
+from tests.support.staffing_world import HALF_HOUR, MONDAY, Staffing, staffing_on
 
 HELP, SALES = QUEUES
 VOICE, NOW = "acme/voice", MONDAY + 8 * 3600

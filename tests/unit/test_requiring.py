@@ -1,103 +1,27 @@
-"""Requirements of queues that are not calls, from the book and the facts to what is published."""
+"""Requirements of calls, mail and chat, from the book and the facts to what is published."""
 
-import dataclasses
-import datetime as dt
-import pathlib
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from muster.book.check import check_book, parse_book
-from muster.book.copy import BookCopy, BookOwner
+from muster.book.copy import BookOwner
 from muster.book.terms import Target
 from muster.book.types import KINDS
-from muster.kit.clock import ConductedClock
-from muster.kit.due import DueWork
 from muster.kit.errors import Refusal
 from muster.kit.loop import Fact
-from muster.kit.outbox import Outbox
-from muster.kit.sql import Database, migrate
 from services.staffing.attaining import standing
 from services.staffing.domain.attainment import CellFacts
-from services.staffing.domain.facts import Attendance, ClosedCell, ForecastDay
-from services.staffing.handlers.calling import explain_campaign
-from services.staffing.requiring import Requiring, goal_of
-from services.staffing.settings import StaffingSettings
+from services.staffing.domain.facts import Attendance, ClosedCell
+from services.staffing.requiring import goal_of
 from services.staffing.store import floor, plans
-from services.staffing.store.tables import metadata
-from services.staffing.streams import Streams
-from tests.support.small_world import book
-
-MONDAY = int(dt.datetime(2026, 3, 23, tzinfo=dt.UTC).timestamp())  # London is on UTC until the 29th
-DAY, HALF_HOUR = 86_400, 1800
-MAIL, CHAT, CALLS = "acme/mail", "acme/chat", "acme/campaign"
-
-
-def with_mail_and_chat(**more: Any) -> dict[str, Any]:
-    """Return the small book with mail, taken in around the clock and answered from eight to six on weekdays, and chat, three at once."""
-    data = book()
-    week = ["mon", "tue", "wed", "thu", "fri"]
-    round_the_clock = [{"days": [*week, "sat", "sun"], "opens": "00:00", "closes": "24:00"}]
-    usual = {**data["queues"][0], "patience": None, "cold_start": {"weekly_offered_count": 2000, "aht_seconds": 360}}
-    served = [{"days": week, "opens": "08:00", "closes": "18:00"}]
-    mail = {**usual, "name": MAIL, "channel": "EMAIL", "service_hours": served, "intake_hours": round_the_clock}
-    levels = [300.0, 360.0, 450.0]
-    chat = {**usual, "name": CHAT, "channel": "CHAT", "concurrency": {"max": 3, "aht_seconds_by_level": levels}}
-    data["queues"] += [{k: v for k, v in q.items() if v is not None} for q in (mail, chat)]
-    window = {"kind": "MONTH"}
-    promise = {"metric": "DEADLINE_MET", "threshold_business": "8h", "target": 0.95, "window": window, **more}
-    wait = {"metric": "SERVICE_LEVEL", "threshold_seconds": 40, "target": 0.8, "window": window}
-    data["contracts"] += [
-        {"name": "acme/back-office", "queues": [MAIL], "targets": [promise]},
-        {"name": "acme/chats", "queues": [CHAT], "targets": [wait]},
-    ]
-    return data
-
-
-@dataclasses.dataclass
-class Staffing:
-    """Staffing's requirements on a database, without Kafka."""
-
-    database: Database
-    streams: Streams
-    requiring: Requiring
-
-    def expect(self, queue: str, offered: float, aht: float, days: int, first: int = 0) -> None:
-        facts = []
-        for n in range(first, first + days):
-            starts = list(range(MONDAY + n * DAY, MONDAY + (n + 1) * DAY, HALF_HOUR))
-            date = (dt.date(2026, 3, 23) + dt.timedelta(days=n)).isoformat()
-            size = len(starts)
-            told, high = [offered] * size, [1.2 * offered] * size
-            day = ForecastDay(queue, date, HALF_HOUR, starts, [1] * size, told, high, [aht] * size, MONDAY, 1, True)
-            facts.append(Fact(day, MONDAY, b"", ""))
-        self.database.run_here(lambda c: self.streams.on_forecast(c, facts))
-        self.database.run_here(lambda c: self.requiring.require(c, queue, 0))
-
-    def came(self, queue: str, hour: int, offered: int, done: int) -> None:
-        facts = CellFacts(offered, done, 0, None, (), (), ())
-        cell = ClosedCell(queue, MONDAY + hour * 3600, HALF_HOUR, 1, MONDAY + hour * 3600 + HALF_HOUR, facts, None)
-        self.database.run_here(lambda c: self.streams.on_closed(c, [Fact(cell, MONDAY, b"", "")]))
-
-    def required(self, queue: str) -> list[Any]:
-        return self.database.run_here(lambda c: plans.list_requirements(c, queue, "", "9999"))
+from tests.support.staffing_world import CHAT, DAY, HALF_HOUR, MAIL, MONDAY, Staffing, staffing_on, with_mail_and_chat
 
 
 @pytest.fixture
 def staffing(engine: sa.Engine) -> Staffing:
     return staffing_on(engine)
-
-
-def staffing_on(engine: sa.Engine) -> Staffing:
-    """Return staffing's requirements of the small book with mail and chat, on Monday at eight."""
-    migrate(engine, pathlib.Path("services/staffing/store/migrations"))
-    database, clock, copy = Database(engine), ConductedClock(MONDAY + 8 * 3600), BookCopy(metadata)
-    with engine.begin() as connection:
-        BookOwner(copy, tuple(KINDS)).apply(connection, parse_book(with_mail_and_chat()), False, 1)
-    outbox, due = Outbox(metadata, clock), DueWork(database, metadata, clock, runs_itself=False)
-    streams = Streams(copy, due, clock, outbox)
-    return Staffing(database, streams, Requiring(StaffingSettings(), streams, outbox, clock))  # type: ignore[call-arg]
 
 
 def test_mail_is_staffed_by_its_deadlines_in_hours_of_service(staffing: Staffing) -> None:
@@ -184,93 +108,6 @@ def test_deadlines_are_judged_once_all_that_came_is_due(staffing: Staffing) -> N
     assert stands(24 + 17.5).base == 30
 
 
-def with_a_campaign(**more: Any) -> dict[str, Any]:
-    """Return the book with outbound: 90 contacts a weekday from nine to five, a third of attempts of 20 s reach someone."""
-    data = with_mail_and_chat()
-    served = [{"days": ["mon", "tue", "wed", "thu", "fri"], "opens": "09:00", "closes": "17:00"}]
-    campaign = {"daily_contacts": 90, "connect_rate": 1 / 3, "aht_seconds": 300, "attempt_seconds": 20, **more}
-    plain = {k: v for k, v in data["queues"][0].items() if k not in ("patience", "cold_start")}
-    data["queues"].append({**plain, "name": CALLS, "channel": "OUTBOUND", "service_hours": served, "campaign": campaign})
-    cap = {"metric": "OCCUPANCY_CAP", "target": 0.9, "window": {"kind": "DAY"}}
-    data["contracts"].append({"name": "acme/outbound", "queues": [CALLS], "targets": [cap]})
-    check_book(parse_book(data))
-    return data
-
-
-def applied(staffing: Staffing, data: dict[str, Any]) -> None:
-    copy = staffing.streams.book
-    staffing.database.run_here(lambda c: BookOwner(copy, tuple(KINDS)).apply(c, parse_book(data), False, 2))
-
-
-def test_a_campaign_is_reserved_level_through_its_hours(staffing: Staffing) -> None:
-    applied(staffing, with_a_campaign())
-    staffing.expect(CALLS, 2.0, 300.0, 6)
-    days = {day.local_date: day for day in staffing.required(CALLS)}
-    tuesday, saturday = days["2026-03-24"], days["2026-03-28"]
-    # 32,400 s of work, at 90 % 36,000 s: ten agent-hours over eight.
-    assert sum(tuesday.on_queue) / 2 == 10.0
-    assert set(tuesday.on_queue) == {1.0, 2.0}
-    assert tuesday.load == pytest.approx([1.125] * 16)
-    assert set(tuesday.drivers) == {"CAMPAIGN"}
-    assert tuesday.service_level == [None] * 16
-    assert tuesday.occupancy == pytest.approx([0.9] * 16)  # no more than the cap, whether one agent or two
-    assert tuesday.scheduled[0] == pytest.approx(tuesday.on_queue[0] / 0.95)
-    assert "90 contacts a day" in tuesday.formula
-    assert saturday.starts == []
-    assert sum(tuesday.on_queue_safe) > sum(tuesday.on_queue)
-
-
-def test_a_campaign_that_must_be_sure_takes_more_and_one_of_few_hours_is_higher(staffing: Staffing) -> None:
-    evening = [{"days": ["tue"], "opens": "15:00", "closes": "20:00"}]
-    applied(staffing, with_a_campaign(confidence=0.95, calling_hours=evening))
-    staffing.expect(CALLS, 2.0, 300.0, 3)
-    _, tuesday, wednesday = staffing.required(CALLS)
-    assert tuesday.on_queue[:12] == [0.0] * 12
-    assert 10.5 < sum(tuesday.on_queue) / 2 < 14
-    assert set(tuesday.drivers[:12]) == {"CLOSED"}
-    assert not any(wednesday.on_queue)
-
-
-def test_what_today_has_reached_is_taken_off_the_rest_of_today(staffing: Staffing) -> None:
-    applied(staffing, with_a_campaign())
-    staffing.expect(CALLS, 2.0, 300.0, 2)
-    before = staffing.required(CALLS)[0]
-    staffing.requiring.clock.move(MONDAY + 13 * 3600)  # type: ignore[attr-defined]
-    staffing.came(CALLS, 9, 60, 60)
-    staffing.database.run_here(lambda c: staffing.requiring.require_all(c, CALLS, 0))
-    after, tomorrow = staffing.required(CALLS)
-    assert after.on_queue[:8] == before.on_queue[:8]
-    assert sum(after.on_queue[8:]) / 2 == pytest.approx(30 / 90 * 10, abs=0.5)
-    assert sum(tomorrow.on_queue) / 2 == 10.0
-
-
-def test_a_campaign_ends_with_its_row(staffing: Staffing) -> None:
-    data = with_a_campaign()
-    data["queues"][-1]["valid_until"] = "2026-03-25"
-    applied(staffing, data)
-    staffing.expect(CALLS, 2.0, 300.0, 5)
-    assert [day.local_date for day in staffing.required(CALLS)] == ["2026-03-23", "2026-03-24"]
-
-
-def test_why_an_interval_reserves_its_agents(staffing: Staffing) -> None:
-    applied(staffing, with_a_campaign())
-    staffing.expect(CALLS, 2.0, 300.0, 2)
-    tuesday = staffing.required(CALLS)[1]
-
-    def explained(connection: sa.Connection) -> Any:
-        book = staffing.streams.book_today(connection)
-        queue, rules = book.queues[CALLS], staffing.requiring.rules_of(connection, book, book.queues[CALLS])
-        day = plans.load_forecast(connection, CALLS, tuesday.local_date)
-        assert day is not None
-        called = staffing.requiring.calling_day(connection, book, queue, day)
-        return explain_campaign(called, tuesday.starts[3], rules, MONDAY + 8 * 3600)
-
-    why = staffing.database.run_here(explained)
-    assert (why.on_queue, why.load, why.driver) == (tuesday.on_queue[3], tuesday.load[3], "CAMPAIGN")
-    assert why.offered == pytest.approx(90 / 16)  # contacts of half an hour
-    assert why.aht == pytest.approx(360.0)  # with three attempts each
-
-
 def test_what_is_staffed_surely_takes_a_transaction_a_day_and_comes_to_an_end(staffing: Staffing) -> None:
     """Also of a queue that the book serves no longer after Wednesday."""
     data = with_mail_and_chat()
@@ -327,32 +164,6 @@ def test_short_abandons_say_nothing_of_patience(staffing: Staffing) -> None:
     book_day = staffing.database.run_here(staffing.streams.book_today)
     seen = staffing.database.run_here(lambda c: staffing.requiring.patience(c, book_day.queues[help_queue]))[0]
     assert (seen.abandons, seen.seconds) == (100, 235.0)  # a hundred waited on after five seconds
-
-
-def test_reserved_agents_are_busy_where_calls_are_made_and_nowhere_else(staffing: Staffing) -> None:
-    data = with_a_campaign(calling_hours=[{"days": ["tue"], "opens": "12:00", "closes": "17:00"}])
-    data["contracts"][-1]["minimum_staff"] = [{"queue": CALLS, "agents": 1}]
-    applied(staffing, data)
-    staffing.expect(CALLS, 2.0, 300.0, 3)
-    tuesday = staffing.required(CALLS)[1]
-    assert tuesday.on_queue[:6] == [1.0] * 6
-    assert tuesday.occupancy[:6] == [0.0] * 6
-    assert tuesday.occupancy[6:] == pytest.approx([0.9] * 10)
-
-
-def test_a_campaign_that_is_behind_reserves_no_more_agents_than_there_are(staffing: Staffing) -> None:
-    data = with_a_campaign()
-    data["queues"][-1]["required_skills"] = ["renewals"]
-    for agent in data["agents"][:3]:
-        agent["skills"] = [{"skill": "renewals"}]
-    applied(staffing, data)
-    staffing.expect(CALLS, 2.0, 300.0, 2)
-    staffing.came(CALLS, 9, 5, 5)
-    staffing.requiring.clock.move(MONDAY + 16 * 3600 + 1800)  # type: ignore[attr-defined]
-    staffing.database.run_here(lambda c: staffing.requiring.require_all(c, CALLS, 0))
-    monday = staffing.required(CALLS)[0]
-    assert monday.on_queue[-1] == 3.0
-    assert monday.occupancy[-1] == pytest.approx(0.9)
 
 
 def test_a_return_is_kept_while_the_absence_it_ended_would_last(staffing: Staffing) -> None:

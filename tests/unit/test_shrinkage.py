@@ -5,9 +5,12 @@ import sqlalchemy as sa
 
 from services.staffing.domain.requirement import shrinkage_of_sites
 from tests.support.small_world import book
-from tests.unit.test_requiring import Staffing, applied, staffing
+from tests.support.staffing_world import Staffing, applied, staffing_on
 
-__all__ = ["staffing"]
+
+@pytest.fixture
+def staffing(engine: sa.Engine) -> Staffing:
+    return staffing_on(engine)
 
 
 def test_a_site_counts_by_how_many_of_its_agents_may_serve_the_queue(staffing: Staffing) -> None:

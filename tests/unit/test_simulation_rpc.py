@@ -16,7 +16,7 @@ from services.staffing.domain.facts import ForecastDay
 from services.staffing.outlooks import Outlooks
 from services.staffing.plan_rpc import PlanEdge
 from services.staffing.simulation_rpc import SimulationEdge
-from tests.unit.test_requiring import CALLS, CHAT, MAIL, Staffing, applied, staffing_on, with_a_campaign
+from tests.support.staffing_world import CALLS, CHAT, MAIL, Staffing, applied, staffing_on, with_a_campaign
 
 TUESDAY = "2026-03-24"
 
