@@ -1,16 +1,11 @@
-"""What the engine makes of histories that are not as they should be, and of what it is built to see."""
-
-import datetime as dt
+"""What the engine makes of panels that are not as they should be, and of what it is built to see."""
 
 import numpy as np
 import pytest
 
-from muster.domain.calendar import Opening, OpeningHours, dates
 from services.forecaster.domain.engine.mean import expected_contacts
 from services.forecaster.domain.engine.panel import AFTER_CLOSURE, CLOSED_OR_PARTIAL, Floats, Panel
 from services.forecaster.domain.engine.spread import day_quantiles_of, learn_spread, quantiles_of, restored, stabilised
-from services.forecaster.domain.forecast import forecast_client, forecast_queue
-from services.forecaster.domain.queue_forecast import QueueFacts, QueueForecast
 
 WEEKDAY = np.array([1.3, 1.1, 1.0, 1.0, 0.9, 0.5, 0.4])
 FIRST = np.datetime64("2026-01-05")
@@ -79,36 +74,6 @@ def test_days_after_closures_that_brought_hardly_anything_never_make_one_of_less
     found = expected_contacts(Panel(offered, panel.dates, special))
     assert (found >= 0).all()
     assert 0 < found[:, 3].sum() < found[:, 4].sum()
-
-
-@pytest.mark.parametrize(("days", "usual", "times"), [(84, 0.4, 200), (84, 0.4, 2000), (11, 20.0, 50), (20, 20.0, 50)])
-def test_one_giant_spike_is_one_day_of_a_quiet_line_and_of_a_young_one_too(days: int, usual: float, times: int) -> None:
-    def come(wild: int) -> QueueForecast:
-        luck, told = np.random.default_rng(4), dict[int, tuple[int | None, int | None, int | None]]()
-        for day in dates(MONDAY - dt.timedelta(days=days), MONDAY - dt.timedelta(days=1)):
-            for start in HOURS.open_starts(day, "Europe/London", 1800):
-                n = int(luck.poisson(usual)) + (round(usual * wild) if day == MONDAY - dt.timedelta(days=3) else 0)
-                told[start] = (n, n, n * 300_000)
-        found = forecast_queue(QueueFacts("a/b", "Europe/London", 1800, HOURS, told), MONDAY, 28)
-        assert found is not None
-        return found
-
-    spiked, plain = come(times), come(0)
-    assert len(spiked.incidents) == 1
-    assert not plain.incidents
-    without, beside = (sum(float(d.offered.sum()) for d in f.days) for f in (spiked, plain))
-    assert without == pytest.approx(beside, rel=0.1)
-
-
-def test_an_outage_is_left_out_and_named() -> None:
-    told = cells(56)
-    broken = MONDAY - dt.timedelta(days=10)
-    for start in HOURS.open_starts(broken, "Europe/London", 1800):
-        told[start] = (1, 1, 200_000)
-    forecast = forecast_queue(QueueFacts("a/b", "Europe/London", 1800, HOURS, told), MONDAY, 7)
-    assert forecast is not None
-    assert forecast.rests_on == "56 days of history, without 2026-03-27 (48 contacts)"
-    assert forecast.days[4].offered.sum() == pytest.approx(960, rel=0.1)
 
 
 def test_a_line_of_two_contacts_a_day_has_them_spread_over_its_day() -> None:
@@ -234,66 +199,6 @@ def test_the_scale_of_errors_is_undone_exactly() -> None:
     assert restored(stabilised(counts, phi), phi) == pytest.approx(counts, abs=1e-9)
 
 
-HOURS = OpeningHours((Opening(frozenset(range(7)), 0, 24 * 3600),))
-MONDAY = dt.date(2026, 4, 6)  # eight days after the clocks went forward
-
-
-def cells(days: int, zone: str = "Europe/London") -> dict[int, tuple[int | None, int | None, int | None]]:
-    luck = np.random.default_rng(4)
-    told: dict[int, tuple[int | None, int | None, int | None]] = {}
-    for day in dates(MONDAY - dt.timedelta(days=days), MONDAY - dt.timedelta(days=1)):
-        for start in HOURS.open_starts(day, zone, 1800):
-            offered = int(luck.poisson(20))
-            told[start] = (offered, offered, offered * 200_000)
-    return told
-
-
-def test_a_clock_change_in_the_middle_moves_no_hour() -> None:
-    forecast = forecast_queue(QueueFacts("a/b", "Europe/London", 1800, HOURS, cells(56)), MONDAY, 7)
-    assert forecast is not None
-    assert all(len(day.starts) == 48 for day in forecast.days)
-    assert min(day.offered.min() for day in forecast.days) > 10
-
-
-def test_negative_counts_and_gaps_are_not_observed() -> None:
-    told = cells(56)
-    for n, start in enumerate(list(told)):
-        if n % 13 == 0:
-            told[start] = (-5, None, None)
-    forecast = forecast_queue(QueueFacts("a/b", "Europe/London", 1800, HOURS, told), MONDAY, 7)
-    assert forecast is not None
-    assert sum(day.offered.sum() for day in forecast.days) == pytest.approx(7 * 48 * 20, rel=0.05)
-
-
-def test_a_client_s_queues_of_other_zones_and_intervals_are_fitted_together() -> None:
-    some = [
-        (QueueFacts("a/one", "Europe/London", 1800, HOURS, cells(56)), MONDAY),
-        (QueueFacts("a/two", "Asia/Manila", 1800, HOURS, cells(30, "Asia/Manila")), MONDAY),
-        (QueueFacts("a/new", "Europe/London", 900, HOURS, {}, 700.0, 180.0), MONDAY),
-        (QueueFacts("a/unknown", "Europe/London", 900, HOURS, {}), MONDAY),
-    ]
-    found = {f.queue: f for f in forecast_client(some, 14)}
-    assert list(found) == ["a/one", "a/two", "a/new"]
-    assert [f.history_days for f in found.values()] == [56, 30, 0]
-    assert sum(d.offered.sum() for d in found["a/new"].days[:7]) == pytest.approx(700)
-
-
-def test_an_hour_in_which_nothing_ever_came_is_expected_to_stay_so_whatever_was_declared() -> None:
-    told = {s: ((0, 0, 0) if s % 86_400 < 4 * 3600 else c) for s, c in cells(56).items()}
-    forecast = forecast_queue(QueueFacts("a/b", "Europe/London", 1800, HOURS, told, 9000.0, 240.0), MONDAY, 1)
-    assert forecast is not None
-    assert forecast.days[0].offered[2:6].max() == 0
-    assert forecast.days[0].offered[12:].min() > 10
-
-
-def test_no_handle_time_told_falls_back_to_what_was_declared() -> None:
-    told = {s: (c[0], c[1], 0) for s, c in cells(28).items()}
-    forecast = forecast_queue(QueueFacts("a/b", "Europe/London", 1800, HOURS, told, 9000.0, 240.0), MONDAY, 1)
-    assert forecast is not None
-    assert forecast.days[0].aht == pytest.approx(240)
-    assert forecast_queue(QueueFacts("a/b", "Europe/London", 1800, HOURS, told), MONDAY, 1) is None
-
-
 def test_a_lasting_change_of_level_is_no_incident() -> None:
     panel = made(days=182, series=1)
     moved = panel.offered.copy()
@@ -308,49 +213,6 @@ def test_the_first_day_of_history_is_no_burst_that_comes_again() -> None:
         assert (total[:28].reshape(4, 7) / WEEKDAY[(days + np.arange(28)) % 7].reshape(4, 7)).max() < 1.25 * np.median(
             total[:28] / WEEKDAY[(days + np.arange(28)) % 7]
         )
-
-
-def test_the_end_of_a_night_before_a_closed_day_is_a_normal_one() -> None:
-    every, closed = frozenset(range(7)), MONDAY + dt.timedelta(days=2)
-    nights = OpeningHours((Opening(every, 16 * 3600, 4 * 3600),), special=((closed, ()),))
-    luck, told = np.random.default_rng(4), dict[int, tuple[int | None, int | None, int | None]]()
-    for day in dates(MONDAY - dt.timedelta(days=56), MONDAY - dt.timedelta(days=1)):
-        for start in nights.open_starts(day, "Europe/London", 1800):
-            n = int(luck.poisson(20))
-            told[start] = (n, n, n * 300_000)
-    found = forecast_queue(QueueFacts("a/b", "Europe/London", 1800, nights, told), MONDAY, 5)
-    assert found is not None
-    assert [len(d.starts) for d in found.days] == [
-        24,
-        24,
-        8,
-        16,
-        24,
-    ]  # till four on the closed day, from four after noon on the next
-    assert found.days[2].offered.sum() == pytest.approx(8 * 20, rel=0.15)
-    assert found.days[2].total_quantiles[1] < found.days[2].offered.sum() < found.days[2].total_quantiles[5]
-
-
-def test_a_part_day_brings_its_share_in_the_hours_that_are_open() -> None:
-    short = (Opening(frozenset(range(7)), 8 * 3600, 13 * 3600),)
-    part = [MONDAY - dt.timedelta(days=n) for n in (10, 18, 26, 33, 41)] + [MONDAY + dt.timedelta(days=1)]
-    hours = OpeningHours((Opening(frozenset(range(7)), 8 * 3600, 18 * 3600),), special=tuple((d, short) for d in part))
-    told = {
-        s: (20, 20, 4_000_000)
-        for day in dates(MONDAY - dt.timedelta(days=56), MONDAY - dt.timedelta(days=1))
-        for s in hours.open_starts(day, "Europe/London", 1800)
-    }
-    forecast = forecast_queue(QueueFacts("a/b", "Europe/London", 1800, hours, told), MONDAY, 3)
-    assert forecast is not None
-    assert forecast.days[0].offered.sum() == pytest.approx(400, rel=0.05)
-    assert forecast.days[1].offered.sum() == pytest.approx(200, rel=0.12)
-
-
-def test_a_declared_week_is_the_same_around_a_closure() -> None:
-    hours = OpeningHours(HOURS.weekly, special=tuple((MONDAY - dt.timedelta(days=n), ()) for n in range(1, 7)))
-    forecast = forecast_queue(QueueFacts("a/b", "Europe/London", 1800, hours, {}, 1680.0, 240.0), MONDAY, 7)
-    assert forecast is not None
-    assert [day.offered.sum() for day in forecast.days] == pytest.approx([240] * 7)
 
 
 def test_a_past_without_any_noise_does_not_make_bands_of_no_width() -> None:

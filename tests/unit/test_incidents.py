@@ -15,7 +15,7 @@ from services.forecaster.domain.forecast import forecast_queue
 from services.forecaster.domain.queue_forecast import QueueFacts, QueueForecast
 from services.forecaster.forecast_rpc import ForecastEdge
 from services.forecaster.store import outlooks
-from tests.unit.test_engine import HOURS, MONDAY, cells
+from tests.support.steady_queue import HOURS, MONDAY, cells
 
 DAYS, AHEAD, SLOTS = 56, 7, 48
 TUESDAY = 50  # of the last week
