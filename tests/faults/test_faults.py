@@ -11,17 +11,8 @@ import time
 
 import pytest
 
-from tests.support.fault_world import (
-    DOUBLE,
-    SINGLE,
-    FaultWorld,
-    check_attainment,
-    check_nothing_stuck,
-    check_volume,
-    fault_world,
-    pieces,
-    shuffled,
-)
+from tests.support.fault_checks import check_attainment, check_nothing_stuck, check_volume
+from tests.support.fault_world import DOUBLE, SINGLE, FaultWorld, fault_world, pieces, shuffled
 from tests.support.ledger import HOUR, INTERVAL, messages, write_ledger
 from tests.support.small_world import QUEUES
 

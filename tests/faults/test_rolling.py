@@ -17,7 +17,8 @@ from muster.v1 import forecaster_service_pb2 as forecasting
 from muster.v1 import scheduler_service_pb2 as scheduling
 from muster.v1 import staffing_service_pb2 as staffing
 from tests.support.cluster import Cluster
-from tests.support.fault_world import SINGLE, check_attainment, check_nothing_stuck, check_volume, fault_world, pieces
+from tests.support.fault_checks import check_attainment, check_nothing_stuck, check_volume
+from tests.support.fault_world import SINGLE, fault_world, pieces
 from tests.support.ledger import HOUR, INTERVAL, messages, write_ledger
 from tests.support.small_world import QUEUES
 

@@ -16,7 +16,8 @@ from kafka import KafkaConsumer, TopicPartition
 from services.forecaster.volume_wire import read_observed, read_progress
 from services.scheduler.wire import read_attendance, read_decision, read_requirement
 from services.staffing.wire import read_closed, read_floor, read_forecast, read_schedule
-from tests.support.fault_world import SINGLE, FaultWorld, check_volume, fault_world
+from tests.support.fault_checks import check_volume
+from tests.support.fault_world import SINGLE, FaultWorld, fault_world
 from tests.support.ledger import HOUR, INTERVAL, messages, write_ledger
 from tests.support.rubbish import KINDS
 from tests.support.small_world import QUEUES

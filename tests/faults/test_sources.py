@@ -19,7 +19,8 @@ from muster.kit.sql import sqlite_engine
 from muster.kit.topics import apply_topics
 from muster.v1 import volume_pb2
 from tests.integration.test_inlet import serving, wait_until
-from tests.support.fault_world import SINGLE, FaultWorld, check_attainment, check_volume, fault_world
+from tests.support.fault_checks import check_attainment, check_volume
+from tests.support.fault_world import SINGLE, FaultWorld, fault_world
 from tests.support.ledger import HOUR, INTERVAL, messages, write_ledger
 from tests.support.small_world import QUEUES
 
