@@ -3,12 +3,14 @@
 import datetime as dt
 import os
 import sys
+from collections.abc import Collection
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from muster.cli.fitting import FittingTable
 from muster.client.stubs import Muster, find_addresses
 from muster.domain.calendar import parse_date, resolve, zone_of
 from muster.kit.errors import Refusal
@@ -42,12 +44,12 @@ def read_instant(text: str, zone: str) -> int:
         raise Refusal("INVALID_DATE", f"{text!r}: {error}; write 2026-03-25 or 2026-03-25T14:30") from error
 
 
-def table_of(title: str, *heads: str) -> Table:
-    """Return an empty table; all columns but the first hold numbers."""
-    table = Table(title=title, title_justify="left")
+def table_of(title: str, *heads: str, words: Collection[str] = ()) -> Table:
+    """Return an empty table; all columns but the first hold numbers, unless their heads are among `words`."""
+    table = FittingTable(title=title, title_justify="left")
     table.add_column(heads[0])
     for head in heads[1:]:
-        table.add_column(head, justify="right")
+        table.add_column(head, justify="left" if head in words else "right")
     return table
 
 
