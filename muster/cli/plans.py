@@ -43,7 +43,7 @@ def forecast_show(
             title += f"; it now runs at {d.day_factor:.0%} of the morning's forecast"
         plain, plain_aht = list(d.statistical_offered_count), list(d.statistical_aht_seconds)
         beside = [("statistical", plain, 1)] if plain else []
-        beside += [("statistical AHT", plain_aht, 0)] if plain_aht and plain_aht != list(d.aht_seconds) else []
+        beside += [("its AHT", plain_aht, 0)] if plain_aht and plain_aht != list(d.aht_seconds) else []
         table = table_of(title, "interval", *BANDS, *(head for head, _, _ in beside))
         hours = [n * h / 3600 for n, h in zip(d.offered_count, d.aht_seconds, strict=True)]
         for i, start in enumerate(d.starts_at_epoch_seconds):
