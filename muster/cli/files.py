@@ -3,6 +3,7 @@
 import asyncio
 import pathlib
 import time
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -13,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from muster.cli.connection import connect, console, read_instant, shown
-from muster.client.imports import Interval, Parsed, parse, read_mapping
+from muster.client.imports import Interval, Parsed, RefusedRow, parse, read_mapping
 from muster.client.publisher import PROGRESS, VOLUME
 from muster.client.reports import messages
 from muster.client.stubs import Muster
@@ -84,10 +85,15 @@ def _show(out: Console, parsed: Parsed, zone: str) -> None:
         f"{len(parsed.intervals):,} intervals, {offered:,} contacts offered",
         highlight=False,
     )
-    for r in parsed.refused[:20]:
+    show_refused(parsed.refused, out)
+
+
+def show_refused(refused: Sequence[RefusedRow], out: Console) -> None:
+    """Print the first rows that can't be taken, and how many more there are."""
+    for r in refused[:20]:
         out.print(f"  line {r.line}: {r.reason}: {r.detail}", style="red", highlight=False, markup=False)
-    if len(parsed.refused) > 20:
-        out.print(f"  … and {len(parsed.refused) - 20} more", style="red", highlight=False)
+    if len(refused) > 20:
+        out.print(f"  … and {len(refused) - 20} more", style="red", highlight=False)
 
 
 def _publish(

@@ -10,8 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from muster.cli.connection import Zone, connect, console, shown, table_of
+from muster.cli.files import show_refused
 from muster.cli.picture import forecast_picture
 from muster.client.imports import FileMapping, parse, read_mapping
+from muster.client.planned import read_planned
 from muster.domain.calendar import to_local
 from muster.kit.errors import Refusal
 from muster.v1 import forecast_pb2
@@ -31,7 +33,8 @@ def incidents(queue: Queue) -> None:
     if not rows:
         console().print("none: every known day counts, or no forecast was made yet")
         return
-    table = table_of(f"Days of {queue} that nothing is learnt from", "day", "hours", "came", "usual", "kind", "why")
+    heads = ("day", "hours", "came", "usual", "kind", "why")
+    table = table_of(f"Days and hours of {queue} that nothing is learnt from", *heads, words=("hours", "kind", "why"))
     for r in rows:
         table.add_row(r.local_date, r.hours or "all", f"{r.offered_count:,.0f}", f"{r.usual_count:,.0f}", r.kind, r.reason)
     console().print(table)
@@ -71,25 +74,25 @@ def import_forecast(
     if source.upper() not in ("CLIENT", "AGREED"):
         raise Refusal("INVALID_FORECAST", f"--source is {source!r}; allowed: client, agreed")
     mapping = read_mapping(None, map_ or [], zone=zone, interval_seconds=interval)
-    parsed, out = parse(path, mapping), console()
-    for r in parsed.refused[:20]:
-        out.print(f"  line {r.line}: {r.reason}: {r.detail}", style="red", highlight=False, markup=False)
-    if not parsed.intervals:
+    planned, out = read_planned(path, mapping), console()
+    show_refused(planned.refused, out)
+    if not planned.intervals:
         raise Refusal("NOTHING_TO_IMPORT", f"no row of {path.name} can be taken")
+    without = sum(i.aht_seconds is None for i in planned.intervals)
+    if "aht_seconds" in mapping.columns and without:
+        out.print(f"no AHT is told: {without:,} intervals have none", style="yellow", highlight=False)
     kind = forecast_pb2.ForecastSource.Value(f"FORECAST_SOURCE_{source.upper()}")
     request = forecasting.PublishForecastsRequest()
-    for n in range(0, len(parsed.intervals), SENT_TOGETHER):
+    for n in range(0, len(planned.intervals), SENT_TOGETHER):
         message = request.forecasts.add(queue=queue, source=kind, revision=revision, sent_by=sent_by)
-        chunk = parsed.intervals[n : n + SENT_TOGETHER]
-        known = all(i.handle_ms and i.answered for i in chunk)
-        for i in chunk:
+        for i in planned.intervals[n : n + SENT_TOGETHER]:
             message.starts_at_epoch_seconds.append(i.start)
             message.offered_count.append(i.offered)
-            if known:
-                message.aht_seconds.append((i.handle_ms or 0) / 1000 / (i.answered or 1))
+            if not without and i.aht_seconds is not None:
+                message.aht_seconds.append(i.aht_seconds)
     connect().forecaster.PublishForecasts(request)
-    days = sorted({to_local(i.start, mapping.zone).date().isoformat() for i in parsed.intervals})
-    told = f"{len(parsed.intervals):,} intervals of {days[0]} to {days[-1]}, {len(parsed.refused):,} rows refused"
+    days = sorted({to_local(i.start, mapping.zone).date().isoformat() for i in planned.intervals})
+    told = f"{len(planned.intervals):,} intervals of {days[0]} to {days[-1]}, {len(planned.refused):,} rows refused"
     out.print(f"told as {source.upper()}: {told}; see muster forecast compare {queue}", highlight=False)
 
 
@@ -114,7 +117,7 @@ def compare(
         "intervals outside",
         "relieves",
     )
-    table = table_of(f"Forecasts of {queue}", *heads)
+    table = table_of(f"Forecasts of {queue}, contacts", *heads, words=("whose, since", "relieves"))
     for d in days:
         sides = [_sum(values) for values in (d.engine_count, d.client_count, d.agreed_count)]
         both = [(c, f) for c, f in zip(d.offered_count, d.locked_count, strict=False) if c >= 0 and f >= 0]
@@ -212,5 +215,5 @@ def backtest(
     if picture is not None:
         starts = [to_local(s, zone or "UTC") for s in answer.starts_at_epoch_seconds]
         sides = (answer.offered_count, answer.expected_count, answer.low_count, answer.high_count)
-        picture.write_text(forecast_picture(f"{target}, a day ahead", starts, *(list(s) for s in sides)))
+        picture.write_text(forecast_picture(f"{target}, a day ahead, {zone or 'UTC'}", starts, *(list(s) for s in sides)))
         out.print(f"drawn: {picture}", highlight=False)

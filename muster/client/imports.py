@@ -133,7 +133,9 @@ def _plain_rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
         yield dict(zip(names, values, strict=True))
 
 
-class _Bad(Exception):
+class BadRow(Exception):
+    """A row that can't be taken: reason and detail."""
+
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.reason, self.detail = reason, detail
@@ -145,20 +147,20 @@ def read_instant(value: Any, mapping: FileMapping) -> int:
         try:
             value = dt.datetime.fromisoformat(value.strip())
         except ValueError as error:
-            raise _Bad("NO_TIME", f"{value!r} is not a time like 2026-03-25 14:30") from error
+            raise BadRow("NO_TIME", f"{value!r} is not a time like 2026-03-25 14:30") from error
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         value = dt.datetime.combine(value, dt.time())
     if not isinstance(value, dt.datetime):
-        raise _Bad("NO_TIME", f"{value!r} is not a time")
+        raise BadRow("NO_TIME", f"{value!r} is not a time")
     if value.tzinfo is not None:
         return int(value.timestamp())
     zone = zone_of(mapping.zone)
     first, second = (value.replace(tzinfo=zone, fold=f) for f in (0, 1))
     if first.utcoffset() != second.utcoffset():
         if first.astimezone(dt.UTC).astimezone(zone).replace(tzinfo=None) != value:
-            raise _Bad("NONEXISTENT_TIME", f"{value} is skipped by the clock change in {mapping.zone}")
+            raise BadRow("NONEXISTENT_TIME", f"{value} is skipped by the clock change in {mapping.zone}")
         if mapping.ambiguous == "refuse":
-            raise _Bad("AMBIGUOUS_TIME", f"{value} comes twice in {mapping.zone}; say --ambiguous first or second")
+            raise BadRow("AMBIGUOUS_TIME", f"{value} comes twice in {mapping.zone}; say --ambiguous first or second")
         return int((first if mapping.ambiguous == "first" else second).timestamp())
     return int(first.timestamp())
 
@@ -169,21 +171,22 @@ def _count(value: Any, name: str) -> int | None:
     try:
         number = float(value)
     except (TypeError, ValueError) as error:
-        raise _Bad("NO_NUMBER", f"{name} is {value!r}") from error
+        raise BadRow("NO_NUMBER", f"{name} is {value!r}") from error
     if not math.isfinite(number) or number < 0 or number != int(number):
-        raise _Bad("NO_COUNT", f"{name} is {value!r}; allowed: whole numbers from 0")
+        raise BadRow("NO_COUNT", f"{name} is {value!r}; allowed: whole numbers from 0")
     return int(number)
 
 
-def _seconds(value: Any, name: str) -> float | None:
+def read_seconds(value: Any, name: str) -> float | None:
+    """Return seconds, None where there are none. Raise BadRow."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     try:
         number = float(value)
     except (TypeError, ValueError) as error:
-        raise _Bad("NO_NUMBER", f"{name} is {value!r}") from error
+        raise BadRow("NO_NUMBER", f"{name} is {value!r}") from error
     if not 0 <= number <= LONGEST_CALL_SECONDS:
-        raise _Bad("IMPOSSIBLE_SECONDS", f"{name} is {value!r}; allowed: 0 to {LONGEST_CALL_SECONDS}")
+        raise BadRow("IMPOSSIBLE_SECONDS", f"{name} is {value!r}; allowed: 0 to {LONGEST_CALL_SECONDS}")
     return number
 
 
@@ -199,7 +202,7 @@ def parse(path: pathlib.Path, mapping: FileMapping) -> Parsed:
             continue
         try:
             take({field: row[column] for field, column in mapping.columns.items()}, mapping, cells)
-        except _Bad as bad:
+        except BadRow as bad:
             parsed.refused.append(RefusedRow(n + 2, bad.reason, bad.detail))
     parsed.intervals = [cells[start] for start in sorted(cells)]
     return parsed
@@ -208,16 +211,18 @@ def parse(path: pathlib.Path, mapping: FileMapping) -> Parsed:
 def _take_interval(row: Mapping[str, Any], mapping: FileMapping, cells: dict[int, Interval]) -> None:
     start = read_instant(row["start"], mapping)
     if start % mapping.interval_seconds:
-        raise _Bad("MISALIGNED_INTERVAL", f"{row['start']} does not start an interval of {mapping.interval_seconds} s")
+        raise BadRow("MISALIGNED_INTERVAL", f"{row['start']} does not start an interval of {mapping.interval_seconds} s")
     if start in cells:
-        raise _Bad("DOUBLE_INTERVAL", f"{row['start']} comes twice; if the file holds several queues, choose one with --where")
+        raise BadRow(
+            "DOUBLE_INTERVAL", f"{row['start']} comes twice; if the file holds several queues, choose one with --where"
+        )
     offered = _count(row["offered"], "offered")
     if offered is None:
-        raise _Bad("NO_NUMBER", "offered is empty")
+        raise BadRow("NO_NUMBER", "offered is empty")
     answered, abandoned = _count(row.get("answered"), "answered"), _count(row.get("abandoned"), "abandoned")
     if (answered or 0) + (abandoned or 0) > offered:
-        raise _Bad("PARTS_EXCEED_OFFERED", f"answered {answered} + abandoned {abandoned} exceed offered {offered}")
-    aht = _seconds(row.get("aht_seconds"), "aht_seconds")
+        raise BadRow("PARTS_EXCEED_OFFERED", f"answered {answered} + abandoned {abandoned} exceed offered {offered}")
+    aht = read_seconds(row.get("aht_seconds"), "aht_seconds")
     handle = None
     if answered == 0:
         handle = 0
@@ -229,9 +234,9 @@ def _take_interval(row: Mapping[str, Any], mapping: FileMapping, cells: dict[int
 
 def _take_call(row: Mapping[str, Any], mapping: FileMapping, cells: dict[int, Interval]) -> None:
     arrival = read_instant(row["arrival"], mapping)
-    wait = _seconds(row.get("wait_seconds"), "wait_seconds")
-    talk = _seconds(row.get("talk_seconds"), "talk_seconds")
-    after = _seconds(row.get("after_call_seconds"), "after_call_seconds") or 0.0
+    wait = read_seconds(row.get("wait_seconds"), "wait_seconds")
+    talk = read_seconds(row.get("talk_seconds"), "talk_seconds")
+    after = read_seconds(row.get("after_call_seconds"), "after_call_seconds") or 0.0
     answered_at = row.get("answered_at")
     if "abandoned" in mapping.columns:
         left = str(row["abandoned"]) in mapping.abandoned_values
@@ -242,7 +247,7 @@ def _take_call(row: Mapping[str, Any], mapping: FileMapping, cells: dict[int, In
     start = arrival - arrival % mapping.interval_seconds
     waits_known = bool({"wait_seconds", "answered_at"} & set(mapping.columns))
     if waits_known and wait is None and not left:
-        raise _Bad("NO_WAIT", "an answered call without a wait")
+        raise BadRow("NO_WAIT", "an answered call without a wait")
     cell = cells.setdefault(start, _empty_cell(start, waits_known, "talk_seconds" in mapping.columns))
     cell.offered += 1
     _add_call(cell, left, wait, (talk or 0.0) + after)
