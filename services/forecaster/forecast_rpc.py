@@ -29,6 +29,13 @@ LONGEST_COMPARISON_DAYS = 62
 PERIODS = ("DAY", "WEEK", "MONTH")
 
 
+def _times(ratio: float) -> str:
+    """Return how many times the usual came, so that little does not read as nothing."""
+    if 0 < ratio < 0.005:
+        return "less than 0.01"
+    return f"{ratio:.1f}" if ratio >= 1 else f"{ratio:.2f}"
+
+
 @dataclasses.dataclass(frozen=True)
 class ForecastEdge:
     """Reads what the RPCs of forecasts answer."""
@@ -98,8 +105,8 @@ class ForecastEdge:
                 ]
                 reason = "; ".join(said) or "an event of the book"
             else:
-                share = f"{offered / usual:.1f} times" if usual > 0 else "unlike"
-                what = f"{hours_in_words(*hours)}: {share} what these hours" if hours else f"{share} what its weekday"
+                share = f"{_times(offered / usual)} times" if usual > 0 else "unlike"
+                what = f"{share} what {'these hours' if hours else 'its weekday'}"
                 reason = f"{what} brought around it; to have it count, declare an event with learned: true"
             incident = pb.ForecastIncident(local_date=day, offered_count=offered, usual_count=usual, kind=kind, reason=reason)
             if hours:

@@ -130,6 +130,5 @@ def test_the_list_tells_the_hours_and_reads_what_was_kept_before_there_were_any(
     whole, part = edge(None, None).incidents(None, "a/b").incidents
     assert (whole.kind, whole.hours) == ("SPIKE", "")
     assert (part.kind, part.hours, part.offered_count, part.usual_count) == ("OUTAGE", "10:00-13:00", 6.0, 120.0)
-    assert part.reason.startswith(
-        "10:00-13:00: 0.1 times what these hours brought around it; to have it count, declare an event"
-    )
+    assert part.reason.startswith("0.05 times what these hours brought around it; to have it count, declare an event")
+    assert whole.reason.startswith("9.4 times what its weekday brought around it")
