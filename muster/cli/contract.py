@@ -50,6 +50,10 @@ def _told(a: requirement_pb2.Attainment, value: float) -> str:
     return f"{value:.1f} s" if a.metric == "ASA" and not a.aggregation.startswith("SHARE") else f"{value:.2%}"
 
 
+def _promise(a: requirement_pb2.Attainment) -> str:
+    return f"{a.target:g} s" if a.metric == "ASA" and not a.aggregation.startswith("SHARE") else f"{a.target * 100:g}%"
+
+
 def _overview(found: Iterable[requirement_pb2.Attainment]) -> None:
     heads = (
         "contract",
@@ -65,7 +69,7 @@ def _overview(found: Iterable[requirement_pb2.Attainment]) -> None:
         "excluded",
         "relieved",
     )
-    table = table_of("Attainment", *heads)
+    table = table_of("Attainment", *heads, words=("metric", "window"))
     for a in found:
         table.add_row(
             a.contract,
@@ -73,7 +77,7 @@ def _overview(found: Iterable[requirement_pb2.Attainment]) -> None:
             a.metric,
             a.window,
             _value(a),
-            f"{a.target:g}",
+            _promise(a),
             f"{a.good_count:,}",
             f"{a.base_count:,}",
             str(a.interval_count),
@@ -176,7 +180,7 @@ def _explain(a: requirement_pb2.Attainment, rows: list[staffing.TargetInterval],
     if a.HasField("due_through"):
         threshold = f", due {a.threshold_business or f'after {a.threshold_seconds:g} s'}"
         threshold += f"; counted is what came before {shown(a.due_through.seconds, a.zone)}: all of it is due by now"
-    out.print(f"{a.contract}, target {a.target_index}: {a.metric} {a.target:g} a {a.window}, in {a.zone}", style="bold")
+    out.print(f"{a.contract}, target {a.target_index}: {a.metric} {_promise(a)} a {a.window}, in {a.zone}", style="bold")
     out.print(f"  each interval: {formula}{threshold}", highlight=False)
     out.print(f"  the window: {AGGREGATIONS.get(a.aggregation, a.aggregation).format(each=a.each_target)}", highlight=False)
     sums: dict[str, list[int]] = collections.defaultdict(lambda: [0, 0, 0, 0, 0])
@@ -198,7 +202,9 @@ def _explain(a: requirement_pb2.Attainment, rows: list[staffing.TargetInterval],
     left_out = (
         f"{a.unobserved_interval_count} of {a.interval_count} intervals not observed, {a.excluded_interval_count} excluded"
     )
-    out.print(f"  {a.good_count:,} ÷ {a.base_count:,}; to date {_value(a)} of {a.target:g}; {left_out}", highlight=False)
+    out.print(
+        f"  {a.good_count:,} ÷ {a.base_count:,}; to date {_value(a)}, promised {_promise(a)}; {left_out}", highlight=False
+    )
     _explain_relief(a, [r for r in rows if r.relieved], out)
     if a.unsure_count:
         most = (a.good_count + a.unsure_count) / a.base_count

@@ -8,7 +8,8 @@ from muster.v1 import staffing_service_pb2 as staffing
 
 def rows_of_deferred(table: Table, d: staffing.DeferredNeed, zone: str) -> None:
     """Add the steps from items to whole agents."""
-    table.add_row("items that can be begun in it first, must be done in it at last", f"{d.came_count:.2f}, {d.due_count:.2f}")
+    table.add_row("items that can be begun from this interval on", f"{d.came_count:.2f}")
+    table.add_row("items that must be done by its end", f"{d.due_count:.2f}")
     table.add_row(f"items open at the plan's begin, {shown(d.plan_begins_at.seconds, zone)}", f"{d.open_count:.2f}")
     table.add_row("idle agents of calls who do items besides, in mean", f"{d.idle_agents:.2f}")
     table.add_row("whole agents for what is expected", str(d.level_agents))

@@ -81,10 +81,10 @@ def requirement_explain(queue: Queue, interval: Annotated[str, typer.Argument(me
         table.add_row(f"{_promise(n)} asks for", str(n.agents))
     table.add_row("minimum staff", str(e.minimum_agents))
     table.add_row(f"on queue, decided by {driver}", f"{e.on_queue_agents:.0f}")
-    table.add_row(
-        f"scheduled: / (1 − {e.unplaced_shrinkage:.1%}) that the schedule does not place", f"{e.scheduled_agents:.2f}"
-    )
-    table.add_row(f"paid: / (1 − {e.placed_shrinkage:.1%}) that it does", f"{e.paid_agents:.2f}")
+    unplaced = f"÷ (1 − {e.unplaced_shrinkage:.1%}), the shrinkage that no schedule places"
+    table.add_row(f"scheduled: on queue {unplaced}", f"{e.scheduled_agents:.2f}")
+    placed = f"÷ (1 − {e.placed_shrinkage:.1%}), the shrinkage that schedules place"
+    table.add_row(f"paid: scheduled {placed}", f"{e.paid_agents:.2f}")
     out.print(table)
     if e.HasField("deferred"):
         out.print(around_deferred(e))

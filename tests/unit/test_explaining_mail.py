@@ -163,7 +163,8 @@ def test_the_steps_are_shown(staffing: Staffing, monkeypatch: pytest.MonkeyPatch
     text = out.export_text()
     for words in (
         "load of the level plan, erlangs",
-        "items that can be begun in it first, must be done in it at last",
+        "items that can be begun from this interval on",
+        "items that must be done by its end",
         "items open at the plan's begin",
         "idle agents of calls who do items besides",
         "with the margin for chance",
