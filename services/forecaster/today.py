@@ -21,7 +21,7 @@ from services.forecaster.domain.facts import PublishedDay
 from services.forecaster.domain.overriding import Rule
 from services.forecaster.domain.volume import merge_range
 from services.forecaster.feeds import presumed_empty
-from services.forecaster.handlers.forecasting import doubted_zeros, evening_of_day, moved_day, run_of, updated_day
+from services.forecaster.handlers.forecasting import doubted_zeros, fades_after, moved_day, run_of, told_after, updated_day
 from services.forecaster.store import closing, forecasts, volume
 
 # Days after are told again where tomorrow has moved by so much.
@@ -43,16 +43,16 @@ class Today:
         stood = self._stood(connection, queue, day)
         if stood is None or not stood.morning.starts or through < stood.morning.starts[0]:
             return
-        evening = self._evening(connection, book, queue, stood.morning)
-        if evening is None and through == stood.morning.starts[0]:
+        rules, faded = self.rules(book, queue), self._faded(connection, book, queue, stood.morning)
+        if faded is None and through == stood.morning.starts[0]:
             return
-        rules, version = self.rules(book, queue), forecasts.next_version(connection, queue.name)
-        morning = self._begun(stood, version, through, now, rules)
+        morning = _begun(stood, faded, rules)
         actual = self._observed(connection, book, queue, morning, through)
-        updated = updated_day(morning, actual, version, through, now, rules, evening)
+        version = forecasts.next_version(connection, queue.name)
+        updated = updated_day(morning, actual, version, through, now, rules, faded)
         if updated is not None:
             self.publish(connection, [updated])
-        tomorrow = day_after(morning.lasting, 1, run_of(morning, actual, evening), stood.moved)
+        tomorrow = day_after(morning.lasting, 1, run_of(morning, actual), stood.moved)
         if abs(tomorrow - (stood.moved_tomorrow or 1.0)) >= MOVED:
             self.due.plan(connection, "days_after", queue.name, now)
 
@@ -67,9 +67,8 @@ class Today:
         if stood is None or not stood.morning.starts:
             return
         rules, version = self.rules(book, queue), forecasts.next_version(connection, queue.name)
-        morning, lasting = self._begun(stood, version, through, now, rules), stood.morning.lasting
-        evening = self._evening(connection, book, queue, stood.morning)
-        run = run_of(morning, self._observed(connection, book, queue, morning, through), evening)
+        morning, lasting = _begun(stood, self._faded(connection, book, queue, stood.morning), rules), stood.morning.lasting
+        run = run_of(morning, self._observed(connection, book, queue, morning, through))
         moved, factors = list[PublishedDay](), dict[str, float]()
         for ahead in range(1, min((self._window_ends(book, queue, now) - today).days, ENDS - 1) + 1):
             if ahead > 1 and kept(lasting, ahead) == 0:
@@ -78,7 +77,7 @@ class Today:
             factors[text] = day_after(lasting, ahead, run, stood.moved)
             day = forecasts.load_morning(connection, queue.name, text)
             if day is not None and day.starts:
-                moved.append(moved_day(day, factors[text], version, through, now, rules))
+                moved.append(told_after(day, factors[text], version, through, now, rules))
         self.publish(connection, moved)
         forecasts.keep_moved(connection, queue.name, factors)
         get_log().info("days_after_told", queue=queue.name, days=len(moved), run=round(run, 4))
@@ -87,8 +86,9 @@ class Today:
         tomorrow = day + dt.timedelta(days=1)
         return forecasts.load_today(connection, queue.name, day.isoformat(), tomorrow.isoformat())
 
-    def _evening(self, connection: sa.Connection, book: BookDay, queue: Queue, morning: PublishedDay) -> Floats | None:
-        """Return what fades of yesterday where today goes on without a break: a surge does not end at midnight."""
+    def _faded(self, connection: sa.Connection, book: BookDay, queue: Queue, morning: PublishedDay) -> Floats | None:
+        """Return by what factor today's intervals (I,) differ as yesterday fades, where it goes on without a break: a rush does not end at
+        midnight."""
         day = parse_date(morning.local_date)
         midnight, _ = day_bounds(day, book.zone_of(queue))
         if morning.starts[0] != midnight:
@@ -96,12 +96,7 @@ class Today:
         yesterday = forecasts.load_morning(connection, queue.name, (day - dt.timedelta(days=1)).isoformat())
         if yesterday is None or not yesterday.starts or yesterday.starts[-1] + yesterday.seconds != midnight:
             return None
-        return evening_of_day(yesterday, self._observed(connection, book, queue, yesterday, midnight))
-
-    @staticmethod
-    def _begun(stood: forecasts.Stood, version: int, through: int, now: int, rules: list[Rule]) -> PublishedDay:
-        """Return today's forecast as it began: until the next fit, as the day before has moved it."""
-        return stood.morning if stood.moved is None else moved_day(stood.morning, stood.moved, version, through, now, rules)
+        return fades_after(yesterday, self._observed(connection, book, queue, yesterday, midnight), morning)
 
     @staticmethod
     def _window_ends(book: BookDay, queue: Queue, now: int) -> dt.date:
@@ -155,3 +150,10 @@ class Today:
         for day, message in zip(days, messages, strict=True):
             forecasts.save_day(connection, day, message.value)
         self.outbox.write(connection, messages)
+
+
+def _begun(stood: forecasts.Stood, faded: Floats | None, rules: list[Rule]) -> PublishedDay:
+    """Return today's forecast as it began: as the day before has moved it, until the next fit, and as it fades."""
+    if stood.moved is None and faded is None:
+        return stood.morning
+    return moved_day(stood.morning, (stood.moved or 1.0) * (1.0 if faded is None else faded), rules)

@@ -1,5 +1,6 @@
 """What the days after keep of how today runs: learnt from past forecasts, and told to the end of the contract's window."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import sqlalchemy as sa
 
 from muster.domain.calendar import DAY
 from muster.kit.clock import ConductedClock
-from services.forecaster.domain.engine.intraday import evening_of, rest_of_day
+from services.forecaster.domain.engine.intraday import after_midnight
 from services.forecaster.domain.engine.lasting import kept, learn_lasting, run_now
 from services.forecaster.fitting import fit_queues
 from services.forecaster.store import forecasts
@@ -166,16 +167,15 @@ def test_a_fit_during_the_day_is_moved_at_once_as_the_day_runs(world: World) -> 
 
 
 def test_a_rush_does_not_end_at_midnight() -> None:
-    mean, seen = np.full((1, 48), 50.0), np.full((1, 48), 50.0)
-    calm = evening_of(mean, seen, FADING)
+    mean, seen, passed = np.full((1, 48), 50.0), np.full((1, 48), 50.0), np.arange(48.0)
+    assert np.abs(after_midnight(mean, seen, FADING, None, passed) - 1).max() < 0.01
     seen[0, 44:] = 70.0
-    evening = evening_of(mean, seen, FADING)
-    assert np.abs(calm).max() < 0.01
-    factor = rest_of_day(mean, np.full((1, 48), np.nan), FADING, evening)[0][0]
+    factor = after_midnight(mean, seen, FADING, None, passed)[0]
     assert 1.2 < factor[0] < 1.4
     assert (np.diff(factor) <= 0).all()
     assert factor[20] < 1.01
-    assert (rest_of_day(mean, np.full((1, 48), np.nan), FADING)[0] == 1.0).all()
+    slow = dataclasses.replace(FADING, kept=0.98)  # what lasts that long, the night's fit knows
+    assert after_midnight(mean, seen, slow, None, passed)[0, 20] < 1.03
 
 
 @pytest.mark.parametrize(("opens", "goes_on"), [("00:00", True), ("06:00", False)])

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from muster.domain.paths import spread_of
-from services.forecaster.domain.engine.intraday import evening_of, rest_of_day
+from services.forecaster.domain.engine.intraday import after_midnight, rest_of_day
 from services.forecaster.domain.engine.panel import EPSILON, Floats, Ints
 from services.forecaster.domain.queue_forecast import DayForecast
 
@@ -59,9 +59,12 @@ def _chance_of_none(mean: Floats, phi: Floats, share: float) -> float:
     return float(np.exp(-np.log1p(together * expected * share) / together))
 
 
-def fading_at_its_end(day: DayForecast, actual: Mapping[int, int], seconds: int) -> Floats:
-    """Return what of a day still fades when it ends (2, 1), see `evening_of`."""
-    return evening_of(day.offered[None], _counts(day, actual)[None], day.drift, steps_of(day.starts, seconds))
+def fades(day: DayForecast, actual: Mapping[int, int], seconds: int, starts: Sequence[int]) -> Floats:
+    """Return by what factor later intervals (I,) differ from their forecast as what faded when the day ended goes on fading."""
+    passed = (np.array(starts) - day.starts[-1]) / seconds - 1
+    steps = steps_of(day.starts, seconds)
+    factors: Floats = after_midnight(day.offered[None], _counts(day, actual)[None], day.drift, steps, passed)[0]
+    return factors
 
 
 def steps_of(starts: Sequence[int], seconds: int) -> Floats:
@@ -73,17 +76,14 @@ def _counts(day: DayForecast, actual: Mapping[int, int]) -> Floats:
     return np.array([actual.get(int(s), np.nan) for s in day.starts], dtype=float)
 
 
-def update_day(
-    today: DayForecast, actual: Mapping[int, int], from_instant: int, seconds: int, evening: Floats | None = None
-) -> tuple[DayForecast, float]:
+def update_day(today: DayForecast, actual: Mapping[int, int], from_instant: int, seconds: int) -> tuple[DayForecast, float]:
     """Return the rest of today, from an instant on, given what was offered so far; and the factor at which it runs now.
 
-    Bands move with their means and narrow by what is known. An interval that is not closed yet says nothing. evening: what fades of the day
-    before, where it goes on without a break.
+    Bands move with their means and narrow by what is known. An interval that is not closed yet says nothing.
     """
     starts, counts = np.array(today.starts), _counts(today, actual)
     steps = steps_of(today.starts, seconds)
-    factors, narrowed = (row[0] for row in rest_of_day(today.offered[None], counts[None], today.drift, evening, steps))
+    factors, narrowed = (row[0] for row in rest_of_day(today.offered[None], counts[None], today.drift, steps))
     rest = starts + seconds > from_instant
     mean = today.offered * factors
     around = (today.offered_quantiles - today.offered[:, None]) * (factors * narrowed)[:, None]

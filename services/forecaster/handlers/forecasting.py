@@ -9,12 +9,12 @@ import numpy as np
 from muster.domain.calendar import parse_date
 from services.forecaster.domain.engine.intraday import Drift
 from services.forecaster.domain.engine.lasting import run_now
-from services.forecaster.domain.engine.panel import Floats
+from services.forecaster.domain.engine.panel import EPSILON, Floats
 from services.forecaster.domain.facts import PublishedDay
 from services.forecaster.domain.laying_out import SPECIAL
 from services.forecaster.domain.overriding import Rule, overridden, without_overrides
 from services.forecaster.domain.queue_forecast import DayForecast, QueueForecast
-from services.forecaster.domain.today import fading_at_its_end, impossible_zeros, steps_of, update_day
+from services.forecaster.domain.today import fades, impossible_zeros, steps_of, update_day
 
 
 def published_days(
@@ -111,13 +111,14 @@ def updated_day(
     through: int,
     now: int,
     rules: Sequence[Rule] = (),
-    evening: Floats | None = None,
+    faded: Floats | None = None,
 ) -> PublishedDay | None:
-    """Return the rest of a day after `through`, given what was offered so far; None when nothing of it is left. evening: see `evening_of_day`.
+    """Return the rest of a day after `through`, given what was offered so far; None when nothing of it is left.
 
-    What came is held against the morning's forecast with its overrides; they are applied anew to what that says of the rest.
+    What came is held against the morning's forecast with its overrides; they are applied anew to what that says of the rest. faded (I,): by
+    what the morning's was moved beforehand (`fades_after`), a part of how the day runs.
     """
-    rest, factor = update_day(_as_forecast(morning), actual, through, morning.seconds, evening)
+    rest, factor = update_day(_as_forecast(morning), actual, through, morning.seconds)
     if not rest.starts:
         return None
     new = _published(
@@ -139,16 +140,17 @@ def updated_day(
     statistical = [n * s / h if h > 0 else s for n, s, h in zip(new.offered, plain, held, strict=True)]
     if morning.statistical:
         new = without_overrides(dataclasses.replace(new, statistical=statistical, statistical_aht=plain_aht))
+    factor *= 1.0 if faded is None else float(faded[places[0]])
     return overridden(dataclasses.replace(new, day_factor=round(factor, 6)), rules)
 
 
-def evening_of_day(yesterday: PublishedDay, actual: Mapping[int, int]) -> Floats:
-    """Return what of a day still fades when it ends, given what was offered, as `updated_day` takes it."""
-    return fading_at_its_end(_as_forecast(yesterday), actual, yesterday.seconds)
+def fades_after(yesterday: PublishedDay, actual: Mapping[int, int], today: PublishedDay) -> Floats:
+    """Return by what factor a day's intervals (I,) differ from its forecast as what faded at its midnight goes on fading."""
+    return fades(_as_forecast(yesterday), actual, yesterday.seconds, today.starts)
 
 
-def run_of(morning: PublishedDay, actual: Mapping[int, int], evening: Floats | None = None) -> float:
-    """Return by what share a day runs above its morning's forecast, or below (< 0), by all that was offered so far. evening: see `updated_day`.
+def run_of(morning: PublishedDay, actual: Mapping[int, int]) -> float:
+    """Return by what share a day runs above its morning's forecast, or below (< 0), by all that was offered so far.
 
     0 where that says nothing of days after: of a holiday or a day after a closure. Neither do intervals of which people changed what was to
     be expected, nor those in which impossibly nothing came: whether the feed or the lines were dead, tomorrow they need not be.
@@ -159,30 +161,39 @@ def run_of(morning: PublishedDay, actual: Mapping[int, int], evening: Floats | N
     says_nothing |= {s for s, was, now in zip(morning.starts, plain, morning.offered, strict=True) if was != now}
     counts = np.array([np.nan if s in says_nothing else actual.get(s, np.nan) for s in morning.starts], dtype=float)
     steps = steps_of(morning.starts, morning.seconds)
-    return run_now(np.array(morning.offered), counts, Drift.of_flat(morning.drift), evening, steps)
+    return run_now(np.array(morning.offered), counts, Drift.of_flat(morning.drift), steps)
 
 
-def moved_day(
-    day: PublishedDay, factor: float, version: int, through: int, now: int, rules: Sequence[Rule] = ()
-) -> PublishedDay:
-    """Return a day to come, moved by a factor as an earlier day runs, with overrides laid over it anew. Bands move with their means."""
-    plain = without_overrides(day)
+def moved_day(day: PublishedDay, factor: float | Floats, rules: Sequence[Rule] = ()) -> PublishedDay:
+    """Return a day moved by one factor, or by one an interval (I,), with overrides laid over it anew. Bands move with their means."""
+    plain, by = without_overrides(day), np.broadcast_to(factor, len(day.starts))
+    offered = np.array(plain.offered) * by
+    whole = offered.sum() / max(sum(plain.offered), EPSILON)
 
-    def times(values: Sequence[Any]) -> list[Any]:
-        return _rounded(np.array(values, dtype=float) * factor)
+    def times(rows: Sequence[Sequence[float]]) -> list[list[float]]:
+        return _rounded(np.array(rows, dtype=float) * by[:, None])
 
     new = dataclasses.replace(
         plain,
-        offered=times(plain.offered),
+        offered=_rounded(offered),
         offered_quantiles=times(plain.offered_quantiles),
-        total_quantiles=times(plain.total_quantiles),
         workload_quantiles=times(plain.workload_band()),
-        work_total_quantiles=times(plain.work_total_quantiles),
-        versions=[version] * len(plain.starts),
+        total_quantiles=_rounded(np.array(plain.total_quantiles) * whole),
+        work_total_quantiles=_rounded(np.array(plain.work_total_quantiles) * whole),
+    )
+    return overridden(new, rules)
+
+
+def told_after(
+    day: PublishedDay, factor: float, version: int, through: int, now: int, rules: Sequence[Rule] = ()
+) -> PublishedDay:
+    """Return a day to come, moved by a factor as today runs, ready to publish."""
+    return dataclasses.replace(
+        moved_day(day, factor, rules),
+        versions=[version] * len(day.starts),
         version=version,
         trigger="INTRADAY",
         day_factor=round(factor, 6),
         data_watermark=through,
         made_at=now,
     )
-    return overridden(new, rules)

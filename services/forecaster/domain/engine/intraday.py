@@ -62,14 +62,20 @@ class Drift:
         return np.array(self.noises), np.array(self.trust)
 
 
-def evening_of(mean: Floats, actual: Floats, drift: Drift, steps: Floats | None = None) -> Floats:
-    """Return what of days (N, S) still fades when they end, as shares (2, N): as `rest_of_day` has it without surges and with them."""
-    return np.array([states_through(mean, actual, drift, bool(surges), steps=steps).fading[:, -1] for surges in (0, 1)])
+def after_midnight(mean: Floats, actual: Floats, drift: Drift, steps: Floats | None, passed: Floats) -> Floats:
+    """Return by what factor intervals of the next days (N, I) differ from their forecast, so many intervals after the end of days (N, S): what
+    faded there goes on fading.
+
+    passed (I,). No faster than it usually does: what lasts is the next fit's to know, which saw the whole day. No more than two standard
+    deviations of days, and no surge of their last hour: see `rest_of_day`.
+    """
+    most = FAR * np.sqrt(drift.day + drift.fading)
+    left = np.clip(states_through(mean, actual, drift, False, steps).fading[:, -1], -most, most)
+    factors: Floats = np.maximum(1 + left[:, None] * min(drift.kept, Drift.kept) ** passed, LEAST_FACTOR)
+    return factors
 
 
-def rest_of_day(
-    mean: Floats, actual: Floats, drift: Drift, evening: Floats | None = None, steps: Floats | None = None
-) -> tuple[Floats, Floats]:
+def rest_of_day(mean: Floats, actual: Floats, drift: Drift, steps: Floats | None = None) -> tuple[Floats, Floats]:
     """Return by what factor each slot of the day will differ from its morning forecast (N, S), and by what its spread narrows.
 
     mean (N, S): the morning's; actual (N, S): NaN where nothing is observed, or not yet: that says nothing. Slots are taken in
@@ -77,12 +83,10 @@ def rest_of_day(
     beyond three standard errors is cut to that, unless the slot before did too: then the day has left what was known of it. Then no
     slot to come is moved by more than two standard deviations of days, unless as many contacts were seen too many (or too few) in one;
     and a surge moves none by more contacts than were seen so, or than it would without the surge:
-    ten calls more in the night don't make ten times the day. evening: see `evening_of`, of the day before where days follow each other
-    without a break. steps: see `states_before`.
+    ten calls more in the night don't make ten times the day. steps: see `states_before`.
     """
     noises, trust = drift.rows(mean.shape[1])
-    begins = np.zeros((2, len(mean))) if evening is None else evening
-    calm, states = (states_before(mean, actual, drift, noises, bool(surges), begins[surges], steps) for surges in (0, 1))
+    calm, states = (states_before(mean, actual, drift, noises, surges, steps) for surges in (False, True))
     factor, narrowed = np.ones(mean.shape), np.ones(mean.shape)
     said = calm.day + calm.fading, states.day + states.fading, states.spread, states.surged
     _believe(mean, actual, said, (drift.day + drift.fading, drift.surged), noises, trust, factor, narrowed)
@@ -105,14 +109,13 @@ def states_through(
     actual: Floats,
     drift: Drift,
     surges: bool,
-    begins: Floats | None = None,
     steps: Floats | None = None,
 ) -> _States:
     """Return the states of days (R, S) before each slot, and after the last (R, S + 1); see `states_before`."""
     noises, _ = drift.rows(mean.shape[1])
     longer = np.pad(mean, ((0, 0), (0, 1))), np.pad(actual, ((0, 0), (0, 1)), constant_values=np.nan)
     further = None if steps is None else np.append(steps, 1.0)
-    return states_before(*longer, drift, np.append(noises, noises[-1]), surges, begins, further)
+    return states_before(*longer, drift, np.append(noises, noises[-1]), surges, further)
 
 
 def states_before(
@@ -121,12 +124,10 @@ def states_before(
     drift: Drift,
     noises: Floats,
     surges: bool = True,
-    begins: Floats | None = None,
     steps: Floats | None = None,
 ) -> _States:
-    """Return the states; surges: whether a day may leave what was known of it; begins (R,): what fades when they begin, none if nothing;
-    steps (S,): how many intervals after the one before each slot begins, 1 but for the first after a break: what fades, fades in it, too.
-    """
+    """Return the states. surges: whether a day may leave what was known of it;
+    steps (S,): how many intervals after the one before each slot begins, 1 but for the first after a break: what fades, fades in it, too."""
     day, fading, spread = (np.zeros(mean.shape) for _ in range(3))
     found = _States(day, fading, spread, np.zeros(mean.shape, dtype=np.bool_))
     _follow(
@@ -134,7 +135,6 @@ def states_before(
         actual,
         (drift.day, drift.fading, drift.kept),
         noises,
-        np.zeros(len(mean)) if begins is None else begins,
         np.ones(mean.shape[1]) if steps is None else steps,
         found.day,
         found.fading,
@@ -156,7 +156,6 @@ def _follow(
     actual: Floats,
     drift: tuple[float, float, float],
     noises: Floats,
-    begins: Floats,
     steps: Floats,
     day_at: Floats,
     fading_at: Floats,
@@ -164,12 +163,11 @@ def _follow(
     surged_at: Flags,
     surges: bool,
 ) -> None:
-    """Fill in the states (R, S) before each slot; drift: variances of the day and of what fades, and what is kept; begins (R,): what fades
-    before the first; steps (S,): intervals since the slot before."""
+    """Fill in the states (R, S) before each slot; drift: variances of the day and of what fades, and what is kept; steps (S,):
+    intervals since the slot before."""
     on_day, on_fading, kept = drift
     for n in range(mean.shape[0]):
-        day = shared = surprised = 0.0
-        fading = begins[n]
+        day = fading = shared = surprised = 0.0
         day_var, fading_var, surged = on_day, on_fading, False
         for slot in range(mean.shape[1]):
             if slot:

@@ -18,23 +18,23 @@ BEGINS, ENDS = (1, 2, 7), 14
 Pair = tuple[Floats, Floats]
 
 
-def runs(mean: Floats, actual: Floats, drift: Drift, begins: Floats | None = None, steps: Floats | None = None) -> Floats:
+def runs(mean: Floats, actual: Floats, drift: Drift, steps: Floats | None = None) -> Floats:
     """Return by what share each day (N,) runs above its forecast, or below (< 0), once so much of it is seen: before each slot, and
     after the last (N, S + 1).
 
-    mean, actual (N, S): see `rest_of_day`; begins (N,), steps (S,): see `states_before`. It is the part that holds all
+    mean, actual (N, S): see `rest_of_day`; steps (S,): see `states_before`. It is the part that holds all
     day, as far as past days bear it out, and no more than two of its standard deviations: a surge, which fades, says little of tomorrow.
     """
     _, trust = drift.rows(mean.shape[1])
-    day = states_through(mean, actual, drift, True, begins, steps).day
+    day = states_through(mean, actual, drift, True, steps).day
     most = FAR * np.sqrt(drift.day)
     shares: Floats = np.clip(np.append(trust, trust[-1]) * day, -most, most)
     return shares
 
 
-def run_now(mean: Floats, actual: Floats, drift: Drift, evening: Floats | None = None, steps: Floats | None = None) -> float:
-    """Return by what share one day (S,) runs above or below its forecast, by all that is seen of it. evening, steps: see `rest_of_day`."""
-    return float(runs(mean[None], actual[None], drift, None if evening is None else evening[1], steps)[0, -1])
+def run_now(mean: Floats, actual: Floats, drift: Drift, steps: Floats | None = None) -> float:
+    """Return by what share one day (S,) runs above or below its forecast, by all that is seen of it. steps: see `states_before`."""
+    return float(runs(mean[None], actual[None], drift, steps)[0, -1])
 
 
 def learn_lasting(first: Sequence[Pair], later: Sequence[Sequence[Pair]], drift: Drift) -> tuple[float, ...]:
