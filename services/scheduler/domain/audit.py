@@ -288,13 +288,11 @@ def audit(
     by_agent: dict[str, list[Shift]] = {}
     for s in shifts:
         by_agent.setdefault(s.agent, []).append(s)
-    found: list[Violation] = []
-    for agent, mine in sorted(by_agent.items()):
-        if agent not in rules:
-            found.append(Violation("employed", agent, mine[0].shift_id, "is not an agent of the book"))
-            continue
+    strangers = sorted(by_agent.keys() - rules.keys())
+    found = [Violation("employed", a, by_agent[a][0].shift_id, "is not an agent of the book") for a in strangers]
+    for agent in sorted(by_agent.keys() & rules.keys()):
         mine_only = None if weeks is None else frozenset(week for name, week in weeks if name == agent)
-        context = Context(rules[agent], sorted(mine, key=lambda s: s.starts_at), since, mine_only)
+        context = Context(rules[agent], sorted(by_agent[agent], key=lambda s: s.starts_at), since, mine_only)
         for rule in CATALOGUE:
             found += rule(context)
     home = {agent for agent, r in rules.items() if r.home_based}
