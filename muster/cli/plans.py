@@ -38,7 +38,9 @@ def forecast_show(
         width = len(d.quantile_levels)
         title = f"Forecast of {d.queue}, {d.local_date}; rests on {d.rests_on}; version {d.version}"
         if d.HasField("day_factor") and _is_to_come(d):
-            title += f"; moved to {d.day_factor:.0%} of its forecast as a day before it runs"
+            title += (
+                f"; moved to {d.day_factor:.0%} of its forecast as contacts ran up to {shown(d.data_watermark.seconds, zone)}"
+            )
         elif d.HasField("day_factor"):
             title += f"; it now runs at {d.day_factor:.0%} of the morning's forecast"
         plain, plain_aht = list(d.statistical_offered_count), list(d.statistical_aht_seconds)
@@ -93,7 +95,8 @@ def forecast_explain(queue: Queue, interval: Annotated[str, typer.Argument(metav
     table.add_row("the interval's share of the day", f"{as_fitted / max(whole, 1e-9):.2%}")
     table.add_row("= the interval, as fitted", f"{as_fitted:.2f}")
     if d.HasField("day_factor"):
-        so_far = "× as a day before it runs" if _is_to_come(d) else "× today so far"
+        ran = f"× as contacts ran up to {shown(d.data_watermark.seconds, zone)}"
+        so_far = ran if _is_to_come(d) else "× today so far"
         table.add_row(so_far, f"{plain / as_fitted if as_fitted > 0 else 1.0:.3f}")
     table.add_row("statistical", f"{plain:.2f}")
     table.add_row("overrides", f"{final - plain:+.2f}")
