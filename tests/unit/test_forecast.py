@@ -12,7 +12,6 @@ from services.forecaster.domain.engine.drift import learn_drift
 from services.forecaster.domain.engine.intraday import Drift, rest_of_day
 from services.forecaster.domain.engine.panel import Panel
 from services.forecaster.domain.engine.spread import past_origins
-from services.forecaster.domain.facts import PublishedDay, merge_days
 from services.forecaster.domain.forecast import forecast_queue
 from services.forecaster.domain.laying_out import spread_out
 from services.forecaster.domain.queue_forecast import DayForecast, QueueFacts
@@ -271,34 +270,6 @@ def test_a_day_that_may_bring_anything_may_bring_nothing() -> None:
     assert not impossible_zeros(wild, told)
     loose = dataclasses.replace(day, offered_quantiles=spread_out(day.offered, 2.0))
     assert not impossible_zeros(loose, told)
-
-
-def test_an_intraday_message_replaces_only_the_intervals_it_carries() -> None:
-    def day(starts: list[int], version: int, trigger: str) -> PublishedDay:
-        n = len(starts)
-        wide = [[0.0] * 7] * n
-        return PublishedDay(
-            "a/b",
-            "2026-03-02",
-            1800,
-            starts,
-            [version] * n,
-            [float(version)] * n,
-            [1.0] * n,
-            wide,
-            wide,
-            trigger,
-            "",
-            0,
-            0.0,
-            0,
-            0,
-            version,
-        )
-
-    merged = merge_days(day([0, 1800, 3600], 1, "NIGHTLY"), day([3600], 2, "INTRADAY"))
-    assert (merged.offered, merged.versions) == ([1.0, 1.0, 2.0], [1, 1, 2])
-    assert merge_days(merged, day([3600], 1, "INTRADAY")).offered == [1.0, 1.0, 2.0]
 
 
 def test_hours_that_change_within_the_horizon_are_forecast_from_their_day_on() -> None:

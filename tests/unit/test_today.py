@@ -14,7 +14,7 @@ from muster.domain.calendar import DAY
 from muster.kit.clock import ConductedClock
 from muster.kit.loop import Fact
 from services.forecaster.domain.accuracy import Score
-from services.forecaster.domain.facts import Progress
+from services.forecaster.domain.facts import Progress, PublishedDay, merge_days
 from services.forecaster.domain.laying_out import spread_out
 from services.forecaster.fitting import fit_queues
 from services.forecaster.scoring import score_days
@@ -163,3 +163,31 @@ def test_what_is_older_than_is_kept_is_deleted_and_the_rest_stays(forecaster: Fo
     forecaster.database.run_here(lambda c: forecaster.work.prune(c, "", clock.now()))
     assert not any(rows()[t] for t in ("volume_cell", "closed_cell", "forecast_version"))
     assert forecaster.database.read_here(lambda c: forecaster.work.due.is_planned(c, "prune", "", clock.now() + DAY))
+
+
+def test_an_intraday_message_replaces_only_the_intervals_it_carries() -> None:
+    def day(starts: list[int], version: int, trigger: str) -> PublishedDay:
+        n = len(starts)
+        wide = [[0.0] * 7] * n
+        return PublishedDay(
+            "a/b",
+            "2026-03-02",
+            1800,
+            starts,
+            [version] * n,
+            [float(version)] * n,
+            [1.0] * n,
+            wide,
+            wide,
+            trigger,
+            "",
+            0,
+            0.0,
+            0,
+            0,
+            version,
+        )
+
+    merged = merge_days(day([0, 1800, 3600], 1, "NIGHTLY"), day([3600], 2, "INTRADAY"))
+    assert (merged.offered, merged.versions) == ([1.0, 1.0, 2.0], [1, 1, 2])
+    assert merge_days(merged, day([3600], 1, "INTRADAY")).offered == [1.0, 1.0, 2.0]
