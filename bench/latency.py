@@ -3,7 +3,8 @@
 python -m bench.latency [CLIENTS]: three services on a genuine broker, by the wall clock. Each client is a staffing group of two
 queues and fourteen agents with a published schedule; after the next quarter of an hour the clients' feeds say one after another
 that it is complete, two a second. Milliseconds of wall time from sending that word to the refreshed forecast of the client's two
-queues on its topic, and to the arrival of the group's decision.
+queues on its topic, and to the arrival of the group's decision. The last shift ends at 20:00 in London: from
+a quarter to six in the evening on, what lacks after it is decided before the word comes, and no decision is left to time.
 """
 
 import asyncio
